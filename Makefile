@@ -1,0 +1,55 @@
+# make demo    an example shop with a campaign in its outbox, on http://127.0.0.1:8000/
+# make test    the tests, on SQLite, with no service running
+# make check   lint, formatting and types
+# make bench   the benchmarks
+#
+# Each sets up the virtual environment .venv by itself.
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+MANAGE := $(BIN)/python example_project/manage.py
+
+.PHONY: demo test check format bench clean
+
+demo: $(VENV)/.demo
+	@$(MANAGE) demo --port $(PORT)
+
+test: $(VENV)/.check
+	@$(BIN)/python -m pytest -n auto
+
+check: $(VENV)/.check
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python example_project/manage.py makemigrations --check --dry-run tracking
+
+format: $(VENV)/.check
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.check
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# A virtual environment that has what the example site needs, and one step further
+# what the tests need; made again when the dependencies change.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "django-beacons needs Python 3.11 or newer; run: make PYTHON=python3.13 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.check: $(VENV)/.demo
+	@echo "Installing the tools of the tests into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --group check
+	@touch $@

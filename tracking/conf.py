@@ -1,0 +1,85 @@
+"""The settings of the app: one typed property each, read when it is asked for.
+
+    from tracking.conf import conf
+
+    conf.base_url        # "https://mail.example.com", or "" where nothing is set
+
+Reading on access is what makes ``override_settings`` work without reload code. A
+property answers with the setting as the site wrote it; whether it makes sense is
+told by the system checks (:mod:`tracking.checks`), so that a wrong value is a
+numbered message with a hint and never an error at import.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+
+PREFIX = "TRACKING_"
+
+
+class Settings:
+    """The app's view of ``django.conf.settings``."""
+
+    @property
+    def secret_keys(self) -> Sequence[str | bytes]:
+        """``TRACKING_SECRET_KEYS``: the secrets of the tokens, newest first.
+
+        The first makes new tokens, all of them read. Sites that share them (and the
+        URL prefix) read each other's tokens. Default: ``SECRET_KEY`` followed by
+        ``SECRET_KEY_FALLBACKS``.
+        """
+        return self._get("SECRET_KEYS", None) or [
+            settings.SECRET_KEY,
+            *settings.SECRET_KEY_FALLBACKS,
+        ]
+
+    @property
+    def token_max_age(self) -> int | None:
+        """``TRACKING_TOKEN_MAX_AGE``: seconds after which a pixel or link counts no more.
+
+        Default ``None``: they count for ever. With an age limit the tags date their
+        tokens to the day (UTC), so that a mail rendered twice on one day still
+        carries one URL.
+        """
+        age: int | None = self._get("TOKEN_MAX_AGE", None)
+        return age
+
+    @property
+    def encoder(self) -> str:
+        """``TRACKING_ENCODER``: dotted path of what turns payloads into tokens.
+
+        A class (or object) with ``encrypt(*args, **kwargs) -> str`` and
+        ``decrypt(token) -> (args, kwargs)``. Default ``""``: authenticated
+        encryption as described in :mod:`tracking.tokens`.
+        """
+        return str(self._get("ENCODER", "") or "")
+
+    @property
+    def base_url(self) -> str:
+        """``TRACKING_BASE_URL``: scheme and host put in front of pixel and link URLs.
+
+        It may name another domain that runs this app with the same secrets and URL
+        prefix. Default ``""``: the host of the request that the template is rendered
+        for, and without a request a URL that has no host.
+        """
+        return str(self._get("BASE_URL", "") or "").rstrip("/")
+
+    @property
+    def backend(self) -> str:
+        """``TRACKING_BACKEND``: dotted path of the class that takes hits to the database.
+
+        Default: written at once, in the request (``ImmediateBackend``).
+        """
+        return str(self._get("BACKEND", "tracking.backends.immediate.ImmediateBackend"))
+
+    def _get(self, name: str, default: Any) -> Any:
+        return getattr(settings, PREFIX + name, default)
+
+
+conf = Settings()
+
+#: Every setting above by its full name, for the check that finds misspelled ones.
+NAMES = frozenset(
+    PREFIX + name.upper() for name, member in vars(Settings).items() if isinstance(member, property)
+)
