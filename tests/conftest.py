@@ -1,0 +1,20 @@
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tracking.registry import Tracker, tracker
+
+# Random tests explore more where nobody waits for them.
+settings.register_profile("default", deadline=None)
+settings.register_profile(
+    "ci", deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture
+def callbacks(monkeypatch: pytest.MonkeyPatch) -> Tracker:
+    """The registry of callbacks, empty for the length of a test."""
+    monkeypatch.setattr(tracker, "_callbacks", {})
+    return tracker

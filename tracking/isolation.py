@@ -1,0 +1,64 @@
+"""Running code that may fail so that its failure stays its own."""
+
+import logging
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from types import TracebackType
+
+from django.db import DatabaseError, transaction
+
+
+class isolated(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a statement
+    """Run a block whose failure must not reach the reader, nor the site's transaction.
+
+    What the block raises is logged with its traceback and goes no further::
+
+        with isolated(logger, "Callback %s", name):
+            callback()
+
+    Args:
+        logger: where the failure is logged, as an error.
+        doing: what the block does, with ``%s`` for ``args``; it starts the log line.
+        args: what goes into ``doing``.
+    """
+
+    def __init__(self, logger: logging.Logger, doing: str, *args: object) -> None:
+        self._logger = logger
+        self._doing = doing
+        self._args = args
+        self._stack = ExitStack()
+
+    def __enter__(self) -> None:
+        try:
+            self._stack.enter_context(savepoint())
+        except DatabaseError:
+            # Nothing can be rolled back then, and most of the block may not need it.
+            self._log("Savepoint for: ")
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        try:
+            self._stack.__exit__(kind, error, traceback)
+        except Exception:  # noqa: BLE001 - this is the place that promises to take anything
+            self._log()
+        else:
+            if isinstance(error, Exception):
+                self._log()
+        return error is None or isinstance(error, Exception)
+
+    def _log(self, prefix: str = "") -> None:
+        self._logger.exception(prefix + self._doing + " failed", *self._args)
+
+
+def savepoint() -> AbstractContextManager[None]:
+    """Return a savepoint inside a transaction, and nothing outside of one, where it would cost.
+
+    A database error inside a transaction poisons all that the site has done in it so
+    far, unless there is a savepoint to go back to.
+    """
+    if transaction.get_connection().in_atomic_block:
+        return transaction.atomic()
+    return nullcontext()
