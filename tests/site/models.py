@@ -1,0 +1,104 @@
+"""A site's own models, with keys of every kind, that beacons are tied to."""
+
+import uuid
+
+from django.contrib.contenttypes.fields import GenericRelation
+from django.db import models
+from django.http import HttpRequest
+
+
+class Affiliate(models.Model):
+    """A source, that looks back at its beacons."""
+
+    name = models.CharField(max_length=100)
+    beacons = GenericRelation(
+        "tracking.Beacon",
+        content_type_field="source_type",
+        object_id_field="source_id",
+        related_query_name="affiliate",
+    )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ProxyAffiliate(Affiliate):
+    class Meta:
+        proxy = True
+
+
+class Product(models.Model):
+    """A target with ``get_absolute_url`` only, and a text as its key."""
+
+    sku = models.CharField(max_length=20, primary_key=True)
+
+    def get_absolute_url(self) -> str:
+        return f"/products/{self.sku}/"
+
+
+class Offer(models.Model):
+    """A target that has both methods."""
+
+    url = models.CharField(max_length=500)
+
+    def get_beacon_url(self) -> str:
+        return self.url
+
+    def get_absolute_url(self) -> str:
+        return "/not/this/one/"
+
+
+class Leaflet(models.Model):
+    """A target that has neither."""
+
+
+class BrokenOffer(models.Model):
+    """A target that cannot say where it leads."""
+
+    def get_beacon_url(self) -> str:
+        raise RuntimeError("no URL today")
+
+
+class Subscriber(models.Model):
+    """An entity with a UUID for a key, that saves itself."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    email = models.EmailField(blank=True)
+    seen = models.IntegerField(default=0)
+
+    beacons = GenericRelation(
+        "tracking.Beacon", content_type_field="entity_type", object_id_field="entity_id"
+    )
+
+    def beacon_update(self, request: HttpRequest) -> None:
+        self.seen = models.F("seen") + 1
+        self.save(update_fields=["seen"])
+
+
+class Reader(models.Model):
+    """An entity that leaves saving to the view, and cannot be saved without an agent."""
+
+    user_agent = models.CharField(max_length=200, unique=True)
+    note = models.CharField(max_length=20, default="as it was")
+
+    def beacon_update(self, request: HttpRequest) -> None:
+        self.user_agent = request.headers["User-Agent"]
+
+
+class Visitor(models.Model):
+    """An entity without ``beacon_update``."""
+
+
+class MoodyReader(models.Model):
+    """An entity that raises."""
+
+    def beacon_update(self, request: HttpRequest) -> None:
+        raise RuntimeError("not today")
+
+
+class PoisonousReader(models.Model):
+    """An entity that breaks the transaction that it runs in."""
+
+    def beacon_update(self, request: HttpRequest) -> None:
+        Product.objects.create(sku="twice")
+        Product.objects.create(sku="twice")

@@ -1,0 +1,61 @@
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from tracking.backends import BaseBackend, get_backend
+from tracking.backends.immediate import ImmediateBackend
+from tracking.backends.memory import MemoryBackend
+from tracking.hits import Hit, Kind
+from tracking.models import Beacon
+
+
+class Overridden(BaseBackend):
+    def send(self, hit):
+        raise NotImplementedError
+
+
+def hits(number):
+    return [Hit(kind=Kind.OPEN) for _ in range(number)]
+
+
+@pytest.mark.django_db
+def test_the_default_writes_at_once():
+    backend = get_backend()
+    assert type(backend) is ImmediateBackend
+    hit, *more = hits(3)
+    backend.send(hit)
+    assert Beacon.objects.get().pk == hit.id
+    backend.send_many([hit, *more])
+    assert Beacon.objects.count() == 3
+
+
+def test_memory_keeps_what_it_is_sent_and_needs_no_database(settings):
+    settings.TRACKING_BACKEND = "tracking.backends.memory.MemoryBackend"
+    backend = get_backend()
+    assert isinstance(backend, MemoryBackend)
+    sent = hits(3)
+    backend.send(sent[0])
+    backend.send_many(sent[1:])
+    assert get_backend().hits == sent
+    backend.clear()
+    assert get_backend().hits == []
+
+
+def test_the_view_hands_over_to_whatever_backend_is_set(settings, client):
+    settings.TRACKING_BACKEND = "tracking.backends.memory.MemoryBackend"
+    from tracking import links
+
+    client.get(links.pixel_url(["x"]))
+    [hit] = get_backend().hits
+    assert hit.data == {"args": ["x"]}
+    get_backend().clear()
+
+
+@pytest.mark.parametrize("path", ["tracking.nowhere.Backend", "tracking.hits.Hit", "", "x"])
+def test_what_is_no_backend_is_a_wrong_setting(settings, path):
+    settings.TRACKING_BACKEND = path
+    with pytest.raises(ImproperlyConfigured, match="TRACKING_BACKEND"):
+        get_backend()
+
+
+def test_a_backend_has_nothing_to_complain_of_by_default():
+    assert Overridden().check() == []

@@ -1,0 +1,136 @@
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from tests.site.models import Affiliate, Product, ProxyAffiliate, Subscriber
+from tracking.hits import Hit, Kind, Reference
+from tracking.models import Beacon, Source, Target
+from tracking.recording import write
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def record(kind=Kind.OPEN, **objects):
+    """Write a hit that is tied to model instances, and return its row."""
+    references = {role: Reference.to(instance) for role, instance in objects.items()}
+    (beacon,) = write([Hit(kind=kind, time=NOON, **references)])
+    return beacon
+
+
+def test_no_migration_is_missing():
+    call_command("makemigrations", "tracking", check=True, dry_run=True, verbosity=0)
+
+
+def test_querysets_read_as_english():
+    ours, theirs = Affiliate.objects.create(name="Ours"), Affiliate.objects.create(name="Theirs")
+    subscriber = Subscriber.objects.create()
+    opened = record(Kind.OPEN, source=ours, entity=subscriber)
+    clicked = record(Kind.CLICK, source=ours)
+    record(Kind.OPEN, source=theirs)
+    sent, event = record(Kind.SENT, source=ours), record(Kind.EVENT, source=ours)
+
+    assert list(Beacon.objects.opens().for_source(ours)) == [opened]
+    assert list(Beacon.objects.for_source(ours).clicks()) == [clicked]
+    assert list(Beacon.objects.sent().for_source(ours)) == [sent]
+    assert list(Beacon.objects.events()) == [event]
+    assert list(Beacon.objects.for_entity(subscriber)) == [opened]
+    assert Beacon.objects.since(NOON).count() == 5
+    assert Beacon.objects.until(NOON).count() == 0
+    assert Beacon.objects.latest().time == NOON
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Affiliate.objects.create(name="integer key"),
+        lambda: Subscriber.objects.create(email="uuid@key.example"),
+        lambda: Product.objects.create(sku="text-key/ä"),
+    ],
+)
+def test_objects_with_any_key_can_be_tied_to_a_beacon_and_found_again(make):
+    instance = make()
+    beacon = record(source=instance, entity=instance, target=instance)
+    again = Beacon.objects.get(pk=beacon.pk)
+    assert (again.source, again.entity, again.target) == (instance, instance, instance)
+    for find in (Beacon.objects.for_source, Beacon.objects.for_entity, Beacon.objects.for_target):
+        assert list(find(instance)) == [beacon]
+    [prefetched] = Beacon.objects.prefetch_related("source", "entity", "target")
+    assert prefetched.entity == instance
+
+
+def test_a_proxy_finds_the_beacons_of_its_base():
+    affiliate = Affiliate.objects.create(name="A")
+    beacon = record(source=affiliate)
+    assert list(Beacon.objects.for_source(ProxyAffiliate.objects.get())) == [beacon]
+
+
+def test_an_unsaved_object_has_no_beacons_to_look_for():
+    with pytest.raises(ValueError, match="save it first"):
+        Beacon.objects.for_source(Affiliate())
+
+
+def test_sites_look_back_through_a_generic_relation():
+    affiliate = Affiliate.objects.create(name="A")
+    subscriber = Subscriber.objects.create(id=uuid.UUID(int=2**100))
+    opened = record(Kind.OPEN, source=affiliate, entity=subscriber)
+    clicked = record(Kind.CLICK, source=affiliate, entity=subscriber)
+    record(Kind.OPEN)
+
+    assert set(affiliate.beacons.all()) == {opened, clicked}
+    assert list(affiliate.beacons.opens()) == [opened]
+    assert list(subscriber.beacons.clicks()) == [clicked]
+    assert list(Beacon.objects.filter(affiliate__name="A").opens()) == [opened]
+    [counted] = Affiliate.objects.annotate(
+        opens=Count("beacons", filter=Q(beacons__kind=Kind.OPEN))
+    )
+    assert counted.opens == 1
+    [prefetched] = Subscriber.objects.prefetch_related("beacons")
+    assert set(prefetched.beacons.all()) == {opened, clicked}
+
+
+def test_a_generic_foreign_key_can_be_assigned():
+    affiliate = Affiliate.objects.create(name="A")
+    beacon = Beacon.objects.create(kind=Kind.EVENT, source=affiliate, target=None)
+    beacon.refresh_from_db()
+    assert (beacon.source, beacon.source_id, beacon.target) == (affiliate, str(affiliate.pk), None)
+
+
+def test_targets_are_live_while_active_and_not_expired():
+    now = timezone.now()
+    live = [
+        Target.objects.create(name="plain", url="/"),
+        Target.objects.create(name="until tomorrow", url="/", expires_at=now + timedelta(days=1)),
+    ]
+    dead = [
+        Target.objects.create(name="inactive", url="/", active=False),
+        Target.objects.create(name="expired", url="/", expires_at=now - timedelta(seconds=1)),
+    ]
+    assert set(Target.objects.live()) == set(live)
+    assert [target.is_live for target in live + dead] == [True, True, False, False]
+
+
+def test_targets_lead_only_where_a_redirect_may():
+    Target(name="fine", url="https://shop.example/ü").full_clean()
+    with pytest.raises(ValidationError, match="no destination"):
+        Target(name="script", url="javascript:alert(1)").full_clean()
+
+
+def test_the_slug_of_a_source_is_unique():
+    Source.objects.create(name="News", slug="news")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Source.objects.create(name="News again", slug="news")
+
+
+def test_names():
+    assert str(Source(name="News")) == "News"
+    assert str(Target(name="Shop")) == "Shop"
+    key = uuid.UUID(int=7)
+    assert str(Beacon(id=key, kind="open")) == f"open {key}"

@@ -1,0 +1,40 @@
+"""How hits travel to :func:`tracking.recording.write`.
+
+``TRACKING_BACKEND`` names the class by its dotted path; whoever has a hit asks here::
+
+    from tracking.backends import get_backend
+
+    get_backend().send(hit)
+"""
+
+from functools import lru_cache
+
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
+
+from tracking.backends.base import BaseBackend
+from tracking.conf import conf
+
+__all__ = ["BaseBackend", "get_backend"]
+
+
+def get_backend() -> BaseBackend:
+    """Return the backend of the settings: one instance per process and class.
+
+    Raises:
+        django.core.exceptions.ImproperlyConfigured: ``TRACKING_BACKEND`` names no backend.
+    """
+    return _instance(conf.backend)
+
+
+@lru_cache
+def _instance(path: str) -> BaseBackend:
+    try:
+        backend_class = import_string(path)
+    except ImportError as error:
+        raise ImproperlyConfigured(f"TRACKING_BACKEND: {error}") from error
+    if not (isinstance(backend_class, type) and issubclass(backend_class, BaseBackend)):
+        raise ImproperlyConfigured(
+            f"TRACKING_BACKEND: {path} is no subclass of tracking.backends.BaseBackend."
+        )
+    return backend_class()

@@ -1,0 +1,27 @@
+"""For tests: hits are kept in a list and never written."""
+
+from tracking.backends.base import BaseBackend
+from tracking.hits import Hit
+
+
+class MemoryBackend(BaseBackend):
+    """Keeps what it is sent.
+
+        @override_settings(TRACKING_BACKEND="tracking.backends.memory.MemoryBackend")
+        def test_the_newsletter_is_tracked(client):
+            client.get(pixel_url)
+            [hit] = get_backend().hits
+
+    Attributes:
+        hits: what was sent, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.hits: list[Hit] = []
+
+    def send(self, hit: Hit) -> None:
+        self.hits.append(hit)
+
+    def clear(self) -> None:
+        """Forget what was sent."""
+        self.hits.clear()

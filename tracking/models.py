@@ -1,0 +1,216 @@
+"""The tables.
+
+What a beacon is tied to are rows of the site's own models, by generic foreign keys.
+A model of the site looks back with Django's ``GenericRelation``::
+
+    class Affiliate(models.Model):
+        beacons = GenericRelation(
+            "tracking.Beacon",
+            content_type_field="source_type",
+            object_id_field="source_id",
+            related_query_name="affiliate",
+        )
+"""
+
+from datetime import datetime
+from typing import Any, Self
+
+from django.contrib.contenttypes.fields import GenericForeignKey
+from django.contrib.contenttypes.models import ContentType
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tracking.destinations import validate_destination
+from tracking.hits import Kind, Reference, uuid7
+
+
+class BeaconQuerySet(models.QuerySet["Beacon"]):
+    """Beacons, narrowed down in words: ``Beacon.objects.opens().for_source(affiliate)``."""
+
+    def opens(self) -> Self:
+        """Pixels that were loaded."""
+        return self.filter(kind=Kind.OPEN)
+
+    def clicks(self) -> Self:
+        """Redirect links that were followed."""
+        return self.filter(kind=Kind.CLICK)
+
+    def sent(self) -> Self:
+        """Messages that went out."""
+        return self.filter(kind=Kind.SENT)
+
+    def events(self) -> Self:
+        """Whatever else the site has reported."""
+        return self.filter(kind=Kind.EVENT)
+
+    def since(self, moment: datetime) -> Self:
+        """From ``moment`` (aware) on."""
+        return self.filter(time__gte=moment)
+
+    def until(self, moment: datetime) -> Self:
+        """Before ``moment`` (aware)."""
+        return self.filter(time__lt=moment)
+
+    def for_source(self, source: models.Model) -> Self:
+        """Tied to this row as their source. It must be saved, or ``ValueError`` is raised."""
+        return self._tied("source", source)
+
+    def for_entity(self, entity: models.Model) -> Self:
+        """Tied to this row as their entity. It must be saved, or ``ValueError`` is raised."""
+        return self._tied("entity", entity)
+
+    def for_target(self, target: models.Model) -> Self:
+        """Tied to this row as their target. It must be saved, or ``ValueError`` is raised."""
+        return self._tied("target", target)
+
+    def _tied(self, role: str, instance: models.Model) -> Self:
+        content_type = ContentType.objects.db_manager(self.db).get_for_model(instance)
+        return self.filter(
+            **{f"{role}_type": content_type, f"{role}_id": Reference.to(instance).pk}
+        )
+
+
+def _role_type(verbose_name: Any) -> Any:
+    # SET_NULL: a beacon is a fact, and outlives the model that it was tied to. The
+    # index is the one over (type, id, time) below, which begins with this column.
+    return models.ForeignKey(
+        ContentType,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        db_index=False,
+        verbose_name=verbose_name,
+    )
+
+
+def _role_id(verbose_name: Any) -> Any:
+    # Text, because keys of any type fit into it. NULL and not "", because that is what
+    # a generic foreign key writes for no object.
+    return models.CharField(verbose_name, max_length=255, null=True, blank=True)
+
+
+class Beacon(models.Model):
+    """One observed open, click, sent message or event. A fact: written once, never changed."""
+
+    #: Made where the hit was observed, so that writing a hit twice is one row.
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind)
+    time = models.DateTimeField(_("time"), default=timezone.now)
+
+    target_type = _role_type(_("target type"))
+    target_id = _role_id(_("target id"))
+    target = GenericForeignKey("target_type", "target_id")
+
+    source_type = _role_type(_("source type"))
+    source_id = _role_id(_("source id"))
+    source = GenericForeignKey("source_type", "source_id")
+
+    entity_type = _role_type(_("entity type"))
+    entity_id = _role_id(_("entity id"))
+    entity = GenericForeignKey("entity_type", "entity_id")
+
+    data = models.JSONField(
+        _("data"),
+        default=dict,
+        blank=True,
+        encoder=DjangoJSONEncoder,
+        help_text=_("The arguments of the tag."),
+    )
+    url = models.TextField(_("URL"), blank=True, help_text=_("Where a click was sent to."))
+    referrer = models.TextField(_("referrer"), blank=True)
+    ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
+    user_agent = models.TextField(_("user agent"), blank=True)
+
+    objects = BeaconQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("beacon")
+        verbose_name_plural = _("beacons")
+        get_latest_by = "time"
+        permissions = [("view_full_address", _("Can see whole IP addresses"))]
+        indexes = [
+            models.Index(fields=["time"], name="tracking_beacon_time"),
+            models.Index(
+                fields=["target_type", "target_id", "time"], name="tracking_beacon_target"
+            ),
+            models.Index(
+                fields=["source_type", "source_id", "time"], name="tracking_beacon_source"
+            ),
+            models.Index(
+                fields=["entity_type", "entity_id", "time"], name="tracking_beacon_entity"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}"
+
+
+class TargetQuerySet(models.QuerySet["Target"]):
+    """Targets, narrowed down in words."""
+
+    def live(self) -> Self:
+        """Targets whose links are counted now: active and not expired."""
+        return self.filter(active=True).exclude(expires_at__lte=timezone.now())
+
+
+class Target(models.Model):
+    """A destination that has a short link of its own."""
+
+    name = models.CharField(_("name"), max_length=200)
+    url = models.TextField(
+        _("URL"),
+        validators=[validate_destination],
+        help_text=_("Where the link leads: http or https, or a path of this site."),
+    )
+    active = models.BooleanField(
+        _("active"),
+        default=True,
+        help_text=_("If not, the link still leads there, and is not counted."),
+    )
+    expires_at = models.DateTimeField(
+        _("expires at"),
+        null=True,
+        blank=True,
+        help_text=_("From then on the link still leads there, and is not counted."),
+    )
+
+    objects = TargetQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("target")
+        verbose_name_plural = _("targets")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_beacon_url(self) -> str:
+        """Return where links to this target lead."""
+        return self.url
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a link to this target is counted now."""
+        return self.active and (self.expires_at is None or self.expires_at > timezone.now())
+
+
+class Source(models.Model):
+    """Where readers come from, in the words of UTM parameters: a campaign, a newsletter, an ad."""
+
+    name = models.CharField(_("name"), max_length=200)
+    slug = models.SlugField(_("slug"), max_length=100, unique=True)
+    medium = models.CharField(
+        _("medium"), max_length=100, blank=True, help_text=_("How they come: email, social, cpc.")
+    )
+    campaign = models.CharField(_("campaign"), max_length=200, blank=True)
+    term = models.CharField(_("term"), max_length=200, blank=True)
+    content = models.CharField(_("content"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("source")
+        verbose_name_plural = _("sources")
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,117 @@
+"""The site's own rows that hits are tied to: finding them, and asking them what they say."""
+
+import logging
+from typing import Any
+
+from django.apps import apps
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.db import DataError
+from django.db.models import Model
+from django.http import HttpRequest
+
+from tracking.destinations import location
+from tracking.hits import Reference
+from tracking.isolation import savepoint
+
+logger = logging.getLogger(__name__)
+
+
+class Missing(LookupError):
+    """There is no such row, or it leads nowhere."""
+
+
+def find(model: type[Model] | None, value: Any, field: str = "pk") -> Model:
+    """Return the row of ``model`` that has ``value`` in a unique field.
+
+    It is looked for by the model's default manager, so that what the site hides
+    (drafts, deleted rows) stays hidden here.
+
+    Args:
+        model: the model class, as the site's URLconf gives it.
+        value: the key, possibly as a stranger has written it.
+        field: the name of the unique field.
+
+    Raises:
+        Missing: there is none, or no row could have such a key.
+        django.db.DatabaseError: the database does not answer.
+    """
+    if not (isinstance(model, type) and issubclass(model, Model)):
+        raise Missing(f"{model!r} is no model class.")
+    try:
+        with savepoint():
+            return model._default_manager.get(**{field: value})
+    # Another key type, an integer too large for the column, NUL in a text.
+    except (ObjectDoesNotExist, ValidationError, ValueError, TypeError, OverflowError, DataError):
+        raise Missing(f"There is no {model._meta.label} with {field} {value!r}.") from None
+
+
+def resolve(reference: Reference) -> Model:
+    """Return the row that a reference names.
+
+    Raises:
+        Missing: this site has no such model, or the row is gone.
+        django.db.DatabaseError: the database does not answer.
+    """
+    try:
+        model = apps.get_model(reference.label)
+    except (LookupError, ValueError):
+        raise Missing(f"This site has no model {reference.label}.") from None
+    return find(model, reference.pk)
+
+
+def destination(target: Model) -> str:
+    """Return where links to ``target`` lead, as the value of a ``Location`` header.
+
+    ``get_beacon_url()`` says so, else ``get_absolute_url()``.
+
+    Raises:
+        Missing: the target has neither, or what it has answers nothing or fails.
+        tracking.destinations.BadDestination: no redirect may lead there.
+    """
+    label = target._meta.label
+    method = getattr(target, "get_beacon_url", None) or getattr(target, "get_absolute_url", None)
+    if method is None:
+        raise Missing(f"{label} has neither get_beacon_url() nor get_absolute_url().")
+    try:
+        with savepoint():
+            url = method()
+    except Exception as error:
+        logger.exception("%s of %s %s failed", method.__name__, label, target.pk)
+        raise Missing(f"{label} {target.pk} does not say where it leads.") from error
+    if not url:
+        raise Missing(f"{label} {target.pk} leads nowhere.")
+    return location(str(url))
+
+
+def update_entity(entity: Model, request: HttpRequest) -> None:
+    """Show the request to an entity's ``beacon_update``, if it has one, and save what that changed.
+
+    A method that saves by itself is fine: the same values are then written again, and
+    expressions such as ``F("opens") + 1`` are left alone.
+
+    Args:
+        entity: a row, or a new instance that is not saved yet.
+        request: the request that is recorded.
+    """
+    before = _values(entity)
+    if beacon_update := getattr(entity, "beacon_update", None):
+        beacon_update(request)
+    if entity._state.adding:
+        entity.save()
+        return
+    changed = [
+        name
+        for name, value in _values(entity).items()
+        if value != before.get(name) and not hasattr(value, "resolve_expression")
+    ]
+    if changed:
+        entity.save(update_fields=changed)
+
+
+def _values(instance: Model) -> dict[str, Any]:
+    # What the instance holds already: looking at a deferred field would be a query.
+    return {
+        field.attname: instance.__dict__[field.attname]
+        for field in instance._meta.concrete_fields
+        if field.attname in instance.__dict__ and not field.primary_key
+    }
