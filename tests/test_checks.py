@@ -1,0 +1,83 @@
+import pytest
+from django.core.checks import Error, run_checks
+
+from tracking.backends import BaseBackend
+
+
+class Complaining(BaseBackend):
+    def send(self, hit):
+        """Never called."""
+
+    def check(self):
+        return [Error("no disk", id="example.E001")]
+
+
+def ids(**kwargs):
+    return {message.id for message in run_checks(**kwargs) if "tracking" in str(message.id)}
+
+
+def test_the_defaults_are_fine():
+    assert ids() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("TRACKING_SECRET_KEYS", "one text", "tracking.E001"),
+        ("TRACKING_SECRET_KEYS", 7, "tracking.E001"),
+        ("TRACKING_SECRET_KEYS", {"a" * 32}, "tracking.E001"),
+        ("TRACKING_SECRET_KEYS", ["a" * 32, ""], "tracking.E002"),
+        ("TRACKING_SECRET_KEYS", [None], "tracking.E002"),
+        ("TRACKING_SECRET_KEYS", ["short"], "tracking.W002"),
+        ("TRACKING_TOKEN_MAX_AGE", 0, "tracking.E003"),
+        ("TRACKING_TOKEN_MAX_AGE", "1d", "tracking.E003"),
+        ("TRACKING_TOKEN_MAX_AGE", True, "tracking.E003"),
+        ("TRACKING_ENCODER", "nowhere.Encoder", "tracking.E004"),
+        ("TRACKING_ENCODER", "tracking.hits.Hit", "tracking.E004"),
+        ("TRACKING_BASE_URL", "mail.example.com", "tracking.E005"),
+        ("TRACKING_BASE_URL", "ftp://mail.example.com", "tracking.E005"),
+        ("TRACKING_BASE_URL", "https://[::1", "tracking.E005"),
+        ("TRACKING_BASE_URL", "https://a.example/?b", "tracking.E005"),
+        ("TRACKING_BACKEND", "nowhere.Backend", "tracking.E006"),
+        ("TRACKING_BACKEND", "tracking.hits.Hit", "tracking.E006"),
+        ("TRACKING_BASEURL", "https://a.example", "tracking.W001"),
+        ("ROOT_URLCONF", "tests.empty_urls", "tracking.W003"),
+    ],
+)
+def test_every_setting_that_can_be_wrong_has_a_numbered_message(settings, name, value, expected):
+    setattr(settings, name, value)
+    assert ids() == {expected}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRACKING_SECRET_KEYS", ["a" * 32, b"b" * 32]),
+        ("TRACKING_SECRET_KEYS", ("a" * 32,)),
+        ("TRACKING_TOKEN_MAX_AGE", 86_400),
+        ("TRACKING_ENCODER", "tests.test_tokens.PlainEncoder"),
+        ("TRACKING_BASE_URL", "https://mail.example.com"),
+        ("TRACKING_BASE_URL", "http://localhost:8000/"),
+        ("TRACKING_BACKEND", "tracking.backends.memory.MemoryBackend"),
+    ],
+)
+def test_settings_that_are_right_pass(settings, name, value):
+    setattr(settings, name, value)
+    assert ids() == set()
+
+
+def test_messages_say_what_to_do(settings):
+    settings.TRACKING_BASEURL = "https://a.example"
+    [message] = [message for message in run_checks() if message.id == "tracking.W001"]
+    assert message.hint == "Did you mean TRACKING_BASE_URL?"
+
+
+def test_a_backend_checks_itself(settings):
+    settings.TRACKING_BACKEND = "tests.test_checks.Complaining"
+    assert "example.E001" in {message.id for message in run_checks()}
+
+
+def test_a_deployed_site_is_reminded_of_the_host_in_its_mail(settings):
+    assert "tracking.W004" in ids(include_deployment_checks=True)
+    settings.TRACKING_BASE_URL = "https://mail.example.com"
+    assert "tracking.W004" not in ids(include_deployment_checks=True)

@@ -1,0 +1,193 @@
+"""System checks: one numbered message for every setting that can be wrong."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
+from django.core.exceptions import ImproperlyConfigured
+from django.urls import NoReverseMatch, reverse
+from django.utils.module_loading import import_string
+
+from tracking import conf as configuration
+from tracking.backends import get_backend
+from tracking.conf import conf
+
+TAG = "tracking"
+
+#: Bytes below which a secret can be guessed: 128 bits, if every one were random.
+SHORT_SECRET = 16
+
+
+@register(TAG)
+def check_names(**_: Any) -> list[CheckMessage]:
+    """W001: a ``TRACKING_`` setting that this app does not have, probably misspelled."""
+    messages: list[CheckMessage] = []
+    for name in dir(settings):
+        if not name.startswith(configuration.PREFIX) or name in configuration.NAMES:
+            continue
+        close = difflib.get_close_matches(name, configuration.NAMES, n=1)
+        messages.append(
+            Warning(
+                f"There is no setting {name}.",
+                hint=f"Did you mean {close[0]}?"
+                if close
+                else "Remove it, or see docs/settings.rst.",
+                id="tracking.W001",
+            )
+        )
+    return messages
+
+
+@register(TAG, Tags.security)
+def check_secret_keys(**_: Any) -> list[CheckMessage]:
+    """E001-E002, W002: the secrets of the tokens."""
+    keys = getattr(settings, "TRACKING_SECRET_KEYS", None)
+    if keys is None:
+        return []
+    if isinstance(keys, str | bytes) or not isinstance(keys, Sequence):
+        return [
+            Error(
+                "TRACKING_SECRET_KEYS is not a list.",
+                hint='Write a list, newest secret first: ["...", "..."].',
+                id="tracking.E001",
+            )
+        ]
+    messages: list[CheckMessage] = []
+    for index, key in enumerate(keys):
+        if not isinstance(key, str | bytes) or not key:
+            messages.append(
+                Error(
+                    f"TRACKING_SECRET_KEYS[{index}] is empty or not text.",
+                    hint="Whoever knows the secret can forge pixels and links: make a long one.",
+                    id="tracking.E002",
+                )
+            )
+        elif len(key) < SHORT_SECRET:
+            messages.append(
+                Warning(
+                    f"TRACKING_SECRET_KEYS[{index}] has {len(key)} characters, "
+                    f"fewer than {SHORT_SECRET}.",
+                    hint="Make one with: python -c 'import secrets; print(secrets.token_hex(32))'.",
+                    id="tracking.W002",
+                )
+            )
+    return messages
+
+
+@register(TAG)
+def check_token_max_age(**_: Any) -> list[CheckMessage]:
+    """E003: the age limit."""
+    age = conf.token_max_age
+    if age is None or (isinstance(age, int | float) and not isinstance(age, bool) and age > 0):
+        return []
+    return [
+        Error(
+            f"TRACKING_TOKEN_MAX_AGE is {age!r}.",
+            hint="Give a positive number of seconds, or None for no limit.",
+            id="tracking.E003",
+        )
+    ]
+
+
+@register(TAG)
+def check_encoder(**_: Any) -> list[CheckMessage]:
+    """E004: the encoder."""
+    path = conf.encoder
+    if not path:
+        return []
+    try:
+        encoder = import_string(path)
+    except (ImportError, AttributeError, TypeError) as error:
+        return [_encoder_error(f"TRACKING_ENCODER cannot be imported: {error}")]
+    missing = [
+        name for name in ("encrypt", "decrypt") if not callable(getattr(encoder, name, None))
+    ]
+    if missing:
+        return [_encoder_error(f"TRACKING_ENCODER {path} has no {' and no '.join(missing)}.")]
+    return []
+
+
+def _encoder_error(message: str) -> Error:
+    return Error(
+        message,
+        hint=(
+            "Give the dotted path of a class with static methods "
+            "encrypt(*args, **kwargs) and decrypt(token)."
+        ),
+        id="tracking.E004",
+    )
+
+
+@register(TAG)
+def check_base_url(**_: Any) -> list[CheckMessage]:
+    """E005: the address in front of pixel and link URLs."""
+    if not conf.base_url:
+        return []
+    try:
+        parts = urlsplit(conf.base_url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        usable = usable and not (parts.query or parts.fragment)
+    except ValueError:
+        usable = False
+    if usable:
+        return []
+    return [
+        Error(
+            f"TRACKING_BASE_URL is {conf.base_url!r}.",
+            hint='Give scheme and host without a path, such as "https://mail.example.com".',
+            id="tracking.E005",
+        )
+    ]
+
+
+@register(TAG)
+def check_backend(**_: Any) -> list[CheckMessage]:
+    """E006: the backend; and whatever it finds wrong itself."""
+    try:
+        return get_backend().check()
+    except ImproperlyConfigured as error:
+        return [
+            Error(
+                str(error),
+                hint='The default is "tracking.backends.immediate.ImmediateBackend".',
+                id="tracking.E006",
+            )
+        ]
+
+
+@register(Tags.urls)
+def check_urls(**_: Any) -> list[CheckMessage]:
+    """W003: the URLs are not included, so that the tags have nothing to point to."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    try:
+        reverse("tracking:pixel", args=["token"])
+    except NoReverseMatch:
+        return [
+            Warning(
+                "tracking.urls is not included in the URLconf.",
+                hint='Add path("t/", include("tracking.urls")) to your urls.py.',
+                id="tracking.W003",
+            )
+        ]
+    return []
+
+
+@register(TAG, deploy=True)
+def check_deployed_base_url(**_: Any) -> list[CheckMessage]:
+    """W004: in mail, which has no request, URLs would have no host."""
+    if conf.base_url:
+        return []
+    return [
+        Warning(
+            "TRACKING_BASE_URL is not set.",
+            hint=(
+                "Pixels and links in mail need a host. Set it, or silence this "
+                "if all your templates are rendered for a request."
+            ),
+            id="tracking.W004",
+        )
+    ]

@@ -1,0 +1,136 @@
+"""The URLs of pixels and links, for templates and for code that sends mail.
+
+    from tracking import links
+
+    links.pixel_url([12345], {"campaign": "spring-sale"}, entity=subscriber)
+    links.link_url("https://shop.example/", kwargs={"campaign": "spring-sale"}, entity=subscriber)
+
+``source``, ``entity`` and ``target`` take model instances, to which the beacon is
+tied; the arguments go into the beacon's ``data`` and to the callbacks.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.core.exceptions import DisallowedHost
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+
+from tracking import tokens
+from tracking.conf import conf
+from tracking.destinations import location
+from tracking.hits import Reference
+
+
+def pixel_url(
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    source: Model | None = None,
+    entity: Model | None = None,
+    target: Model | None = None,
+    request: HttpRequest | None = None,
+) -> str:
+    """Return the URL of a pixel.
+
+    Args:
+        args, kwargs: what the pixel means; see :func:`tracking.tokens.dumps` for the types.
+        source, entity, target: saved model instances, or ``None``.
+        request: whose host the URL gets if ``TRACKING_BASE_URL`` is not set.
+
+    Raises:
+        TypeError, ValueError: an argument cannot be put into a URL; the message names it.
+    """
+    token = tokens.dumps(
+        args,
+        kwargs or {},
+        salt=tokens.PIXEL,
+        source=_reference("source", source),
+        entity=_reference("entity", entity),
+        target=_reference("target", target),
+        issued_at=_issued_at(),
+    )
+    return absolute(reverse("tracking:pixel", args=[token]), request)
+
+
+def link_url(
+    url: str = "",
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    source: Model | None = None,
+    entity: Model | None = None,
+    target: Model | None = None,
+    request: HttpRequest | None = None,
+) -> str:
+    """Return the URL of a redirect that leads to ``url``.
+
+    Args:
+        url: an ``http`` or ``https`` URL, or a path of the site that answers the
+            redirect. If empty, the link leads where ``target`` says
+            (``get_beacon_url()``, else ``get_absolute_url()``) when it is followed.
+        args, kwargs, source, entity, target, request: as for :func:`pixel_url`.
+
+    Raises:
+        tracking.destinations.BadDestination: no redirect may lead to ``url``.
+        TypeError, ValueError: an argument cannot be put into a URL; the message names it.
+    """
+    url = str(url)  # of a lazy string, such as reverse_lazy() returns
+    target_reference = _reference("target", target)
+    if url:
+        location(url)
+    elif target_reference is None:
+        raise ValueError("A link needs a URL as its first argument, or a target= to lead to.")
+    token = tokens.dumps(
+        args,
+        kwargs or {},
+        salt=tokens.REDIRECT,
+        url=url or None,
+        source=_reference("source", source),
+        entity=_reference("entity", entity),
+        target=target_reference,
+        issued_at=_issued_at(),
+    )
+    return absolute(reverse("tracking:redirect", args=[token]), request)
+
+
+def absolute(path: str, request: HttpRequest | None = None) -> str:
+    """Return ``path`` with scheme and host, if they are known.
+
+    Args:
+        path: a path of this site that begins with a slash.
+        request: whose host is taken if ``TRACKING_BASE_URL`` is not set.
+    """
+    if base_url := conf.base_url:
+        return base_url + path
+    if request is not None:
+        try:
+            return request.build_absolute_uri(path)
+        except DisallowedHost:
+            # The page itself did not ask for its host and is served; so is the pixel.
+            return path
+    return path
+
+
+def _reference(role: str, instance: Any) -> Reference | None:
+    # A name that a template does not know is "" there, and an anonymous visitor is no row.
+    if instance is None or instance == "" or getattr(instance, "is_anonymous", False):
+        return None
+    try:
+        return Reference.to(instance)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{role}= {error}") from error
+
+
+def _issued_at() -> datetime | None:
+    """Return the date for a new token, if an age limit needs one.
+
+    It is the end of the day (UTC), so that a URL stays the same all day, and nothing
+    expires early for having been dated to the hour before it was made.
+    """
+    if conf.token_max_age is None:
+        return None
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today + timedelta(days=1)
