@@ -3,6 +3,8 @@ from django.core.checks import Error, run_checks
 
 from tracking.backends import BaseBackend
 
+pytestmark = pytest.mark.django_db  # some of the checks that Django brings look at it
+
 
 class Complaining(BaseBackend):
     def send(self, hit):

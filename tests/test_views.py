@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from unittest import mock
 
@@ -326,16 +327,16 @@ def test_a_database_that_refuses_costs_the_reader_nothing(client, notebook, capl
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason="locks the file of an SQLite database")
 def test_a_locked_database_costs_the_reader_nothing(tmp_path, client, caplog):
     file = tmp_path / "locked.sqlite3"
-    other = sqlite3.connect(file, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
 
     def write(hits):
-        with sqlite3.connect(file, timeout=0.05) as ours:
+        with closing(sqlite3.connect(file, timeout=0.05)) as ours:
             ours.execute("CREATE TABLE beacon (id)")
 
-    with mock.patch("tracking.recording.write", write):
-        assert_is_pixel(client.get(pixel_path()))
-        assert client.get(link_path()).status_code == 302
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with mock.patch("tracking.recording.write", write):
+            assert_is_pixel(client.get(pixel_path()))
+            assert client.get(link_path()).status_code == 302
     assert caplog.text.count("database is locked") >= 2
 
 

@@ -147,6 +147,18 @@ class Beacon(models.Model):
     def __str__(self) -> str:
         return f"{self.kind} {self.id}"
 
+    def reference(self, role: str) -> Reference | None:
+        """Return what this beacon is tied to, without looking whether it still exists.
+
+        Args:
+            role: ``"source"``, ``"entity"`` or ``"target"``.
+        """
+        type_id, pk = getattr(self, f"{role}_type_id"), getattr(self, f"{role}_id")
+        if type_id is None or pk is None:
+            return None
+        content_type = ContentType.objects.db_manager(self._state.db).get_for_id(type_id)
+        return Reference(f"{content_type.app_label}.{content_type.model}", pk)
+
 
 class TargetQuerySet(models.QuerySet["Target"]):
     """Targets, narrowed down in words."""

@@ -1,6 +1,8 @@
 """The site's own rows that hits are tied to: finding them, and asking them what they say."""
 
 import logging
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 from django.apps import apps
@@ -115,3 +117,35 @@ def _values(instance: Model) -> dict[str, Any]:
         for field in instance._meta.concrete_fields
         if field.attname in instance.__dict__ and not field.primary_key
     }
+
+
+def in_bulk(references: Iterable[Reference]) -> dict[Reference, Model]:
+    """Return the rows that references name, with one query per model.
+
+    What is gone is left out: a row, a model that the site has removed, a key of a type
+    that the model no longer has.
+
+    Raises:
+        django.db.DatabaseError: the database does not answer.
+    """
+    keys: dict[str, set[str]] = defaultdict(set)
+    for reference in references:
+        keys[reference.label].add(reference.pk)
+    found: dict[Reference, Model] = {}
+    for label, pks in keys.items():
+        try:
+            model = apps.get_model(label)
+        except (LookupError, ValueError):
+            continue
+        valid = [pk for pk in pks if _is_key(model, pk)]
+        for instance in model._base_manager.filter(pk__in=valid):
+            found[Reference(label, str(instance.pk))] = instance
+    return found
+
+
+def _is_key(model: type[Model], pk: str) -> bool:
+    try:
+        model._meta.pk.get_prep_value(model._meta.pk.to_python(pk))
+    except (ValidationError, ValueError, TypeError, OverflowError):
+        return False
+    return True

@@ -1,0 +1,321 @@
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from tests.site.models import Affiliate, Product, Subscriber
+from tracking.admin import BoundedPaginator
+from tracking.hits import Hit, Kind, Reference
+from tracking.models import Beacon, Source, Target
+from tracking.recording import write
+
+pytestmark = pytest.mark.django_db
+
+BEACONS = "/admin/tracking/beacon/"
+
+
+@pytest.fixture
+def staff(client, django_user_model):
+    """A client logged in with only the permissions that it is given by name."""
+    user = django_user_model.objects.create_user("staff", is_staff=True)
+    client.force_login(user)
+
+    def allow(*codenames):
+        user.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
+        return client
+
+    return allow
+
+
+def record(**values):
+    tied = {
+        role: Reference.to(values.pop(role))
+        for role in ("source", "entity", "target")
+        if role in values
+    }
+    [beacon] = write([Hit(**{"kind": Kind.OPEN, **tied, **values})])
+    return beacon
+
+
+def page(response):
+    assert response.status_code == 200
+    return unescape(response.content.decode())
+
+
+def test_a_beacon_is_seen_with_links_to_its_objects(admin_client):
+    affiliate = Affiliate.objects.create(name="Anna's affiliate")
+    subscriber = Subscriber.objects.create()
+    product = Product.objects.create(sku="tea")
+    beacon = record(
+        kind=Kind.CLICK,
+        source=affiliate,
+        entity=subscriber,
+        target=product,
+        url="https://shop.example/tea",
+        data={"campaign": "spring"},
+        ip_address="192.0.2.7",
+    )
+    for url in (BEACONS, f"{BEACONS}{beacon.pk}/change/"):
+        html = page(admin_client.get(url))
+        assert (
+            f'<a href="/admin/site/affiliate/{affiliate.pk}/change/">Anna\'s affiliate</a>' in html
+        )
+        assert f'href="{reverse("admin:site_subscriber_change", args=[subscriber.pk])}"' in html
+        assert "Product object (tea)" in html  # not in the admin, and so no link
+        assert "https://shop.example/tea" in html
+        assert 'href="https://shop.example/tea"' not in html
+        assert "192.0.2.7" in html
+    assert '"campaign": "spring"' in html
+
+
+def test_objects_are_linked_only_for_who_may_see_them(staff):
+    record(source=Affiliate.objects.create(name="Anna"))
+    assert "/admin/site/affiliate/" not in page(staff("view_beacon").get(BEACONS))
+    assert "/admin/site/affiliate/" in page(staff("view_affiliate").get(BEACONS))
+
+
+def test_addresses_are_masked_for_who_may_not_see_them(staff):
+    beacon = record(ip_address="192.0.2.77")
+    for url in (BEACONS, f"{BEACONS}{beacon.pk}/change/"):
+        html = page(staff("view_beacon").get(url))
+        assert "192.0.2.77" not in html
+        assert "192.0.2.0" in html
+    assert "192.0.2.77" in page(staff("view_full_address").get(BEACONS))
+
+
+def test_without_permission_nothing_shows(staff):
+    assert staff().get(BEACONS).status_code == 403
+
+
+def test_a_beacon_is_a_fact(admin_client):
+    beacon = record()
+    assert admin_client.get(f"{BEACONS}add/").status_code == 403
+    assert admin_client.post(f"{BEACONS}{beacon.pk}/change/", {"kind": "click"}).status_code == 403
+    assert 'name="_save"' not in page(admin_client.get(f"{BEACONS}{beacon.pk}/change/"))
+    assert admin_client.post(f"{BEACONS}{beacon.pk}/delete/", {"post": "yes"}).status_code == 302
+    assert not Beacon.objects.exists()
+
+
+def test_what_is_gone_is_shown_as_gone(admin_client):
+    affiliate = Affiliate.objects.create(name="Anna")
+    beacon = record(source=affiliate)
+    removed = ContentType.objects.create(app_label="removed", model="thing")
+    Beacon.objects.update(
+        entity_type=removed,
+        entity_id="7",
+        target_type=ContentType.objects.get_for_model(Subscriber),
+        target_id="not a uuid",
+        source_id="99",
+    )
+    for url in (BEACONS, f"{BEACONS}{beacon.pk}/change/"):
+        html = page(admin_client.get(url))
+        for name in ("site.affiliate 99", "removed.thing 7", "site.subscriber not a uuid"):
+            assert name in html
+
+
+def test_hostile_text_stays_text(admin_client):
+    evil = "<script>alert(1)</script>"
+    beacon = record(
+        url=f"https://a.example/{evil}",
+        referrer=f"javascript:{evil}",
+        user_agent=evil,
+        data={evil: evil},
+        source=Affiliate.objects.create(name=evil),
+    )
+    for url in (BEACONS, f"{BEACONS}{beacon.pk}/change/"):
+        raw = admin_client.get(url).content.decode()
+        assert evil not in raw
+        assert 'href="javascript:' not in raw
+
+
+# A million rows.
+
+
+def queries_of(client, url):
+    with CaptureQueriesContext(connection) as queries:
+        page(client.get(url))
+    return [query["sql"] for query in queries]
+
+
+def test_the_list_has_no_n_plus_one_and_counts_no_table(admin_client):
+    def fill(number):
+        for _ in range(number):
+            record(
+                source=Affiliate.objects.create(name="A"),
+                entity=Subscriber.objects.create(),
+                target=Product.objects.create(sku=str(Product.objects.count())),
+            )
+
+    fill(3)
+    admin_client.get(BEACONS)  # the content types are looked up once per process
+    few = queries_of(admin_client, BEACONS)
+    fill(20)
+    many = queries_of(admin_client, BEACONS)
+    assert len(many) == len(few) <= 14
+    counts = [sql for sql in many if "COUNT(" in sql]
+    assert len(counts) == 1
+    assert "LIMIT 10001" in counts[0]
+    assert not [sql for sql in many if "DISTINCT" in sql or "MIN(" in sql]
+
+
+def test_more_rows_than_can_be_paged_through_are_told(admin_client, monkeypatch):
+    monkeypatch.setattr(BoundedPaginator, "MAX_ROWS", 5)
+    write([Hit(kind=Kind.OPEN) for _ in range(5)])
+    assert "There are more than" not in page(admin_client.get(BEACONS))
+    write([Hit(kind=Kind.OPEN)])
+    assert "There are more than 5" in page(admin_client.get(BEACONS))
+
+
+# Finding.
+
+
+def listed(response):
+    page(response)
+    return {beacon.pk for beacon in response.context["cl"].result_list}
+
+
+@pytest.fixture
+def crowd():
+    """One beacon each of two affiliates and two subscribers."""
+    return {
+        name: record(
+            kind=kind,
+            source=Affiliate.objects.create(name=name),
+            entity=Subscriber.objects.create(email=f"{name}@mail.example"),
+            ip_address=address,
+        )
+        for name, kind, address in (
+            ("anna", Kind.OPEN, "192.0.2.1"),
+            ("boris", Kind.CLICK, "2001:db8::2"),
+        )
+    }
+
+
+@pytest.mark.parametrize("term", ["anna", "ANNA@mail", " 192.0.2.1 "])
+def test_a_search_finds_people_campaigns_and_addresses(admin_client, crowd, term):
+    assert listed(admin_client.get(BEACONS, {"q": term})) == {crowd["anna"].pk}
+
+
+def test_a_search_finds_ids_and_finds_nothing(admin_client, crowd):
+    boris = crowd["boris"]
+    assert listed(admin_client.get(BEACONS, {"q": str(boris.pk)})) == {boris.pk}
+    assert listed(admin_client.get(BEACONS, {"q": "2001:DB8:0::2"})) == {boris.pk}
+    for term in ("nobody", "%", "0" * 300):
+        assert listed(admin_client.get(BEACONS, {"q": term})) == set()
+
+
+def test_a_search_shows_nothing_of_lists_that_are_closed(staff, crowd):
+    client = staff("view_beacon")
+    assert listed(client.get(BEACONS, {"q": "anna"})) == set()
+    assert listed(staff("view_subscriber").get(BEACONS, {"q": "anna"})) == {crowd["anna"].pk}
+
+
+def test_filters_are_in_the_url(admin_client, crowd):
+    anna = Affiliate.objects.get(name="anna")
+    subscriber = Subscriber.objects.get(email="boris@mail.example")
+    cases = [
+        ({"kind__exact": "click"}, {crowd["boris"].pk}),
+        ({"source": f"site.affiliate:{anna.pk}"}, {crowd["anna"].pk}),
+        ({"entity": f"site.subscriber:{subscriber.pk}"}, {crowd["boris"].pk}),
+        ({"source": "site.affiliate:999"}, set()),
+        ({"source": "removed.thing:1"}, set()),
+        ({"source": "rubbish"}, set()),
+        ({"source": "a:\0"}, set()),
+        ({"target": "site.product:x"}, set()),
+    ]
+    for query, expected in cases:
+        assert listed(admin_client.get(BEACONS, query)) == expected, query
+    html = page(admin_client.get(BEACONS))
+    assert f"?source=site.affiliate%3A{anna.pk}" in html
+
+
+def dates(response):
+    """Return the choices of the date hierarchy."""
+    nav = page(response).partition('class="toplinks"')[2].partition("</nav>")[0]
+    texts = [part.partition("<")[0].strip() for part in nav.split(">")]
+    return [text for text in texts if text]
+
+
+def test_dates_lead_from_years_to_days(admin_client):
+    for moment in (
+        datetime(2024, 11, 30, 12, tzinfo=UTC),
+        datetime(2026, 2, 3, 12, tzinfo=UTC),
+    ):
+        record(time=moment)
+    response = admin_client.get(BEACONS)
+    assert dates(response)[-3:] == ["2024", "2025", "2026"]
+    assert "December 2024" in dates(admin_client.get(BEACONS, {"time__year": 2024}))
+    in_2026 = admin_client.get(BEACONS, {"time__year": 2026})
+    assert dates(in_2026)[-2:] == ["January 2026", "February 2026"]
+    assert len(listed(in_2026)) == 1
+    february = admin_client.get(BEACONS, {"time__year": 2026, "time__month": 2})
+    assert dates(february)[-3:] == ["February 1", "February 2", "February 3"]
+    day = admin_client.get(BEACONS, {"time__year": 2026, "time__month": 2, "time__day": 3})
+    assert dates(day)[-1] == "February 3"
+    assert len(listed(day)) == 1
+
+
+def test_a_month_that_all_have_in_common_shows_its_days(admin_client):
+    for day in (1, 3):
+        record(time=datetime(2026, 2, day, 12, tzinfo=UTC))
+    assert dates(admin_client.get(BEACONS))[-3:] == ["February 1", "February 2", "February 3"]
+
+
+@pytest.mark.parametrize("query", [{"time__year": "x"}, {"time__year": 99999}, {"time__day": 3}])
+def test_dates_that_are_none_break_nothing(admin_client, query):
+    record()
+    assert admin_client.get(BEACONS, query, follow=True).status_code == 200
+
+
+def test_an_empty_list_is_a_page(admin_client):
+    assert "0 beacons" in page(admin_client.get(BEACONS))
+
+
+def test_time_is_relative_and_exact_on_hover(admin_client):
+    record(time=timezone.now() - timedelta(minutes=5, seconds=3))
+    html = page(admin_client.get(BEACONS)).replace("\xa0", " ")
+    assert "5 minutes ago" in html
+    assert 'title="' in html
+
+
+# Targets and sources.
+
+
+def test_a_target_shows_its_short_link_and_its_beacons(admin_client, settings):
+    settings.TRACKING_BASE_URL = "https://go.example.com"
+    target = Target.objects.create(name="Shop", url="https://shop.example/")
+    beacon = record(target=target)
+    record()
+    for url in ("/admin/tracking/target/", f"/admin/tracking/target/{target.pk}/change/"):
+        html = page(admin_client.get(url))
+        assert f"https://go.example.com/t/to/{target.pk}" in html
+        assert f"/admin/tracking/beacon/?target=tracking.target%3A{target.pk}" in html
+    response = admin_client.get(BEACONS, {"target": f"tracking.target:{target.pk}"})
+    assert listed(response) == {beacon.pk}
+
+
+def test_targets_and_sources_can_be_added(admin_client):
+    assert "short link" in page(admin_client.get("/admin/tracking/target/add/")).lower()
+    data = {"name": "Bad", "url": "javascript:alert(1)", "active": "on"}
+    assert "no destination" in page(admin_client.post("/admin/tracking/target/add/", data))
+    data["url"] = "https://shop.example/"
+    admin_client.post("/admin/tracking/target/add/", data)
+    assert Target.objects.get().is_live
+    admin_client.post("/admin/tracking/source/add/", {"name": "News", "slug": "news"})
+    source = Source.objects.get()
+    assert "/t/from/news.gif" in page(
+        admin_client.get(f"/admin/tracking/source/{source.pk}/change/")
+    )
+    assert "/t/from/news.gif" in page(admin_client.get("/admin/tracking/source/?q=news"))
+
+
+def test_without_our_urls_the_admin_says_so(admin_client, settings):
+    Target.objects.create(name="Shop", url="/")
+    settings.ROOT_URLCONF = "tests.empty_urls"
+    assert "Include tracking.urls" in page(admin_client.get("/admin/tracking/target/"))

@@ -1,0 +1,97 @@
+"""Template tags of the admin pages."""
+
+from datetime import date, datetime
+from typing import Any
+
+from django import template
+from django.contrib.admin.utils import label_for_field
+from django.contrib.admin.views.main import ChangeList
+from django.utils import formats, timezone
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+register = template.Library()
+
+
+@register.inclusion_tag("admin/date_hierarchy.html")
+def time_hierarchy(cl: ChangeList) -> dict[str, Any]:
+    """Offer the years, months and days of a list, as Django's own tag does.
+
+    That one reads every row to leave out dates without any. This one looks at the first
+    and the last row only, and offers all dates between, within a few milliseconds at
+    any size.
+    """
+    field = cl.date_hierarchy
+    keys = [f"{field}__{part}" for part in ("year", "month", "day")]
+    context = {"show": False, "field_name": label_for_field(field, cl.model)}
+    first, last = _ends(cl, field)
+    if first is None or last is None:
+        return context
+    chosen = _chosen(cl, keys) or _common(first, last)
+
+    def link(*parts: int) -> str:
+        return cl.get_query_string(dict(zip(keys, parts, strict=False)), [f"{field}__"])
+
+    choices = [
+        {"title": _title(parts), "link": link(*parts)} for parts in _next(chosen, first, last)
+    ] or [{"title": _title(chosen)}]
+    back = None
+    if chosen:
+        above = chosen[:-1]
+        back = {"link": link(*above), "title": _title(above) if above else _("All dates")}
+    return {**context, "show": True, "back": back, "choices": choices}
+
+
+def _ends(cl: ChangeList, field: str) -> tuple[date | None, date | None]:
+    """Return the days of the first and the last row of the table, by two looks at its index."""
+    moments = cl.model._default_manager.values_list(field, flat=True)
+    first = moments.order_by(field).first()
+    last = moments.order_by(f"-{field}").first()
+    return _day(first), _day(last)
+
+
+def _day(moment: datetime | None) -> date | None:
+    if moment is None:
+        return None
+    return (timezone.localtime(moment) if timezone.is_aware(moment) else moment).date()
+
+
+def _chosen(cl: ChangeList, keys: list[str]) -> tuple[int, ...]:
+    """Return the year, month and day of the URL, as far as they are there."""
+    chosen: tuple[int, ...] = ()
+    for key in keys:
+        value = str(cl.params.get(key, ""))
+        if not value.isdecimal() or _first_day((*chosen, int(value))) is None:
+            break
+        chosen = (*chosen, int(value))
+    return chosen
+
+
+def _common(first: date, last: date) -> tuple[int, ...]:
+    """Return the year, or year and month, that all rows have in common."""
+    if (first.year, first.month) == (last.year, last.month):
+        return first.year, first.month
+    return (first.year,) if first.year == last.year else ()
+
+
+def _next(chosen: tuple[int, ...], first: date, last: date) -> list[tuple[int, ...]]:
+    """Return the choices below ``chosen`` that lie between the first and the last day."""
+    size = len(chosen) + 1
+    below = (range(first.year, last.year + 1), range(1, 13), range(1, 32), ())[size - 1]
+    lowest, highest = first.timetuple()[:size], last.timetuple()[:size]
+    choices = [(*chosen, number) for number in below]
+    return [parts for parts in choices if lowest <= parts <= highest and _first_day(parts)]
+
+
+def _first_day(parts: tuple[int, ...]) -> date | None:
+    """Return the first day of a year, month or day, or ``None`` if there is no such date."""
+    year, month, day = (*parts, 1, 1)[:3]
+    try:
+        return date(year, month, day)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _title(parts: tuple[int, ...]) -> str:
+    pattern = ("", "Y", "YEAR_MONTH_FORMAT", "MONTH_DAY_FORMAT")[len(parts)]
+    return capfirst(formats.date_format(_first_day(parts) or "", pattern))
