@@ -14,7 +14,7 @@ MANAGE := $(BIN)/python example_project/manage.py
 .PHONY: demo test check format bench clean
 
 demo: $(VENV)/.demo
-	@$(MANAGE) demo --port $(PORT)
+	@PORT=$(PORT) $(MANAGE) demo
 
 test: $(VENV)/.check
 	@$(BIN)/python -m pytest -n auto

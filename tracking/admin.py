@@ -8,6 +8,7 @@ choose from come from the first and the last row.
 import json
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
@@ -67,6 +68,7 @@ class LargeTableAdmin(_ModelAdmin):
 
     paginator = BoundedPaginator
     show_full_result_count = False
+    empty_value_display = UNKNOWN
     show_facets = admin.ShowFacets.NEVER
     change_list_template = "admin/tracking/change_list.html"
 
@@ -253,7 +255,8 @@ class BeaconAdmin(LargeTableAdmin):
         "target in its own list: a name, an e-mail address."
     )
     fields = (
-        ("when", "what"),
+        "exact_time",
+        "what",
         "who",
         "came_from",
         "led_to",
@@ -263,7 +266,7 @@ class BeaconAdmin(LargeTableAdmin):
         "user_agent",
         "id",
     )
-    readonly_fields = (*fields[1:], "when", "what")
+    readonly_fields = fields
 
     #: Objects per model that a search follows to their beacons.
     MAX_FOUND = 100
@@ -326,13 +329,21 @@ class BeaconAdmin(LargeTableAdmin):
     @admin.display(description=_("time"), ordering="time")
     def when(self, beacon: Beacon) -> SafeString:
         """How long ago; exact where the pointer rests."""
-        exact = timezone.localtime(beacon.time)
+        age = timezone.now() - beacon.time
         return format_html(
             '<time datetime="{}" title="{}">{}</time>',
-            exact.isoformat(timespec="milliseconds"),
-            f"{date_format(exact, 'DATETIME_FORMAT')} {exact.tzname()}",
-            gettext("%(time)s ago") % {"time": timesince(exact, depth=1)},
+            beacon.time.isoformat(timespec="milliseconds"),
+            self.exact_time(beacon),
+            gettext("%(time)s ago") % {"time": timesince(beacon.time, depth=1)}
+            if age >= timedelta(minutes=1)
+            else gettext("just now"),
         )
+
+    @admin.display(description=_("time"))
+    def exact_time(self, beacon: Beacon) -> str:
+        """To the second, with the time zone."""
+        local = timezone.localtime(beacon.time)
+        return f"{date_format(local, 'DATE_FORMAT')}, {local:%H:%M:%S} {local:%Z}"
 
     @admin.display(description=_("kind"))
     def what(self, beacon: Beacon) -> SafeString:

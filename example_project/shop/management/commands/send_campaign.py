@@ -1,0 +1,15 @@
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from shop.campaign import send
+
+
+class Command(BaseCommand):
+    help = "Send a campaign to every subscriber, into the outbox."
+
+    def add_arguments(self, parser):
+        parser.add_argument("--campaign", default="spring-sale", help="Default: %(default)s.")
+
+    def handle(self, *args, campaign: str, **options):
+        sent = send(campaign)
+        self.stdout.write(f"{sent} messages are in {settings.EMAIL_FILE_PATH}.")

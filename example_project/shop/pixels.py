@@ -1,0 +1,13 @@
+"""What the shop does whenever a pixel is loaded or a link followed."""
+
+import logging
+
+from tracking import TrackingPixel, tracker
+
+logger = logging.getLogger(__name__)
+
+
+@tracker.register
+class CampaignPixel(TrackingPixel):
+    def record(self, request, *args, **kwargs):
+        logger.info("Campaign %s: %s", kwargs.get("campaign"), request.path.rpartition("/")[0])

@@ -1,0 +1,81 @@
+"""The shop's pages, and an outbox that shows mail as a mail client would."""
+
+from email.message import EmailMessage
+
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Count, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+
+from shop import outbox
+from shop.models import Affiliate, Offer, Product, Subscriber
+from tracking.hits import Kind
+from tracking.models import Beacon
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    context = {
+        "products": Product.objects.all(),
+        "offers": Offer.objects.select_related("product"),
+        "affiliates": Affiliate.objects.all(),
+    }
+    return render(request, "shop/home.html", context)
+
+
+def product(request: HttpRequest, slug: str) -> HttpResponse:
+    product = get_object_or_404(Product, slug=slug)
+    offer = product.offers.filter(code=request.GET.get("code", "")).first()
+    return render(request, "shop/product.html", {"product": product, "offer": offer})
+
+
+def outbox_list(request: HttpRequest) -> HttpResponse:
+    counts = _opens_and_clicks()
+    rows = [
+        {"name": name, "message": message, "counts": counts.get(message["To"], {})}
+        for name, message in outbox.messages()
+    ]
+    return render(request, "shop/outbox.html", {"rows": rows})
+
+
+def _opens_and_clicks() -> dict[str, dict[str, int]]:
+    """Return how often each subscriber has opened and clicked, by address."""
+    subscribers = ContentType.objects.get_for_model(Subscriber)
+    counted = (
+        Beacon.objects.filter(entity_type=subscribers)
+        .values("entity_id")
+        .annotate(
+            opens=Count("pk", filter=Q(kind=Kind.OPEN)),
+            clicks=Count("pk", filter=Q(kind=Kind.CLICK)),
+        )
+    )
+    by_id = {row["entity_id"]: row for row in counted}
+    return {
+        email: by_id[str(pk)]
+        for pk, email in Subscriber.objects.values_list("pk", "email")
+        if str(pk) in by_id
+    }
+
+
+def outbox_message(request: HttpRequest, name: str) -> HttpResponse:
+    return render(request, "shop/message.html", {"name": name, "message": _message(name)})
+
+
+@xframe_options_sameorigin
+def outbox_body(request: HttpRequest, name: str) -> HttpResponse:
+    """Answer with the HTML of a message, kept apart from the shop as mail clients do."""
+    body = _message(name).get_body(["html"])
+    html = body.get_content() if body else ""
+    # Links open in a window of their own; scripts, forms and cookies are out of reach.
+    response = HttpResponse(html.replace("<head>", '<head><base target="_blank">', 1))
+    response["Content-Security-Policy"] = (
+        "sandbox allow-popups allow-popups-to-escape-sandbox; script-src 'none'"
+    )
+    return response
+
+
+def _message(name: str) -> EmailMessage:
+    message = outbox.message(name)
+    if message is None:
+        raise Http404(f"There is no message {name} in the outbox.")
+    return message
