@@ -29,7 +29,7 @@ format: $(VENV)/.check
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/.check
+bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks
 
 clean:
@@ -49,7 +49,7 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml
 	@$(BIN)/python -m pip install --quiet --editable .
 	@touch $@
 
-$(VENV)/.check: $(VENV)/.demo
-	@echo "Installing the tools of the tests into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --group check
+$(VENV)/.check $(VENV)/.bench: $(VENV)/.%: $(VENV)/.demo
+	@echo "Installing what make $* needs into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --group $*
 	@touch $@

@@ -1,0 +1,1 @@
+"""Measurements of what the targets name. ``python -m benchmarks``, or one: ``… tokens``."""
