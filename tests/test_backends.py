@@ -1,6 +1,7 @@
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from tracking import links
 from tracking.backends import BaseBackend, get_backend
 from tracking.backends.immediate import ImmediateBackend
 from tracking.backends.memory import MemoryBackend
@@ -42,12 +43,18 @@ def test_memory_keeps_what_it_is_sent_and_needs_no_database(settings):
 
 def test_the_view_hands_over_to_whatever_backend_is_set(settings, client):
     settings.TRACKING_BACKEND = "tracking.backends.memory.MemoryBackend"
-    from tracking import links
-
     client.get(links.pixel_url(["x"]))
     [hit] = get_backend().hits
     assert hit.data == {"args": ["x"]}
-    get_backend().clear()
+
+
+def test_each_test_that_sets_it_gets_a_memory_of_its_own(settings):
+    settings.TRACKING_BACKEND = "tracking.backends.memory.MemoryBackend"
+    before = get_backend()
+    before.send(Hit(kind=Kind.OPEN))
+    assert get_backend() is before
+    settings.TRACKING_BACKEND = "tracking.backends.memory.MemoryBackend"
+    assert get_backend().hits == []
 
 
 @pytest.mark.parametrize("path", ["tracking.nowhere.Backend", "tracking.hits.Hit", "", "x"])

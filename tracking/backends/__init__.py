@@ -8,8 +8,10 @@
 """
 
 from functools import lru_cache
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from tracking.backends.base import BaseBackend
@@ -19,7 +21,7 @@ __all__ = ["BaseBackend", "get_backend"]
 
 
 def get_backend() -> BaseBackend:
-    """Return the backend of the settings: one instance per process and class.
+    """Return the backend of the settings: one instance per process.
 
     Raises:
         django.core.exceptions.ImproperlyConfigured: ``TRACKING_BACKEND`` names no backend.
@@ -38,3 +40,12 @@ def _instance(path: str) -> BaseBackend:
             f"TRACKING_BACKEND: {path} is no subclass of tracking.backends.BaseBackend."
         )
     return backend_class()
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting == "TRACKING_BACKEND":
+        _instance.cache_clear()
+
+
+# A test that overrides the setting gets a backend of its own, without the hits of the last one.
+setting_changed.connect(_forget)
