@@ -1,24 +1,11 @@
 """The example shop, run as ``make demo`` runs it, and used by a real browser."""
 
-import os
 import re
-import socket
-import sqlite3
-import subprocess
-import sys
-import time
-from contextlib import closing
-from email import policy
-from email.parser import BytesParser
-from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 
 from tests import services
-
-EXAMPLE = Path(__file__).parent.parent / "example_project"
+from tests.shop import Shop
 
 #: Without these, Chromium as root does not start, or keeps calling its makers.
 CHROMIUM_ARGUMENTS = [
@@ -33,81 +20,12 @@ CHROMIUM_ARGUMENTS = [
 ]
 
 
-class Shop:
-    """A running example site with a database and an outbox of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        with closing(socket.socket()) as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.database = folder / "db.sqlite3"
-        self.outbox = folder / "outbox"
-        self.environment = {
-            **{key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"},
-            "PORT": str(self.port),
-            "EXAMPLE_DATABASE": str(self.database),
-            "EXAMPLE_OUTBOX": str(self.outbox),
-        }
-
-    def manage(self, *arguments: str) -> str:
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=EXAMPLE,
-            env=self.environment,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-
-    def serve(self) -> subprocess.Popen:
-        server = subprocess.Popen(
-            [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{self.port}"],
-            cwd=EXAMPLE,
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(100):
-            try:
-                with urlopen(self.url):
-                    return server
-            except URLError:
-                time.sleep(0.1)
-        server.kill()
-        raise AssertionError("the example site did not start")
-
-    def messages(self):
-        return {
-            message["To"]: message
-            for path in self.outbox.glob("*.eml")
-            for message in [BytesParser(policy=policy.default).parsebytes(path.read_bytes())]
-        }
-
-    def beacons(self):
-        """Return kind, address of the subscriber, name of the affiliate, and data, in order."""
-        with closing(sqlite3.connect(self.database)) as database:
-            return database.execute(
-                """
-                SELECT beacon.kind, subscriber.email, affiliate.name, beacon.url, beacon.data
-                FROM tracking_beacon AS beacon
-                LEFT JOIN shop_subscriber AS subscriber
-                    ON replace(beacon.entity_id, '-', '') = subscriber.id
-                LEFT JOIN shop_affiliate AS affiliate
-                    ON beacon.source_id = affiliate.id
-                ORDER BY beacon.time
-                """
-            ).fetchall()
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
     shop = Shop(tmp_path_factory.mktemp("shop"))
     shop.first_output = shop.manage("demo", "--no-server")
-    server = shop.serve()
-    yield shop
-    server.kill()
-    server.wait()
+    with shop.served_by("manage.py", "runserver", "--noreload", f"127.0.0.1:{shop.port}"):
+        yield shop
 
 
 def test_the_demo_prints_what_to_open_and_the_log_in(shop):

@@ -1,0 +1,94 @@
+"""The example shop, as other processes run it."""
+
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from email import policy
+from email.parser import BytesParser
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+EXAMPLE = Path(__file__).parent.parent / "example_project"
+
+
+class Shop:
+    """A running example site with a database and an outbox of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        with closing(socket.socket()) as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.database = folder / "db.sqlite3"
+        self.outbox = folder / "outbox"
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"},
+            "PORT": str(self.port),
+            "EXAMPLE_DATABASE": str(self.database),
+            "EXAMPLE_OUTBOX": str(self.outbox),
+        }
+
+    def manage(self, *arguments: str) -> str:
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=EXAMPLE,
+            env=self.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    @contextmanager
+    def served_by(self, *arguments: str) -> Iterator[None]:
+        """Serve the site by a Python program, until the block ends."""
+        server = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=EXAMPLE,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            self._wait(server)
+            yield
+        finally:
+            server.terminate()
+            server.wait()
+
+    def _wait(self, server: subprocess.Popen[bytes]) -> None:
+        for _ in range(200):
+            assert server.poll() is None, "the server has ended"
+            try:
+                with urlopen(self.url):
+                    return
+            except URLError:
+                time.sleep(0.1)
+        raise AssertionError("the server did not start")
+
+    def messages(self):
+        return {
+            message["To"]: message
+            for path in self.outbox.glob("*.eml")
+            for message in [BytesParser(policy=policy.default).parsebytes(path.read_bytes())]
+        }
+
+    def beacons(self):
+        """Return kind, address of the subscriber, name of the affiliate, and data, in order."""
+        with closing(sqlite3.connect(self.database)) as database:
+            return database.execute(
+                """
+                SELECT beacon.kind, subscriber.email, affiliate.name, beacon.url, beacon.data
+                FROM tracking_beacon AS beacon
+                LEFT JOIN shop_subscriber AS subscriber
+                    ON replace(beacon.entity_id, '-', '') = subscriber.id
+                LEFT JOIN shop_affiliate AS affiliate
+                    ON beacon.source_id = affiliate.id
+                ORDER BY beacon.time
+                """
+            ).fetchall()
