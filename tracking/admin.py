@@ -14,9 +14,10 @@ from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.widgets import AdminTextInputWidget
 from django.contrib.contenttypes.models import ContentType
 from django.core.paginator import Paginator
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, Q, QuerySet, TextField
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -424,6 +425,8 @@ class TargetAdmin(LinkedAdmin):
     search_fields = ("name", "url")
     ordering = ("-pk",)
     readonly_fields = ("short_link", "beacons")
+    # One line, although the column takes a URL of any length.
+    formfield_overrides = {TextField: {"widget": AdminTextInputWidget(attrs={"size": 60})}}
 
     @admin.display(description=_("short link"))
     def short_link(self, target: Target) -> str:
@@ -437,8 +440,7 @@ class SourceAdmin(LinkedAdmin):
 
     role = "source"
     list_display = ("name", "slug", "medium", "campaign", "short_pixel", "beacons")
-    list_filter = ("medium",)
-    search_fields = ("name", "slug", "campaign")
+    search_fields = ("name", "slug", "medium", "campaign")
     prepopulated_fields = {"slug": ("name",)}
     ordering = ("-pk",)
     readonly_fields = ("short_pixel", "beacons")
