@@ -1,6 +1,6 @@
 """The tests on every supported Python and Django: ``nox``.
 
-One of them: ``nox -s 'tests-3.13(django="6.1")'``.
+One of them: ``nox -s "tests(python='3.13', django='6.1')"``.
 
 ``TRACKING_TEST_DATABASE`` chooses the database, arguments after ``--`` go to pytest.
 """
