@@ -164,6 +164,13 @@ def test_the_list_has_no_n_plus_one_and_counts_no_table(admin_client):
     assert not [sql for sql in many if "DISTINCT" in sql or "MIN(" in sql]
 
 
+def test_no_address_makes_the_list_count_its_filters(admin_client):
+    record()
+    assert len(queries_of(admin_client, f"{BEACONS}?_facets=True")) == len(
+        queries_of(admin_client, BEACONS)
+    )
+
+
 def test_more_rows_than_can_be_paged_through_are_told(admin_client, monkeypatch):
     monkeypatch.setattr(BoundedPaginator, "MAX_ROWS", 5)
     write([Hit(kind=Kind.OPEN) for _ in range(5)])

@@ -156,6 +156,19 @@ def test_values_that_could_not_come_back_are_refused_by_name(value, named):
         dumps([value], {}, salt=SALT)
 
 
+@pytest.mark.parametrize("length", [0, 1, 15, 16, 17])
+def test_too_little_under_the_number_of_a_key_is_a_bad_token(length):
+    number = tokens._ring(SALT).newest.number
+    raw = bytes([number]) + b"x" * length
+    with pytest.raises(BadToken):
+        loads(base64.urlsafe_b64encode(raw).decode().rstrip("="), salt=SALT)
+
+
+def test_the_second_of_two_equal_hours_stays_the_second():
+    moment = datetime(2026, 10, 25, 2, 30, fold=1)
+    assert loads(dumps([moment], {}, salt=SALT), salt=SALT).args[0].fold == 1
+
+
 def test_nesting_is_bounded():
     deep: list = []
     for _ in range(40):

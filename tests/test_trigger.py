@@ -5,6 +5,7 @@ from unittest import mock
 
 import pytest
 from django.db import OperationalError, connection
+from django.db.models import QuerySet
 from django.http import Http404
 from django.test import Client, RequestFactory
 from django.utils import timezone
@@ -270,6 +271,28 @@ def test_no_key_makes_a_5xx(key):
             trigger(request, target_type=model, target_id=key)
         assert_is_pixel(trigger(request, source_type=model, source_id=key, pixel=True))
     assert not Beacon.objects.exists()
+
+
+def test_a_site_that_breaks_its_transaction_on_the_way_does_not_poison_ours(client, affiliate):
+    """A query that the database refuses, inside of a transaction, ends that on PostgreSQL."""
+
+    def refused(self):
+        Product.objects.create(sku="twice")
+        Product.objects.create(sku="twice")
+
+    offer = Offer.objects.create(url=SHOP)
+    with mock.patch.object(Offer, "get_beacon_url", refused):
+        assert client.get(f"/offer/{offer.pk}").status_code == 404
+
+    def refused_by_the_database(self, **lookup):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT oops")
+
+    with mock.patch.object(QuerySet, "get", refused_by_the_database):
+        assert client.get(f"/offer/{offer.pk}").status_code == 404
+    assert not connection.needs_rollback
+    assert client.get(f"/offer/{offer.pk}/{affiliate.pk}")["Location"] == SHOP
+    assert Beacon.objects.count() == 1
 
 
 # The short links of Target and Source.

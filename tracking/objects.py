@@ -115,7 +115,7 @@ def _values(instance: Model) -> dict[str, Any]:
     return {
         field.attname: instance.__dict__[field.attname]
         for field in instance._meta.concrete_fields
-        if field.attname in instance.__dict__ and not field.primary_key
+        if field.attname in instance.__dict__
     }
 
 

@@ -92,7 +92,7 @@ class Tracker:
         if not self._callbacks:
             return
         passed = renamed(kwargs, _TAKEN)
-        for pixel_class, callback in tuple(self._callbacks.items()):
+        for pixel_class, callback in self._callbacks.items():
             name = f"{pixel_class.__module__}.{pixel_class.__qualname__}"
             with isolated(logger, "Tracking callback %s", name):
                 callback.record(request, *args, **passed)

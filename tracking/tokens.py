@@ -185,7 +185,7 @@ class _SivCodec:
         for cipher in _ring(salt).ciphers.get(raw[0], ()):
             try:
                 packed = cipher.decrypt(sealed, None)
-            except (InvalidTag, ValueError):  # ValueError: too short to hold a tag
+            except InvalidTag:
                 continue
             return self._payload(packed)
         raise BadToken("The token was not made by this site for this purpose.")
