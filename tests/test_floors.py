@@ -29,6 +29,7 @@ FLOORS = {
     "urls": 3,
     "templatetags": 3,
     "admin": 4,
+    "management": 4,
     "apps": 5,
     "checks": 5,
 }

@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
+from tracking import client
 from tracking import conf as configuration
 from tracking.backends import get_backend
 from tracking.conf import conf
@@ -156,6 +157,77 @@ def check_backend(**_: Any) -> list[CheckMessage]:
                 id="tracking.E006",
             )
         ]
+
+
+@register(TAG, Tags.security)
+def check_proxies(**_: Any) -> list[CheckMessage]:
+    """E007-E008, W005-W006: who is believed about the client's address."""
+    proxies, count = conf.trusted_proxies, conf.proxy_count
+    if isinstance(proxies, str) or not isinstance(proxies, Sequence):
+        return [
+            Error(
+                "TRACKING_TRUSTED_PROXIES is not a list.",
+                hint='Write a list of networks: ["10.0.0.0/8", "2001:db8::/32"].',
+                id="tracking.E007",
+            )
+        ]
+    messages: list[CheckMessage] = []
+    networks = {str(proxy): client.network_of(str(proxy).strip()) for proxy in proxies}
+    for proxy, network in networks.items():
+        if network is None and proxy != client.UNIX:
+            messages.append(
+                Error(
+                    f"TRACKING_TRUSTED_PROXIES: {proxy!r} is no address, network or 'unix'.",
+                    hint="It is ignored, and whoever it was meant for is not believed.",
+                    id="tracking.E007",
+                )
+            )
+        if network is not None and network.prefixlen == 0:
+            messages.append(
+                Warning(
+                    f"TRACKING_TRUSTED_PROXIES: {proxy} believes everybody.",
+                    hint="Any client can then claim any address. Name the proxies of this site.",
+                    id="tracking.W005",
+                )
+            )
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
+        messages.append(
+            Error(
+                f"TRACKING_PROXY_COUNT is {count!r}.",
+                hint="Give the number of proxies in front of this site, or None.",
+                id="tracking.E008",
+            )
+        )
+    if hasattr(settings, "TRACKING_PROXY_HEADER") and not (proxies or count):
+        messages.append(
+            Warning(
+                "TRACKING_PROXY_HEADER is set, and nobody is believed who could write it.",
+                hint="Set TRACKING_TRUSTED_PROXIES or TRACKING_PROXY_COUNT.",
+                id="tracking.W006",
+            )
+        )
+    return messages
+
+
+@register(TAG)
+def check_anonymize_ip(**_: Any) -> list[CheckMessage]:
+    """E009: how addresses are masked."""
+    anonymize = conf.anonymize_ip
+    if isinstance(anonymize, bool):
+        return []
+    try:
+        ipv4_bits, ipv6_bits = anonymize
+        client.mask("192.0.2.1", ipv4_bits=ipv4_bits)
+        client.mask("2001:db8::1", ipv6_bits=ipv6_bits)
+    except (TypeError, ValueError):
+        return [
+            Error(
+                f"TRACKING_ANONYMIZE_IP is {anonymize!r}.",
+                hint="Give True, False, or the bits that are kept of IPv4 and IPv6: (24, 48).",
+                id="tracking.E009",
+            )
+        ]
+    return []
 
 
 @register(Tags.urls)

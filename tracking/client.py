@@ -1,34 +1,111 @@
-"""Who sends a request: the client's address, and how it is shown to people.
+"""Who sends a request: the client's address, and how much of it is kept.
 
->>> normalise("[::ffff:192.0.2.7]:443")
-'192.0.2.7'
->>> mask("192.0.2.7"), mask("2001:db8:1:2::7")
-('192.0.2.0', '2001:db8:1::')
+    >>> normalise("[::ffff:192.0.2.7]:443")
+    '192.0.2.7'
+    >>> mask("192.0.2.7"), mask("2001:db8:1:2::7")
+    ('192.0.2.0', '2001:db8:1::')
+
+Behind proxies, the connection comes from the nearest of them, and a header says whom it
+had the request from. A client writes that header too, so it is believed only as far as
+the site says: from the connection outwards, hop by hop, up to the first that is not one
+of its own proxies. That one is the client.
 """
 
 import ipaddress
 import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
 
+from django.core.signals import setting_changed
 from django.http import HttpRequest
 
-_IPV4_WITH_PORT = re.compile(r"(\d+\.\d+\.\d+\.\d+):\d+", re.ASCII)
-_BRACKETED = re.compile(r"\[([^\]]*)\](?::\d+)?", re.ASCII)
+from tracking.conf import conf
+
+#: Bits of an address that are kept by default when it is masked: the parts that, by
+#: common practice, are too coarse to single out a person.
+IPV4_BITS, IPV6_BITS = 24, 48
+
+#: What ``TRACKING_TRUSTED_PROXIES`` calls a peer without address.
+UNIX = "unix"
+
+
+class Hop(NamedTuple):
+    """One station of a request, on its way from the client to the site.
+
+    Attributes:
+        text: how it is called where it is named.
+        address: its address, or ``None`` if that is none.
+        trusted: whether it is believed about the hop before it.
+    """
+
+    text: str
+    address: str | None
+    trusted: bool
 
 
 def address(request: HttpRequest) -> str | None:
     """Return the address of the client that sent ``request``.
-
-    It is the peer of the connection (``REMOTE_ADDR``). No header is believed, because
-    a client writes headers as it pleases.
 
     Args:
         request: the request as Django hands it to a view or middleware.
 
     Returns:
         An IPv4 or IPv6 address in its canonical spelling (an IPv4 address mapped into
-        IPv6 as IPv4), or ``None`` where there is none, as behind a unix socket.
+        IPv6 as IPv4), or ``None`` where none is known, as behind a unix socket.
     """
-    return normalise(request.META.get("REMOTE_ADDR"))
+    policy = _policy()
+    remote = request.META.get("REMOTE_ADDR") or ""
+    if not policy.believes_anybody:
+        return normalise(remote)
+    return _client(hops(remote, request.META.get(policy.key, "")))
+
+
+def recorded_address(request: HttpRequest) -> str | None:
+    """Return the client's address as far as the site wants it recorded.
+
+    Args:
+        request: the request as Django hands it to a view or middleware.
+    """
+    found = address(request)
+    anonymize = conf.anonymize_ip
+    if found is None or anonymize is False:
+        return found
+    if anonymize is True:
+        return mask(found)
+    try:
+        return mask(found, *anonymize)
+    except (TypeError, ValueError):  # told by the checks; too little is better than too much
+        return mask(found)
+
+
+def hops(remote: str, header: str) -> Iterator[Hop]:
+    """Yield the stations of a request from the nearest outwards; the last one is the client.
+
+    If that one has no address, the one before it is the last that is known for certain.
+
+    Args:
+        remote: the peer of the connection (``REMOTE_ADDR``).
+        header: the value of ``TRACKING_PROXY_HEADER``, with the nearest proxy's entry last.
+    """
+    policy = _policy()
+    for number, text in enumerate([remote, *reversed(policy.entries(header))]):
+        found = normalise(text)
+        trusted = policy.trusts(number, found)
+        yield Hop(text, found, trusted)
+        if not trusted:
+            return
+
+
+def _client(stations: Iterator[Hop]) -> str | None:
+    known = None
+    for hop in stations:
+        known = hop.address or known
+    return known
+
+
+_IPV4_WITH_PORT = re.compile(r"(\d+\.\d+\.\d+\.\d+):\d+", re.ASCII)
+_BRACKETED = re.compile(r"\[([^\]]*)\](?::\d+)?", re.ASCII)
 
 
 def normalise(text: str | None) -> str | None:
@@ -52,18 +129,107 @@ def normalise(text: str | None) -> str | None:
     return str(parsed)
 
 
-def mask(address: str) -> str:
-    """Return ``address`` with the part that tells one household from another set to zero.
+def mask(address: str, ipv4_bits: int = IPV4_BITS, ipv6_bits: int = IPV6_BITS) -> str:
+    """Return the first address of the network that ``address`` is in.
 
     Args:
         address: an IPv4 or IPv6 address.
-
-    Returns:
-        The first address of its /24 (IPv4) or /48 (IPv6): the parts that, by common
-        practice, are too coarse to single out a person.
+        ipv4_bits, ipv6_bits: the length of the part that is kept.
 
     Raises:
-        ValueError: ``address`` is not an IP address.
+        ValueError: ``address`` is not an IP address, or there are no so many bits.
     """
-    prefix = 24 if ipaddress.ip_address(address).version == 4 else 48  # noqa: PLR2004
-    return str(ipaddress.ip_network((address, prefix), strict=False).network_address)
+    bits = ipv4_bits if ipaddress.ip_address(address).version == 4 else ipv6_bits  # noqa: PLR2004
+    return str(ipaddress.ip_network((address, bits), strict=False).network_address)
+
+
+class _Policy(NamedTuple):
+    """Who is believed, as the settings say it."""
+
+    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+    unix: bool
+    at_most: int | None
+    key: str
+
+    @property
+    def believes_anybody(self) -> bool:
+        return bool(self.networks or self.unix or self.at_most)
+
+    def trusts(self, number: int, address: str | None) -> bool:
+        """Return whether the hop with this number, 0 being the nearest, is a proxy of ours."""
+        if self.at_most is not None and number >= self.at_most:
+            return False
+        if not (self.networks or self.unix):
+            # Only counted: a hop of no address is the socket, if it is the nearest.
+            return self.at_most is not None and (address is not None or number == 0)
+        if address is None:
+            return self.unix and number == 0
+        parsed = ipaddress.ip_address(address)
+        return any(parsed in network for network in self.networks)
+
+    def entries(self, header: str) -> list[str]:
+        """Return the addresses of the header, as they are written, the nearest last."""
+        if not header:
+            return []
+        if self.key == "HTTP_FORWARDED":
+            return [_forwarded_for(element) for element in _elements(header)]
+        return [entry.strip() for entry in header.split(",")]
+
+
+@lru_cache(maxsize=1)
+def _policy() -> _Policy:
+    """Return the policy of the settings. What makes no sense there trusts nobody.
+
+    The checks tell of it; a request must not fail for it.
+    """
+    proxies = [str(proxy).strip() for proxy in conf.trusted_proxies]
+    networks = tuple(network for network in map(network_of, proxies) if network)
+    count = conf.proxy_count if isinstance(conf.proxy_count, int) else None
+    key = "HTTP_" + conf.proxy_header.upper().replace("-", "_")
+    return _Policy(networks, UNIX in proxies, count, key)
+
+
+def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """Return the network that ``text`` names, an address being one of its own, or ``None``."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    if setting.startswith("TRACKING_"):
+        _policy.cache_clear()
+
+
+# Reading settings costs more than the walk; only override_settings changes them.
+setting_changed.connect(_forget)
+
+
+# RFC 7239: elements between commas, each of pairs between semicolons; a value may be
+# quoted, and must be if it holds a colon, as all of IPv6 does.
+
+
+def _forwarded_for(element: str) -> str:
+    """Return what an element of ``Forwarded`` gives as ``for``, or ``""``."""
+    for pair in element.split(";"):
+        name, _equals, value = pair.partition("=")
+        if name.strip().lower() == "for":
+            return value.strip().strip('"')
+    return ""
+
+
+def _elements(header: str) -> list[str]:
+    """Return the elements of ``Forwarded``, split at the commas outside of quotes.
+
+    It is read from the end, where the nearest proxy has written: a quote that a client has
+    left open must not swallow what the proxies say.
+    """
+    elements, end, quoted = [], len(header), False
+    for position in range(len(header) - 1, -1, -1):
+        if header[position] == '"':
+            quoted = not quoted
+        elif header[position] == "," and not quoted:
+            elements.append(header[position + 1 : end])
+            end = position
+    return [header[:end], *reversed(elements)]

@@ -73,6 +73,45 @@ class Settings:
         """
         return str(self._get("BACKEND", "tracking.backends.immediate.ImmediateBackend"))
 
+    @property
+    def trusted_proxies(self) -> Sequence[str]:
+        """``TRACKING_TRUSTED_PROXIES``: networks of proxies that are believed about the client.
+
+        Addresses or networks in CIDR notation, IPv4 or IPv6, and ``"unix"`` for a peer
+        behind a unix socket. Default ``[]``: no header is believed.
+        """
+        proxies: Sequence[str] = self._get("TRUSTED_PROXIES", ())
+        return proxies
+
+    @property
+    def proxy_count(self) -> int | None:
+        """``TRACKING_PROXY_COUNT``: how many proxies stand in front of the site.
+
+        As many hops are believed, or fewer if ``TRACKING_TRUSTED_PROXIES`` is set too.
+        Default ``None``: as many as that setting trusts.
+        """
+        count: int | None = self._get("PROXY_COUNT", None)
+        return count
+
+    @property
+    def proxy_header(self) -> str:
+        """``TRACKING_PROXY_HEADER``: where the proxies write whom they had a request from.
+
+        Default ``"X-Forwarded-For"``. ``"Forwarded"`` is read as RFC 7239 has it, any other
+        as a list of addresses.
+        """
+        return str(self._get("PROXY_HEADER", "X-Forwarded-For"))
+
+    @property
+    def anonymize_ip(self) -> bool | Sequence[int]:
+        """``TRACKING_ANONYMIZE_IP``: whether addresses are masked before they are recorded.
+
+        ``True`` keeps the first 24 bits of IPv4 and 48 of IPv6, a pair of numbers as many
+        as it says. Default ``False``: addresses are kept whole.
+        """
+        anonymize: bool | Sequence[int] = self._get("ANONYMIZE_IP", False)
+        return anonymize
+
     def _get(self, name: str, default: Any) -> Any:
         return getattr(settings, PREFIX + name, default)
 

@@ -116,7 +116,7 @@ class Hit:
         return cls(
             kind=kind,
             referrer=_header(request, "HTTP_REFERER"),
-            ip_address=client.address(request),
+            ip_address=client.recorded_address(request),
             user_agent=_header(request, "HTTP_USER_AGENT"),
             **values,
         )
