@@ -9,8 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from tests.site.models import Affiliate, Product, Subscriber
-from tracking.admin import BoundedPaginator
+from tests.site.models import Affiliate, Product, Subscriber, Voucher
+from tracking.admin import BeaconAdmin
+from tracking.admin.large_tables import BoundedPaginator
 from tracking.hits import Hit, Kind, Reference
 from tracking.models import Beacon, Source, Target
 from tracking.recording import write
@@ -67,7 +68,7 @@ def test_a_beacon_is_seen_with_links_to_its_objects(admin_client):
             f'<a href="/admin/site/affiliate/{affiliate.pk}/change/">Anna\'s affiliate</a>' in html
         )
         assert f'href="{reverse("admin:site_subscriber_change", args=[subscriber.pk])}"' in html
-        assert "Product object (tea)" in html  # not in the admin, and so no link
+        assert "site.product tea" in html  # not in the admin, and so neither name nor link
         assert "https://shop.example/tea" in html
         assert 'href="https://shop.example/tea"' not in html
         assert "192.0.2.7" in html
@@ -75,9 +76,25 @@ def test_a_beacon_is_seen_with_links_to_its_objects(admin_client):
 
 
 def test_objects_are_linked_only_for_who_may_see_them(staff):
-    record(source=Affiliate.objects.create(name="Anna"))
-    assert "/admin/site/affiliate/" not in page(staff("view_beacon").get(BEACONS))
-    assert "/admin/site/affiliate/" in page(staff("view_affiliate").get(BEACONS))
+    anna = Affiliate.objects.create(name="Anna")
+    beacon = record(source=anna)
+    urls = BEACONS, f"{BEACONS}{beacon.pk}/change/", f"{BEACONS}?source=site.affiliate:{anna.pk}"
+    for url in urls:
+        html = page(staff("view_beacon").get(url))
+        assert "Anna" not in html
+        assert f"site.affiliate {anna.pk}" in html
+        assert "/admin/site/affiliate/" not in html
+    staff("view_affiliate")
+    for url in urls:
+        assert "Anna" in page(staff().get(url))
+
+
+def test_a_filter_does_not_read_out_rows_of_other_models(staff, django_user_model):
+    """Neither names of users nor of what else the site keeps, tied to a beacon or not."""
+    boss = django_user_model.objects.create(username="the-boss-in-person")
+    for role in ("source", "entity", "target"):
+        html = page(staff("view_beacon").get(BEACONS, {role: f"auth.user:{boss.pk}"}))
+        assert "the-boss-in-person" not in html
 
 
 def test_addresses_are_masked_for_who_may_not_see_them(staff):
@@ -87,6 +104,17 @@ def test_addresses_are_masked_for_who_may_not_see_them(staff):
         assert "192.0.2.77" not in html
         assert "192.0.2.0" in html
     assert "192.0.2.77" in page(staff("view_full_address").get(BEACONS))
+
+
+def test_masked_addresses_cannot_be_asked_for_one_by_one(staff):
+    beacon = record(ip_address="192.0.2.77")
+    client = staff("view_beacon")
+    assert listed(client.get(BEACONS, {"q": "192.0.2.77"})) == set()
+    for lookup in ("ip_address", "ip_address__startswith", "ip_address__lt"):
+        assert client.get(BEACONS, {lookup: "192.0.2.77"}).status_code == 400
+    staff("view_full_address")
+    assert listed(client.get(BEACONS, {"q": "192.0.2.77"})) == {beacon.pk}
+    assert listed(client.get(BEACONS, {"ip_address__startswith": "192.0.2.7"})) == {beacon.pk}
 
 
 def test_without_permission_nothing_shows(staff):
@@ -149,7 +177,7 @@ def test_the_list_has_no_n_plus_one_and_counts_no_table(admin_client):
             record(
                 source=Affiliate.objects.create(name="A"),
                 entity=Subscriber.objects.create(),
-                target=Product.objects.create(sku=str(Product.objects.count())),
+                target=Voucher.objects.create(affiliate=Affiliate.objects.create(name="B")),
             )
 
     fill(3)
@@ -177,6 +205,60 @@ def test_more_rows_than_can_be_paged_through_are_told(admin_client, monkeypatch)
     assert "There are more than" not in page(admin_client.get(BEACONS))
     write([Hit(kind=Kind.OPEN)])
     assert "There are more than 5" in page(admin_client.get(BEACONS))
+
+
+def test_an_action_on_all_is_not_taken_on_more_than_the_page_has_counted(admin_client, monkeypatch):
+    monkeypatch.setattr(BoundedPaginator, "MAX_ROWS", 5)
+    beacons = write([Hit(kind=Kind.OPEN) for _ in range(6)])
+    action = {
+        "action": "delete_selected",
+        "select_across": "1",
+        "_selected_action": str(beacons[0].pk),
+        "post": "yes",
+    }
+    response = admin_client.post(BEACONS, action, follow=True)
+    assert "There are more than 5" in page(response)
+    assert Beacon.objects.count() == 6
+    beacons[0].delete()
+    admin_client.post(BEACONS, action)
+    assert not Beacon.objects.exists()
+
+
+def test_a_search_that_finds_more_than_it_follows_says_so(admin_client, monkeypatch):
+    monkeypatch.setattr(BeaconAdmin, "MAX_FOUND", 2)
+    for _ in range(3):
+        record(entity=Subscriber.objects.create(email="anna@mail.example"))
+    response = admin_client.get(BEACONS, {"q": "anna"})
+    assert len(listed(response)) == 2
+    assert "More than 2 subscribers match" in page(response)
+
+
+@pytest.mark.parametrize("query", ["", "?q=anna", "?kind__exact=open", "?o=1"])
+def test_every_question_about_beacons_has_an_index(admin_client, query):
+    """No plan reads the whole table, nor sorts it (SQLite tells; the indexes are the same)."""
+    if connection.vendor != "sqlite":
+        pytest.skip("reads the plans of SQLite")
+    record(entity=Subscriber.objects.create(email="anna@mail.example"))
+    statements = [
+        sql
+        for sql in queries_of(admin_client, BEACONS + query)
+        if sql.startswith("SELECT") and 'FROM "tracking_beacon"' in sql and "COUNT" not in sql
+    ]
+    assert statements
+    for sql in statements:
+        with connection.cursor() as cursor:
+            plan = [row[3] for row in cursor.execute("EXPLAIN QUERY PLAN " + sql).fetchall()]
+        assert not [step for step in plan if step.startswith("SCAN") and "USING" not in step], (
+            sql,
+            plan,
+        )
+
+
+def test_a_site_without_time_zones_has_an_admin(admin_client, settings):
+    settings.USE_TZ = False
+    beacon = record()
+    for url in (BEACONS, f"{BEACONS}{beacon.pk}/change/"):
+        page(admin_client.get(url))
 
 
 # Finding.

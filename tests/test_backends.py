@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
@@ -12,6 +15,12 @@ from tracking.models import Beacon
 class Overridden(BaseBackend):
     def send(self, hit):
         raise NotImplementedError
+
+
+class SlowToMake(MemoryBackend):
+    def __init__(self):
+        time.sleep(0.05)
+        super().__init__()
 
 
 def hits(number):
@@ -66,3 +75,10 @@ def test_what_is_no_backend_is_a_wrong_setting(settings, path):
 
 def test_a_backend_has_nothing_to_complain_of_by_default():
     assert Overridden().check() == []
+
+
+def test_threads_share_one_backend(settings):
+    settings.TRACKING_BACKEND = "tests.test_backends.SlowToMake"
+    with ThreadPoolExecutor(5) as pool:
+        backends = list(pool.map(lambda _: get_backend(), range(5)))
+    assert len(set(map(id, backends))) == 1

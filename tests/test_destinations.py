@@ -26,6 +26,8 @@ def test_destinations_are_kept_byte_for_byte(url):
         ("https://shop.example/a b", "https://shop.example/a%20b"),
         ("https://shop.example/größe", "https://shop.example/gr%C3%B6%C3%9Fe"),
         ("/größe", "/gr%C3%B6%C3%9Fe"),
+        (" https://shop.example/ ", "https://shop.example/"),
+        ("  /path", "/path"),
     ],
 )
 def test_what_http_cannot_carry_is_encoded(url, expected):
@@ -53,6 +55,9 @@ def test_what_http_cannot_carry_is_encoded(url, expected):
         "https://shop.example/\0",
         "\thttps://shop.example/",
         "https://[::1",
+        " javascript:alert(1)",
+        " //evil.example/",
+        "\u00a0https://shop.example/",
     ],
 )
 def test_other_places_are_refused(url):
@@ -62,6 +67,7 @@ def test_other_places_are_refused(url):
 
 @given(url=st.text(max_size=60) | st.text(max_size=40).map("https://a.example/".__add__))
 @example(url="https://a.example\u2100/")
+@example(url=" https://a.example/")
 def test_whatever_is_accepted_fits_into_a_header(url):
     try:
         result = location(url)

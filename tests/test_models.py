@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
 
-from tests.site.models import Affiliate, Product, ProxyAffiliate, Subscriber
+from tests.site.models import Affiliate, Offer, Product, ProxyAffiliate, Subscriber
 from tracking.hits import Hit, Kind, Reference
 from tracking.models import Beacon, Source, Target
 from tracking.recording import write
@@ -94,6 +94,25 @@ def test_sites_look_back_through_a_generic_relation():
     assert counted.opens == 1
     [prefetched] = Subscriber.objects.prefetch_related("beacons")
     assert set(prefetched.beacons.all()) == {opened, clicked}
+
+
+def test_deleting_an_object_with_a_generic_relation_deletes_its_beacons():
+    """So Django has it, and so the documents say."""
+    affiliate, offer = Affiliate.objects.create(), Offer.objects.create(url="/")
+    record(source=affiliate)
+    record(target=offer)
+    affiliate.delete()
+    offer.delete()
+    assert Beacon.objects.get().source is None
+
+
+def test_lookups_across_a_relation_with_uuid_keys_need_a_database_that_knows_them():
+    """A limit that the documents tell of: SQLite keeps a UUID without its hyphens."""
+    subscriber = Subscriber.objects.create()
+    record(entity=subscriber)
+    across = Subscriber.objects.filter(beacons__kind=Kind.OPEN).count()
+    assert across == (1 if connection.features.has_native_uuid_field else 0)
+    assert subscriber.beacons.count() == Beacon.objects.for_entity(subscriber).count() == 1
 
 
 def test_a_generic_foreign_key_can_be_assigned():

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError, transaction
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -127,3 +128,43 @@ def test_what_the_database_refuses_is_told_and_does_not_poison_the_site_s_transa
     assert not transaction.get_connection().needs_rollback
     assert Beacon.objects.count() == 0
     assert Affiliate.objects.count() == 2
+
+
+def test_a_batch_delivered_again_tells_of_what_the_database_refuses(announced):
+    known = Hit(kind=Kind.OPEN)
+    write([known])
+    with pytest.raises(DatabaseError):
+        write([known, Hit(kind=None)])
+    assert Beacon.objects.count() == len(announced) == 1
+
+
+def test_a_keyword_called_unresolved_is_kept_beside_what_is(announced):
+    elsewhere = Reference("elsewhere.customer", "7")
+    write([Hit(kind=Kind.OPEN, entity=elsewhere, data={"unresolved": "x"})])
+    assert Beacon.objects.get().data == {
+        "unresolved": {"entity": ["elsewhere.customer", "7"]},
+        "unresolved_": "x",
+    }
+
+
+def test_a_listener_that_breaks_the_transaction_undoes_only_its_own(announced):
+    def poisonous(beacon, **kwargs):
+        Affiliate.objects.create(name="undone")
+        Beacon.objects.create(pk=beacon.pk, kind="open")
+
+    Affiliate.objects.create(name="kept")
+    beacon_recorded.connect(poisonous)
+    try:
+        write([Hit(kind=Kind.OPEN)])
+    finally:
+        beacon_recorded.disconnect(poisonous)
+    assert not transaction.get_connection().needs_rollback
+    assert Beacon.objects.count() == len(announced) == 1
+    assert Affiliate.objects.get().name == "kept"
+
+
+def test_a_site_without_time_zones_records(settings):
+    settings.USE_TZ = False
+    hit = Hit(kind=Kind.OPEN)
+    write([hit])
+    assert Beacon.objects.get().time == timezone.make_naive(hit.time)

@@ -106,3 +106,34 @@ def test_a_callback_without_record_is_told_so(notify, caplog):
     registry.register(Empty)
     call()
     assert "Empty must define record()" in caplog.text
+
+
+def test_a_callback_may_register_another(notify):
+    class Late(Notebook):
+        pass
+
+    class Lazy(TrackingPixel):
+        def record(self, request, *args, **kwargs):
+            registry.register(Late)
+
+    registry, call = notify
+    registry.register(Lazy)
+    call()
+    assert Notebook.seen == []
+    call()
+    assert len(Notebook.seen) == 1
+
+
+def test_what_a_callback_does_to_its_arguments_is_felt_by_nobody(notify):
+    class Greedy(TrackingPixel):
+        def record(self, request, *args, **kwargs):
+            args[0].clear()
+            kwargs["tags"].clear()
+
+    registry, call = notify
+    for pixel_class in (Greedy, Notebook):
+        registry.register(pixel_class)
+    args, kwargs = [["a"]], {"tags": ["b"]}
+    call(args, kwargs)
+    assert Notebook.seen == [("/p", (["a"],), {"tags": ["b"]})]
+    assert (args, kwargs) == ([["a"]], {"tags": ["b"]})

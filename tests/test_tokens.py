@@ -405,3 +405,50 @@ def test_an_encoder_that_cannot_be_imported_is_a_wrong_setting(settings):
 def test_arguments_may_have_the_names_of_claims():
     named = {"url": 1, "source": 2, "entity": 3, "target": 4, "issued_at": 5, "self": 6, "salt": 7}
     assert loads(dumps([], named, salt=SALT), salt=SALT) == tokens.Payload([], named)
+
+
+@pytest.mark.parametrize("keys", ["one text of letters", b"bytes", [], {"a": 1}])
+def test_secrets_that_are_no_list_are_refused_and_not_taken_letter_by_letter(settings, keys):
+    settings.TRACKING_SECRET_KEYS = keys
+    with pytest.raises(ImproperlyConfigured, match="must be a list"):
+        dumps([1], {}, salt=SALT)
+
+
+def test_an_empty_fallback_is_no_secret(settings):
+    settings.SECRET_KEY_FALLBACKS = [""]
+    assert loads(dumps([1], {}, salt=SALT), salt=SALT).args == [1]
+
+
+class InstanceEncoder(PlainEncoder):
+    """An encoder whose methods need an instance."""
+
+    def encrypt(self, *args, **kwargs):
+        return PlainEncoder.encrypt(*args, **kwargs).decode()
+
+    def decrypt(self, token):
+        return PlainEncoder.decrypt(token)
+
+
+def test_an_encoder_may_need_an_instance(settings):
+    settings.TRACKING_ENCODER = "tests.test_tokens.InstanceEncoder"
+    assert loads(dumps([1], {"a": 2}, salt=SALT), salt=SALT).args == [1]
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        7,
+        {},
+        {"salt": SALT},
+        {"salt": SALT, "url": None, "source": 7},
+        {"salt": SALT, "url": 1, "issued_at": "x"},
+    ],
+)
+def test_malformed_claims_of_a_replaced_encoder_are_a_bad_token(plain_encoder, own):
+    with pytest.raises(BadToken):
+        loads(PlainEncoder.encrypt(**{"tracking:token": own}).decode(), salt=SALT)
+
+
+def test_a_replaced_encoder_names_what_it_cannot_take(plain_encoder):
+    with pytest.raises(TypeError, match=r"args\[1\] is a tuple"):
+        dumps([1, (2,)], {}, salt=SALT)

@@ -5,7 +5,7 @@ from unittest import mock
 
 import pytest
 from django.db import OperationalError, connection
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import Http404
 from django.test import Client, RequestFactory
 from django.utils import timezone
@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from tests.site.models import (
     Affiliate,
     BrokenOffer,
+    Diary,
+    Goodbye,
     Leaflet,
     Offer,
     Product,
@@ -178,6 +180,36 @@ def test_only_what_beacon_update_changed_is_saved(offer, django_assert_num_queri
         trigger(request, Offer, offer.pk, entity_type=Reader, entity_id=reader.pk)
     reader.refresh_from_db()
     assert (reader.user_agent, reader.note) == ("Web/2", "changed meanwhile")
+
+
+def test_changes_in_place_and_expressions_are_saved(offer, rf):
+    diary = Diary.objects.create()
+    for _ in range(2):
+        trigger(rf.get("/"), Offer, offer.pk, entity_type=Diary, entity_id=diary.pk)
+    diary.refresh_from_db()
+    assert (diary.log, diary.opens) == (["seen", "seen"], 2)
+    assert Beacon.objects.for_entity(diary).count() == 2  # although its length is 0
+
+
+def test_what_an_entity_saves_itself_is_not_written_a_second_time(offer, rf):
+    """Otherwise what another process has counted meanwhile would be lost."""
+    subscriber = Subscriber.objects.create()
+
+    def counted_twice(self, request):
+        self.seen = F("seen") + 1
+        self.save(update_fields=["seen"])
+        Subscriber.objects.update(seen=F("seen") + 1)  # by another process
+
+    with mock.patch.object(Subscriber, "beacon_update", counted_twice):
+        trigger(rf.get("/"), Offer, offer.pk, entity_type=Subscriber, entity_id=subscriber.pk)
+    subscriber.refresh_from_db()
+    assert subscriber.seen == 2
+
+
+def test_an_entity_that_deletes_itself_does_not_take_the_beacon_along(offer, rf):
+    goodbye = Goodbye.objects.create()
+    trigger(rf.get("/"), Offer, offer.pk, entity_type=Goodbye, entity_id=goodbye.pk)
+    assert Beacon.objects.get().entity is None
 
 
 def test_an_entity_is_made_where_the_url_names_none(client, offer):

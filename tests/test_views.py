@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
-from django.db import OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection, connections
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.site.models import Affiliate, Offer, Product, Subscriber
-from tracking import TrackingPixel, links, tokens
+from tracking import TrackingPixel, links, tokens, views
 from tracking.hits import Reference
 from tracking.models import Beacon, Target
 from tracking.views import GIF
@@ -349,6 +349,38 @@ def test_a_setting_that_is_wrong_costs_the_reader_nothing(client, settings, capl
     assert_is_pixel(client.get(path))
     assert client.get(link).status_code == 404
     assert "is empty" in caplog.text
+
+
+def test_a_connection_that_is_closed_is_no_500(client, caplog):
+    """``InterfaceError`` is an error of the database that is no ``DatabaseError``."""
+    target = Target.objects.create(name="Shop", url=SHOP)
+    offer = Offer.objects.create(url=SHOP)
+
+    def refuse(*args):
+        raise InterfaceError("connection already closed")
+
+    with connection.execute_wrapper(refuse):
+        assert_is_pixel(client.get(pixel_path()))
+        assert client.get(link_path())["Location"] == SHOP
+        assert client.get(link_path(SHOP, target=Reference.to(target)))["Location"] == SHOP
+        for path in (f"/t/to/{target.pk}", f"/offer/{offer.pk}"):
+            assert client.get(path).status_code == 404
+        assert_is_pixel(client.get("/t/from/news.gif"))
+
+
+def test_the_views_take_no_part_in_the_transactions_of_any_database():
+    for view in (views.pixel, views.redirect, views.trigger, views.target, views.source):
+        assert view._non_atomic_requests >= set(connections)
+
+
+def test_a_log_line_is_one_line(client, caplog):
+    with caplog.at_level(logging.DEBUG, "tracking"):
+        client.get("/offer/1%0aERROR forged")
+        client.get("/open/1%0aERROR.gif")
+    assert caplog.records
+    ours = [r.getMessage() for r in caplog.records if r.name.startswith("tracking")]
+    assert len(ours) == 2
+    assert not [line for line in ours if "\n" in line]
 
 
 # Cost.

@@ -1,6 +1,7 @@
 """System checks: one numbered message for every setting that can be wrong."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,22 +25,19 @@ SHORT_SECRET = 16
 
 @register(TAG)
 def check_names(**_: Any) -> list[CheckMessage]:
-    """W001: a ``TRACKING_`` setting that this app does not have, probably misspelled."""
-    messages: list[CheckMessage] = []
-    for name in dir(settings):
-        if not name.startswith(configuration.PREFIX) or name in configuration.NAMES:
-            continue
-        close = difflib.get_close_matches(name, configuration.NAMES, n=1)
-        messages.append(
-            Warning(
-                f"There is no setting {name}.",
-                hint=f"Did you mean {close[0]}?"
-                if close
-                else "Remove it, or see docs/settings.rst.",
-                id="tracking.W001",
-            )
+    """W001: a ``TRACKING_`` setting that looks like a misspelled one of this app."""
+    prefix = configuration.PREFIX
+    ours = [name.removeprefix(prefix) for name in configuration.NAMES]
+    theirs = [name.removeprefix(prefix) for name in dir(settings) if name.startswith(prefix)]
+    return [
+        Warning(
+            f"There is no setting {prefix}{name}.",
+            hint=f"Did you mean {prefix}{close[0]}?",
+            id="tracking.W001",
         )
-    return messages
+        for name in theirs
+        if name not in ours and (close := difflib.get_close_matches(name, ours, n=1, cutoff=0.75))
+    ]
 
 
 @register(TAG, Tags.security)
@@ -48,10 +46,10 @@ def check_secret_keys(**_: Any) -> list[CheckMessage]:
     keys = getattr(settings, "TRACKING_SECRET_KEYS", None)
     if keys is None:
         return []
-    if isinstance(keys, str | bytes) or not isinstance(keys, Sequence):
+    if isinstance(keys, str | bytes) or not isinstance(keys, Sequence) or not keys:
         return [
             Error(
-                "TRACKING_SECRET_KEYS is not a list.",
+                "TRACKING_SECRET_KEYS is not a list of secrets, or empty.",
                 hint='Write a list, newest secret first: ["...", "..."].',
                 id="tracking.E001",
             )
@@ -101,8 +99,9 @@ def check_encoder(**_: Any) -> list[CheckMessage]:
         return []
     try:
         encoder = import_string(path)
-    except (ImportError, AttributeError, TypeError) as error:
-        return [_encoder_error(f"TRACKING_ENCODER cannot be imported: {error}")]
+        encoder = encoder() if isinstance(encoder, type) else encoder
+    except (ImportError, TypeError, ValueError) as error:
+        return [_encoder_error(f"TRACKING_ENCODER cannot be used: {error}")]
     missing = [
         name for name in ("encrypt", "decrypt") if not callable(getattr(encoder, name, None))
     ]
@@ -115,7 +114,7 @@ def _encoder_error(message: str) -> Error:
     return Error(
         message,
         hint=(
-            "Give the dotted path of a class with static methods "
+            "Give the dotted path of a class that takes no arguments and has methods "
             "encrypt(*args, **kwargs) and decrypt(token)."
         ),
         id="tracking.E004",
@@ -127,21 +126,25 @@ def check_base_url(**_: Any) -> list[CheckMessage]:
     """E005: the address in front of pixel and link URLs."""
     if not conf.base_url:
         return []
-    try:
-        parts = urlsplit(conf.base_url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        usable = usable and not (parts.query or parts.fragment)
-    except ValueError:
-        usable = False
-    if usable:
+    if _is_base_url(conf.base_url):
         return []
     return [
         Error(
             f"TRACKING_BASE_URL is {conf.base_url!r}.",
-            hint='Give scheme and host without a path, such as "https://mail.example.com".',
+            hint='Give scheme and host, such as "https://mail.example.com".',
             id="tracking.E005",
         )
     ]
+
+
+def _is_base_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _port = parts.port  # raises ValueError if there can be no such port
+    except ValueError:
+        return False
+    has_host = parts.scheme in {"http", "https"} and bool(parts.hostname)
+    return has_host and not (parts.query or parts.fragment) and not re.search(r"\s", url)
 
 
 @register(TAG)

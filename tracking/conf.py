@@ -29,10 +29,11 @@ class Settings:
         URL prefix) read each other's tokens. Default: ``SECRET_KEY`` followed by
         ``SECRET_KEY_FALLBACKS``.
         """
-        return self._get("SECRET_KEYS", None) or [
-            settings.SECRET_KEY,
-            *settings.SECRET_KEY_FALLBACKS,
-        ]
+        keys: Sequence[str | bytes] | None = self._get("SECRET_KEYS", None)
+        if keys is None:
+            # An empty fallback, from a variable that is not set, never made any token.
+            return [settings.SECRET_KEY, *(key for key in settings.SECRET_KEY_FALLBACKS if key)]
+        return keys
 
     @property
     def token_max_age(self) -> int | None:
@@ -49,8 +50,8 @@ class Settings:
     def encoder(self) -> str:
         """``TRACKING_ENCODER``: dotted path of what turns payloads into tokens.
 
-        A class (or object) with ``encrypt(*args, **kwargs) -> str`` and
-        ``decrypt(token) -> (args, kwargs)``. Default ``""``: authenticated
+        A class (made once, without arguments) or object with ``encrypt(*args, **kwargs) -> str``
+        and ``decrypt(token) -> (args, kwargs)``. Default ``""``: authenticated
         encryption as described in :mod:`tracking.tokens`.
         """
         return str(self._get("ENCODER", "") or "")

@@ -30,8 +30,8 @@ class BadDestination(ValueError):
 def location(url: str) -> str:
     """Return ``url`` as the value of a ``Location`` header.
 
-    A URL in plain ASCII comes back byte for byte; what HTTP cannot carry (spaces,
-    letters outside ASCII) is percent-encoded as a browser would.
+    A URL in plain ASCII comes back byte for byte; what HTTP cannot carry (spaces within,
+    letters outside ASCII) is percent-encoded, and spaces around it are left out.
 
     Args:
         url: an absolute ``http`` or ``https`` URL, or a path on the serving site that
@@ -40,6 +40,7 @@ def location(url: str) -> str:
     Raises:
         BadDestination: anything else.
     """
+    url = url.strip(" ")
     if _CONTROL.search(url):
         raise BadDestination(f"{url!r} holds control characters; remove them.")
     # Browsers read a backslash as a slash, and so "/\evil.example" as another host.

@@ -1,10 +1,11 @@
 """Running code that may fail so that its failure stays its own."""
 
 import logging
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 
-from django.db import DatabaseError, transaction
+from django.db import Error, connections, transaction
 
 
 class isolated(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a statement
@@ -30,7 +31,7 @@ class isolated(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a s
     def __enter__(self) -> None:
         try:
             self._stack.enter_context(savepoint())
-        except DatabaseError:
+        except Error:
             # Nothing can be rolled back then, and most of the block may not need it.
             self._log("Savepoint for: ")
 
@@ -53,12 +54,15 @@ class isolated(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a s
         self._logger.exception(prefix + self._doing + " failed", *self._args)
 
 
-def savepoint() -> AbstractContextManager[None]:
-    """Return a savepoint inside a transaction, and nothing outside of one, where it would cost.
+@contextmanager
+def savepoint() -> Iterator[None]:
+    """Set a savepoint in each transaction that is open; outside of any it costs nothing.
 
     A database error inside a transaction poisons all that the site has done in it so
     far, unless there is a savepoint to go back to.
     """
-    if transaction.get_connection().in_atomic_block:
-        return transaction.atomic()
-    return nullcontext()
+    with ExitStack() as stack:
+        for connection in connections.all(initialized_only=True):
+            if connection.in_atomic_block:
+                stack.enter_context(transaction.atomic(using=connection.alias))
+        yield

@@ -116,7 +116,9 @@ def absolute(path: str, request: HttpRequest | None = None) -> str:
 
 def _reference(role: str, instance: Any) -> Reference | None:
     # A name that a template does not know is "" there, and an anonymous visitor is no row.
-    if instance is None or instance == "" or getattr(instance, "is_anonymous", False):
+    if instance is None or instance == "":
+        return None
+    if not isinstance(instance, Model) and getattr(instance, "is_anonymous", False):
         return None
     try:
         return Reference.to(instance)

@@ -133,6 +133,8 @@ class Beacon(models.Model):
         permissions = [("view_full_address", _("Can see whole IP addresses"))]
         indexes = [
             models.Index(fields=["time"], name="tracking_beacon_time"),
+            models.Index(fields=["kind", "time"], name="tracking_beacon_kind"),
+            models.Index(fields=["ip_address", "time"], name="tracking_beacon_address"),
             models.Index(
                 fields=["target_type", "target_id", "time"], name="tracking_beacon_target"
             ),

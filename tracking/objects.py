@@ -1,8 +1,10 @@
 """The site's own rows that hits are tied to: finding them, and asking them what they say."""
 
+import copy
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.apps import apps
@@ -88,26 +90,24 @@ def destination(target: Model) -> str:
 def update_entity(entity: Model, request: HttpRequest) -> None:
     """Show the request to an entity's ``beacon_update``, if it has one, and save what that changed.
 
-    A method that saves by itself is fine: the same values are then written again, and
-    expressions such as ``F("opens") + 1`` are left alone.
+    Only the fields that it has changed are written, and nothing if it saves by itself.
 
     Args:
         entity: a row, or a new instance that is not saved yet.
         request: the request that is recorded.
     """
-    before = _values(entity)
+    before = copy.deepcopy(_values(entity))  # a list in a JSON field may be changed in place
+    saved_itself = False
     if beacon_update := getattr(entity, "beacon_update", None):
-        beacon_update(request)
+        with _watching_save(entity) as saves:
+            beacon_update(request)
+        saved_itself = bool(saves)
     if entity._state.adding:
         entity.save()
-        return
-    changed = [
-        name
-        for name, value in _values(entity).items()
-        if value != before.get(name) and not hasattr(value, "resolve_expression")
-    ]
-    if changed:
-        entity.save(update_fields=changed)
+    elif not saved_itself:
+        after = _values(entity)
+        if changed := [name for name, value in after.items() if value != before.get(name)]:
+            entity.save(update_fields=changed)
 
 
 def _values(instance: Model) -> dict[str, Any]:
@@ -119,11 +119,37 @@ def _values(instance: Model) -> dict[str, Any]:
     }
 
 
-def in_bulk(references: Iterable[Reference]) -> dict[Reference, Model]:
+@contextmanager
+def _watching_save(instance: Model) -> Iterator[list[bool]]:
+    """Yield a list that gets an entry for each time that ``instance.save()`` is called.
+
+    The values alone do not tell: an expression such as ``F("opens") + 1`` may or may not
+    be on the instance after it was saved, depending on Django and the database.
+    """
+    saves: list[bool] = []
+
+    def save(*args: Any, **kwargs: Any) -> None:
+        saves.append(True)
+        type(instance).save(instance, *args, **kwargs)
+
+    instance.__dict__["save"] = save
+    try:
+        yield saves
+    finally:
+        del instance.__dict__["save"]
+
+
+def in_bulk(
+    references: Iterable[Reference], related: Callable[[type[Model]], Sequence[str]] | None = None
+) -> dict[Reference, Model]:
     """Return the rows that references name, with one query per model.
 
     What is gone is left out: a row, a model that the site has removed, a key of a type
     that the model no longer has.
+
+    Args:
+        references: what to look for.
+        related: tells for a model which foreign keys are to be fetched along.
 
     Raises:
         django.db.DatabaseError: the database does not answer.
@@ -138,7 +164,10 @@ def in_bulk(references: Iterable[Reference]) -> dict[Reference, Model]:
         except (LookupError, ValueError):
             continue
         valid = [pk for pk in pks if _is_key(model, pk)]
-        for instance in model._base_manager.filter(pk__in=valid):
+        rows = model._base_manager.filter(pk__in=valid)
+        if related and (names := related(model)):
+            rows = rows.select_related(*names)
+        for instance in rows:
             found[Reference(label, str(instance.pk))] = instance
     return found
 

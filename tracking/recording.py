@@ -2,14 +2,19 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, router, transaction
+from django.utils import timezone
 
 from tracking.hits import ROLES, Hit, Reference
+from tracking.isolation import savepoint
 from tracking.models import Beacon
+from tracking.registry import renamed
 from tracking.signals import beacon_recorded
 
 logger = logging.getLogger(__name__)
@@ -43,46 +48,65 @@ def write(hits: Iterable[Hit]) -> Sequence[Beacon]:
     if not beacons:
         return []
     written = _insert(beacons, using)
-    for beacon in written:
-        beacon_recorded.send_robust(sender=Beacon, beacon=beacon)
+    if beacon_recorded.has_listeners(Beacon):
+        for beacon in written:
+            _announce(beacon)
     return written
 
 
 def _insert(beacons: Sequence[Beacon], using: str) -> Sequence[Beacon]:
     """Insert what is not there yet, and return it."""
     rows = Beacon.objects.using(using)
-    try:
-        with transaction.atomic(using=using):
-            return rows.bulk_create(beacons)
-    except IntegrityError:
-        # Delivered before, all or some: rare, and so worth a second look at the table
-        # rather than a slower statement for every batch.
-        known = set(rows.filter(pk__in=[b.pk for b in beacons]).values_list("pk", flat=True))
-        if not known:
-            raise
-    missing = [beacon for beacon in beacons if beacon.pk not in known]
-    with transaction.atomic(using=using):
-        return rows.bulk_create(missing, ignore_conflicts=True)
+    missing = beacons
+    while missing:
+        try:
+            with transaction.atomic(using=using):
+                return rows.bulk_create(missing)
+        except IntegrityError:
+            # Delivered before, all or some: rare, and so worth a second look at the table
+            # rather than a slower statement for every batch. Another process may deliver
+            # the rest meanwhile; each round leaves fewer.
+            keys = [beacon.pk for beacon in missing]
+            known = set(rows.filter(pk__in=keys).values_list("pk", flat=True))
+            if not known:
+                raise
+            missing = [beacon for beacon in missing if beacon.pk not in known]
+    return []
+
+
+class _Undo(Exception):
+    """A receiver has failed: go back to the savepoint."""
+
+
+def _announce(beacon: Beacon) -> None:
+    """Send the signal. What a receiver breaks in the site's transaction is rolled back."""
+    with suppress(_Undo), savepoint():
+        responses = beacon_recorded.send_robust(sender=Beacon, beacon=beacon)
+        if any(isinstance(response, Exception) for _receiver, response in responses):
+            raise _Undo  # Django has logged it
 
 
 def _beacon(hit: Hit, using: str) -> Beacon:
     """Return the unsaved row for a hit, without anything that a database would refuse."""
-    data = dict(hit.data)
     columns: dict[str, Any] = {}
+    unresolved: dict[str, list[str]] = {}
     for role in ROLES:
         reference: Reference | None = getattr(hit, role)
         if reference is None:
             continue
         content_type = _content_type(reference.label, using)
         if content_type is None:
-            data.setdefault(UNRESOLVED, {})[role] = list(reference)
+            unresolved[role] = list(reference)
         else:
             columns[f"{role}_type_id"] = content_type.pk
             columns[f"{role}_id"] = reference.pk
+    data = dict(hit.data)
+    if unresolved:
+        data = {UNRESOLVED: unresolved, **renamed(data, [UNRESOLVED])}
     return Beacon(
         id=hit.id,
         kind=hit.kind,
-        time=hit.time,
+        time=hit.time if settings.USE_TZ else timezone.make_naive(hit.time),
         data=_without_nul(data),
         url=_without_nul(hit.url),
         referrer=_without_nul(hit.referrer[:MAX_HEADER]),

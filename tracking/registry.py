@@ -12,6 +12,7 @@ In a module ``pixels.py`` of any installed app::
 The app finds these modules by itself when Django starts.
 """
 
+import copy
 import inspect
 import logging
 from collections.abc import Mapping, Sequence
@@ -92,10 +93,12 @@ class Tracker:
         if not self._callbacks:
             return
         passed = renamed(kwargs, _TAKEN)
-        for pixel_class, callback in self._callbacks.items():
+        # A callback may import a module that registers another one, and may change what it
+        # is given: neither is to be felt by the others, nor by what is recorded.
+        for pixel_class, callback in tuple(self._callbacks.items()):
             name = f"{pixel_class.__module__}.{pixel_class.__qualname__}"
             with isolated(logger, "Tracking callback %s", name):
-                callback.record(request, *args, **passed)
+                callback.record(request, *copy.deepcopy(args), **copy.deepcopy(passed))
 
 
 def renamed(kwargs: Mapping[str, Any], taken: Sequence[str]) -> dict[str, Any]:

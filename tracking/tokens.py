@@ -273,7 +273,14 @@ _KEY_BYTES = 64  # AES-256 in SIV mode takes two keys of 32 bytes
 @lru_cache(maxsize=32)
 def _ring(salt: str) -> _Ring:
     """Return the keys for a purpose, derived once from the secrets of the settings."""
-    keys = [_derive(secret, salt) for secret in conf.secret_keys]
+    secrets = conf.secret_keys
+    if isinstance(secrets, str | bytes) or not isinstance(secrets, Sequence) or not secrets:
+        # A text would be taken for a list of letters, each of them a secret to guess.
+        raise ImproperlyConfigured(
+            "TRACKING_SECRET_KEYS must be a list of secrets, and not empty; leave it out to derive "
+            "the keys from SECRET_KEY."
+        )
+    keys = [_derive(secret, salt) for secret in secrets]
     ciphers: dict[int, list[AESSIV]] = {}
     for key in keys:
         ciphers.setdefault(key.number, []).append(key.cipher)
@@ -298,7 +305,7 @@ def _derive(secret: str | bytes, salt: str) -> _Key:
 class Encoder(Protocol):
     """What ``TRACKING_ENCODER`` names: the interface that django-ptrack documented.
 
-    Both may be static methods of a class. ``kwargs`` holds one keyword of the app's own,
+    ``kwargs`` holds one keyword of the app's own,
     ``"tracking:token"``; it must come back as it went in.
     """
 
@@ -318,6 +325,8 @@ class _EncoderCodec:
         self._encoder = encoder
 
     def encode(self, payload: Payload, salt: str) -> str:
+        packing.plain(payload.args, "args")  # names the argument that is of no type we take
+        packing.plain_mapping(payload.kwargs, "kwargs")
         own: dict[str, Any] = {"salt": salt, "url": payload.url}
         for role in ROLES:
             if reference := getattr(payload, role):
@@ -332,14 +341,15 @@ class _EncoderCodec:
             args, named = self._encoder.decrypt(token)
             kwargs = dict(named)
             own = kwargs.pop(self._OWN)
-            authentic = own["salt"] == salt
+            references = {role: Reference(*own[role]) for role in ROLES if role in own}
+            issued_at = _date(own.get("issued_at"))
+            payload = Payload(list(args), kwargs, own["url"], issued_at=issued_at, **references)
+            made_for = own["salt"]
         except Exception as error:
             raise BadToken("The encoder of this site does not know the token.") from error
-        if not authentic:
+        if made_for != salt:
             raise BadToken("The token was made for another purpose.")
-        references = {role: Reference(*own[role]) for role in ROLES if role in own}
-        issued_at = _date(own.get("issued_at"))
-        return Payload(list(args), kwargs, own["url"], issued_at=issued_at, **references)
+        return payload
 
 
 def _date(timestamp: int | None) -> datetime | None:
@@ -352,8 +362,9 @@ def _codec() -> _Codec:
     if not path:
         return _SivCodec()
     try:
-        return _EncoderCodec(import_string(path))
-    except ImportError as error:
+        encoder = import_string(path)
+        return _EncoderCodec(encoder() if isinstance(encoder, type) else encoder)
+    except (ImportError, TypeError, ValueError) as error:
         raise ImproperlyConfigured(f"TRACKING_ENCODER: {error}") from error
 
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from django.db import DatabaseError, transaction
+from django.db import connections, transaction
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt
@@ -39,11 +39,14 @@ METHODS = ("GET", "HEAD")
 def _edge_view(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Mark a view of strangers.
 
-    It takes no part in ``ATOMIC_REQUESTS``, so that what is recorded stays recorded
-    whatever the site's own code does; and other methods than GET and HEAD get the
-    answer that names these, instead of a page about CSRF.
+    It takes no part in ``ATOMIC_REQUESTS`` of any database, so that what is recorded stays
+    recorded whatever the site's own code does, and a database that is away stops nobody;
+    and other methods than GET and HEAD get the answer that names these, instead of a page
+    about CSRF.
     """
-    return csrf_exempt(transaction.non_atomic_requests(view))
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    return csrf_exempt(view)
 
 
 # Tokens.
@@ -271,23 +274,25 @@ class _Named(NamedTuple):
                 return None
             raise
 
-    def new(self) -> Model | None:
-        """Return a new instance if the URL names a model and no row of it."""
-        return self.model() if self.model is not None and self.value is None else None
+    def find_or_new(self, *, or_none: bool = False) -> Model | None:
+        """Return the row, or a new instance if the URL names a model and no row of it."""
+        if self.model is not None and self.value is None:
+            return self.model()
+        return self.find(or_none=or_none)
 
 
 def _trigger_open(
     request: HttpRequest, target: _Named, source: _Named, entity: _Named, *, ignore_errors: bool
 ) -> HttpResponse:
-    with isolated(logger, "Pixel %s", request.path):
+    with isolated(logger, "Pixel %r", request.path):
         try:
             found = {
                 "target": target.find(or_none=ignore_errors),
                 "source": source.find(or_none=ignore_errors),
-                "entity": entity.find(or_none=ignore_errors) or entity.new(),
+                "entity": entity.find_or_new(or_none=ignore_errors),
             }
         except objects.Missing as error:
-            logger.info("Pixel %s is not recorded: %s", request.path, error)
+            logger.info("Pixel %r is not recorded: %s", request.path, error)
         else:
             _note(request, Kind.OPEN, found)
     return _gif(request)
@@ -301,15 +306,18 @@ def _trigger_click(
     try:
         leads_to = objects.find(target.model, target.value, target.field)
         destination = objects.destination(leads_to)
-    except (objects.Missing, BadDestination, DatabaseError) as error:
+    except (objects.Missing, BadDestination) as error:
+        raise _nowhere(request, error) from error
+    except Exception as error:  # the database is away, a manager of the site fails
+        logger.exception("Click %r failed", request.path)
         raise _nowhere(request, error) from error
     missing = None
-    with isolated(logger, "Click %s", request.path):
+    with isolated(logger, "Click %r", request.path):
         try:
             found = {
                 "target": leads_to,
                 "source": source.find(or_none=ignore_errors),
-                "entity": entity.find(or_none=ignore_errors) or entity.new(),
+                "entity": entity.find_or_new(or_none=ignore_errors),
             }
         except objects.Missing as error:
             missing = error
@@ -331,7 +339,7 @@ def _note(
     if entity is not None:
         with isolated(logger, "beacon_update of %s", entity._meta.label):
             objects.update_entity(entity, request)
-        if entity._state.adding:  # it could not be saved, so that there is nothing to be tied to
+        if entity._state.adding or entity.pk is None:  # not saved, or deleted: no row to be tied to
             found = {**found, "entity": None}
     references = {
         role: Reference.to(instance) for role, instance in found.items() if instance is not None
@@ -344,7 +352,7 @@ def _note(
 
 def _is_uncounted(request: HttpRequest) -> bool:
     if reason := verdicts.uncounted(request):
-        logger.debug("%s is not counted: %s", request.path, reason)
+        logger.debug("%r is not counted: %s", request.path, reason)
         return True
     return False
 
@@ -360,7 +368,7 @@ def _send(hit: Hit) -> None:
 
 def _nowhere(request: HttpRequest, reason: Exception) -> Http404:
     """Return the answer to a link that cannot be followed. The reader is not told why."""
-    logger.info("%s leads nowhere: %s", request.path, reason)
+    logger.info("%r leads nowhere: %s", request.path, reason)
     return Http404("This link leads nowhere.")
 
 

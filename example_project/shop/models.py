@@ -71,7 +71,6 @@ class Subscriber(models.Model):
         "tracking.Beacon",
         content_type_field="entity_type",
         object_id_field="entity_id",
-        related_query_name="subscriber",
     )
 
     class Meta:

@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from tests.site.models import Affiliate, Subscriber
+from tests.site.models import Affiliate, Subscriber, Voucher
 
 
 @admin.register(Affiliate)
@@ -11,3 +11,8 @@ class AffiliateAdmin(admin.ModelAdmin):
 @admin.register(Subscriber)
 class SubscriberAdmin(admin.ModelAdmin):
     search_fields = ("email",)
+
+
+@admin.register(Voucher)
+class VoucherAdmin(admin.ModelAdmin):
+    list_select_related = ["affiliate"]

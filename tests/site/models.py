@@ -48,6 +48,15 @@ class Offer(models.Model):
         return "/not/this/one/"
 
 
+class Voucher(models.Model):
+    """A target whose name follows a foreign key."""
+
+    affiliate = models.ForeignKey(Affiliate, on_delete=models.CASCADE)
+
+    def __str__(self) -> str:
+        return f"a voucher of {self.affiliate}"
+
+
 class Leaflet(models.Model):
     """A target that has neither."""
 
@@ -83,6 +92,27 @@ class Reader(models.Model):
 
     def beacon_update(self, request: HttpRequest) -> None:
         self.user_agent = request.headers["User-Agent"]
+
+
+class Diary(models.Model):
+    """An entity whose ``beacon_update`` changes it in ways that are easily overlooked."""
+
+    log = models.JSONField(default=list)
+    opens = models.IntegerField(default=0)
+
+    def beacon_update(self, request: HttpRequest) -> None:
+        self.log.append("seen")
+        self.opens = models.F("opens") + 1
+
+    def __len__(self) -> int:
+        return 0
+
+
+class Goodbye(models.Model):
+    """An entity that deletes itself."""
+
+    def beacon_update(self, request: HttpRequest) -> None:
+        self.delete()
 
 
 class Visitor(models.Model):

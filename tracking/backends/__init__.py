@@ -7,7 +7,8 @@
     get_backend().send(hit)
 """
 
-from functools import lru_cache
+import inspect
+import threading
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -20,31 +21,42 @@ from tracking.conf import conf
 __all__ = ["BaseBackend", "get_backend"]
 
 
+_instances: dict[str, BaseBackend] = {}
+_lock = threading.Lock()
+
+
 def get_backend() -> BaseBackend:
     """Return the backend of the settings: one instance per process.
 
     Raises:
         django.core.exceptions.ImproperlyConfigured: ``TRACKING_BACKEND`` names no backend.
     """
-    return _instance(conf.backend)
+    path = conf.backend
+    if path not in _instances:
+        with _lock:
+            if path not in _instances:
+                _instances[path] = _made(path)
+    return _instances[path]
 
 
-@lru_cache
-def _instance(path: str) -> BaseBackend:
+def _made(path: str) -> BaseBackend:
     try:
         backend_class = import_string(path)
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
         raise ImproperlyConfigured(f"TRACKING_BACKEND: {error}") from error
     if not (isinstance(backend_class, type) and issubclass(backend_class, BaseBackend)):
         raise ImproperlyConfigured(
             f"TRACKING_BACKEND: {path} is no subclass of tracking.backends.BaseBackend."
         )
+    if inspect.isabstract(backend_class):
+        raise ImproperlyConfigured(f"TRACKING_BACKEND: {path} does not define send().")
     return backend_class()
 
 
 def _forget(*, setting: str, **_: Any) -> None:
     if setting == "TRACKING_BACKEND":
-        _instance.cache_clear()
+        with _lock:
+            _instances.clear()
 
 
 # A test that overrides the setting gets a backend of its own, without the hits of the last one.

@@ -1,0 +1,11 @@
+"""The tables in the Django admin, made to be read at a million rows.
+
+What costs time in proportion to the table is left out or bounded: there is no count of
+all rows, the objects of a page are fetched with one query per model, and the dates to
+choose from come from the first and the last row.
+"""
+
+from tracking.admin.beacons import BeaconAdmin
+from tracking.admin.sources import SourceAdmin, TargetAdmin
+
+__all__ = ["BeaconAdmin", "SourceAdmin", "TargetAdmin"]

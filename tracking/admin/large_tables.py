@@ -1,0 +1,66 @@
+"""Lists that are fast whatever the size of their table."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.formats import number_format
+from django.utils.functional import cached_property
+from django.utils.translation import gettext
+
+if TYPE_CHECKING:  # Django's own classes take no type arguments when they run
+    _Paginator = Paginator[Any]
+    _ModelAdmin = admin.ModelAdmin[Any]
+else:
+    _Paginator, _ModelAdmin = Paginator, admin.ModelAdmin
+
+#: Shown for what is not known, as opposed to zero or empty.
+UNKNOWN = "\N{EN DASH}"
+
+
+class BoundedPaginator(_Paginator):
+    """Pages through the first rows of a list, without counting the rest."""
+
+    MAX_ROWS = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        """Rows to page through: those there are, or ``MAX_ROWS`` if there are more."""
+        return min(self._rows_up_to_one_more, self.MAX_ROWS)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there are more rows than can be paged through."""
+        return self._rows_up_to_one_more > self.MAX_ROWS
+
+    @cached_property
+    def _rows_up_to_one_more(self) -> int:
+        rows = cast("QuerySet[Any]", self.object_list)
+        return rows[: self.MAX_ROWS + 1].count()
+
+
+class LargeTableAdmin(_ModelAdmin):
+    """What keeps a list fast whatever the size of its table."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    empty_value_display = UNKNOWN
+    show_facets = admin.ShowFacets.NEVER
+    change_list_template = "admin/tracking/change_list.html"
+
+    class Media:
+        css = {"all": ["tracking/admin.css"]}
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
+        """Run an action, but not on more rows than the page could count."""
+        chosen_all = request.POST.get("select_across") == "1"
+        if chosen_all and BoundedPaginator(queryset, self.list_per_page).is_cut:
+            message = gettext("There are more than %(count)s. Filter the list to select them all.")
+            count = number_format(BoundedPaginator.MAX_ROWS, force_grouping=True)
+            self.message_user(request, message % {"count": count}, messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+        return super().response_action(request, queryset, *args, **kwargs)

@@ -1,0 +1,75 @@
+"""Targets and sources, with the short URLs that they have."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.widgets import AdminTextInputWidget
+from django.db.models import Model, TextField
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from tracking import links
+from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin
+from tracking.admin.tied import beacons_url
+from tracking.models import Source, Target
+
+
+class LinkedAdmin(LargeTableAdmin):
+    """Pages of objects that have a short URL and a list of beacons."""
+
+    role: str
+
+    @admin.display(description=_("beacons"))
+    def beacons(self, instance: Model) -> SafeString:
+        """A link to the beacons of the object; how many there are is told by the reports."""
+        if instance.pk is None:
+            return SafeString(UNKNOWN)
+        url = beacons_url(self.admin_site, self.role, instance)
+        return format_html('<a href="{}">{}</a>', url, gettext("Show beacons"))
+
+    def _short_url(self, instance: Model, name: str, *args: Any) -> str:
+        if instance.pk is None:
+            return UNKNOWN
+        try:
+            return links.absolute(reverse(f"tracking:{name}", args=args))
+        except NoReverseMatch:
+            return gettext("Include tracking.urls in your URLconf.")
+
+
+@admin.register(Target)
+class TargetAdmin(LinkedAdmin):
+    """Targets and their short links."""
+
+    role = "target"
+    list_display = ("name", "url", "active", "expires_at", "short_link", "beacons")
+    list_filter = ("active",)
+    search_fields = ("name", "url")
+    ordering = ("-pk",)
+    readonly_fields = ("short_link", "beacons")
+    # One line, although the column takes a URL of any length.
+    formfield_overrides = {TextField: {"widget": AdminTextInputWidget(attrs={"size": 60})}}
+
+    @admin.display(description=_("short link"))
+    def short_link(self, target: Target) -> str:
+        """The link to give away. Behind another slash it takes the slug of a source."""
+        return self._short_url(target, "target", target.pk)
+
+
+@admin.register(Source)
+class SourceAdmin(LinkedAdmin):
+    """Sources and their pixels."""
+
+    role = "source"
+    list_display = ("name", "slug", "medium", "campaign", "short_pixel", "beacons")
+    search_fields = ("name", "slug", "medium", "campaign")
+    prepopulated_fields = {"slug": ("name",)}
+    ordering = ("-pk",)
+    readonly_fields = ("short_pixel", "beacons")
+
+    @admin.display(description=_("pixel"))
+    def short_pixel(self, source: Source) -> str:
+        """The image that records an open of this source, wherever it is placed."""
+        return self._short_url(source, "source", source.slug)
