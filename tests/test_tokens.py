@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking import tokens
+from tracking import packing, tokens
 from tracking.hits import Kind, Reference
 from tracking.tokens import BadToken, ExpiredToken, dumps, loads
 
@@ -244,6 +244,19 @@ def test_no_change_of_a_token_is_accepted(data):
     for changed in (token[:at] + letter + token[at + 1 :], token[:at], token[at + 1 :]):
         with pytest.raises(BadToken):
             loads(changed, salt=SALT)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xc1", "text", 7, [], [1], {}, [{0: 1, 2: 7}], [{1: "x"}], [{99: 1}, 7]]
+)
+def test_a_well_formed_token_of_rubbish_is_a_bad_token(content):
+    """With the key and all, as another version may make it; at ptrack this was a 500."""
+    key = tokens._ring(SALT).newest
+    packed = content if isinstance(content, bytes) else packing.pack(content)
+    raw = bytes([key.number]) + key.cipher.encrypt(packed, None)
+    token = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    with pytest.raises(BadToken):
+        loads(token, salt=SALT)
 
 
 def test_a_very_long_text_is_refused_before_it_is_decoded():

@@ -187,7 +187,10 @@ class _SivCodec:
                 packed = cipher.decrypt(sealed, None)
             except InvalidTag:
                 continue
-            return self._payload(packed)
+            try:
+                return self._payload(packed)
+            except (ValueError, TypeError, LookupError, AttributeError) as error:
+                raise BadToken("The token is authentic, but says nothing known.") from error
         raise BadToken("The token was not made by this site for this purpose.")
 
     def _plain(self, payload: Payload) -> list[Any]:
