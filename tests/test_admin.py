@@ -200,6 +200,7 @@ def test_no_address_makes_the_list_count_its_filters(admin_client):
 
 
 def test_more_rows_than_can_be_paged_through_are_told(admin_client, monkeypatch):
+    assert BoundedPaginator.limit() == "10,000"
     monkeypatch.setattr(BoundedPaginator, "MAX_ROWS", 5)
     write([Hit(kind=Kind.OPEN) for _ in range(5)])
     assert "There are more than" not in page(admin_client.get(BEACONS))

@@ -35,6 +35,11 @@ class BoundedPaginator(_Paginator):
         """Whether there are more rows than can be paged through."""
         return self._rows_up_to_one_more > self.MAX_ROWS
 
+    @classmethod
+    def limit(cls) -> str:
+        """Return ``MAX_ROWS`` as people read it."""
+        return number_format(cls.MAX_ROWS, force_grouping=True)
+
     @cached_property
     def _rows_up_to_one_more(self) -> int:
         rows = cast("QuerySet[Any]", self.object_list)
@@ -60,7 +65,8 @@ class LargeTableAdmin(_ModelAdmin):
         chosen_all = request.POST.get("select_across") == "1"
         if chosen_all and BoundedPaginator(queryset, self.list_per_page).is_cut:
             message = gettext("There are more than %(count)s. Filter the list to select them all.")
-            count = number_format(BoundedPaginator.MAX_ROWS, force_grouping=True)
-            self.message_user(request, message % {"count": count}, messages.ERROR)
+            self.message_user(
+                request, message % {"count": BoundedPaginator.limit()}, messages.ERROR
+            )
             return HttpResponseRedirect(request.get_full_path())
         return super().response_action(request, queryset, *args, **kwargs)
