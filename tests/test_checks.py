@@ -14,6 +14,14 @@ class Complaining(BaseBackend):
         return [Error("no disk", id="example.E001")]
 
 
+class Unmakeable(BaseBackend):
+    def __init__(self):
+        raise KeyError("no such host")
+
+    def send(self, hit):
+        """Never called."""
+
+
 def ids(**kwargs):
     return {message.id for message in run_checks(**kwargs) if "tracking" in str(message.id)}
 
@@ -59,6 +67,11 @@ def test_the_defaults_are_fine():
         ("TRACKING_PROXY_HEADER", "X-Real-IP", "tracking.W006"),
         ("TRACKING_ANONYMIZE_IP", 24, "tracking.E009"),
         ("TRACKING_ANONYMIZE_IP", (33, 48), "tracking.E009"),
+        ("TRACKING_ANONYMIZE_IP", "24", "tracking.E009"),
+        ("TRACKING_ANONYMIZE_IP", (True, True), "tracking.E009"),
+        ("TRACKING_TRUSTED_PROXIES", ["128.0.0.0/1"], "tracking.W005"),
+        ("TRACKING_ENCODER", "tests.test_checks.Unmakeable", "tracking.E004"),
+        ("TRACKING_BACKEND", "tests.test_checks.Unmakeable", "tracking.E006"),
         ("TRACKING_BASEURL", "https://a.example", "tracking.W001"),
         ("ROOT_URLCONF", "tests.empty_urls", "tracking.W003"),
     ],
@@ -90,6 +103,13 @@ def test_every_setting_that_can_be_wrong_has_a_numbered_message(settings, name, 
 def test_settings_that_are_right_pass(settings, name, value):
     setattr(settings, name, value)
     assert ids() == set()
+
+
+@pytest.mark.parametrize("header", ["HTTP_X_FORWARDED_FOR", "", "None of yours", None])
+def test_the_header_of_the_proxies_is_spelled_as_http_does(settings, header):
+    settings.TRACKING_PROXY_COUNT = 1
+    settings.TRACKING_PROXY_HEADER = header
+    assert ids() == ({"tracking.E010"} if header is not None else set())
 
 
 def test_messages_say_what_to_do(settings):

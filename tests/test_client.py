@@ -126,6 +126,11 @@ def test_a_unix_socket_can_be_trusted(settings):
         (f"for={CLIENT}, for=_hidden", PROXY),
         ("for=unknown", PROXY),
         ("proto=https", PROXY),
+        # What stands in quotes is no pair, and no element.
+        (f'host="a;for={EVIL}";for={CLIENT}', CLIENT),
+        (f'host="x;for={EVIL};y=";for={CLIENT}', CLIENT),
+        (f'for={CLIENT};host="evil\\", for={EVIL};host=\\"x"', CLIENT),
+        (f'for="{CLIENT[:-1]}\\{CLIENT[-1]}"', CLIENT),
         # A client that leaves a quote open swallows nothing of what the proxy adds.
         (f'for="{CLIENT}, for={EVIL}', EVIL),
         (f'for={CLIENT};host="\\", for="{EVIL}"', EVIL),
@@ -164,6 +169,7 @@ def test_whatever_a_client_writes_the_proxy_has_the_last_word(written, header):
     [
         ("TRACKING_TRUSTED_PROXIES", "10.0.0.0/8"),
         ("TRACKING_TRUSTED_PROXIES", ["rubbish", None]),
+        ("TRACKING_TRUSTED_PROXIES", None),
         ("TRACKING_PROXY_COUNT", "1"),
         ("TRACKING_PROXY_COUNT", -1),
     ],
@@ -171,6 +177,17 @@ def test_whatever_a_client_writes_the_proxy_has_the_last_word(written, header):
 def test_settings_that_make_no_sense_trust_nobody(settings, name, value):
     setattr(settings, name, value)
     assert ask(EVIL, **{"X-Forwarded-For": CLIENT}) == EVIL
+
+
+def test_a_number_that_makes_no_sense_does_not_widen_what_is_trusted(settings):
+    settings.TRACKING_TRUSTED_PROXIES = OURS
+    settings.TRACKING_PROXY_COUNT = "1"
+    assert ask(PROXY, **{"X-Forwarded-For": CLIENT}) == PROXY
+
+
+def test_mapped_networks_are_networks(settings):
+    settings.TRACKING_TRUSTED_PROXIES = ["::ffff:10.0.0.0/104"]
+    assert ask(PROXY, **{"X-Forwarded-For": CLIENT}) == CLIENT
 
 
 def test_a_unix_socket_has_no_address():
@@ -186,6 +203,8 @@ def test_a_unix_socket_has_no_address():
         (True, ["192.0.2.0", "2001:db8:1::"]),
         ((16, 32), ["192.0.0.0", "2001:db8::"]),
         ("nonsense", ["192.0.2.0", "2001:db8:1::"]),
+        ("24", ["192.0.2.0", "2001:db8:1::"]),
+        ((24, 129), ["192.0.2.0", "2001:db8:1::"]),
     ],
 )
 def test_addresses_are_masked_before_they_are_recorded(settings, anonymize, expected):

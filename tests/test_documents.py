@@ -74,7 +74,6 @@ def test_the_readme_works_for_a_newcomer(tmp_path):
     (tmp_path / "newsletter/models.py").write_text(NEWSLETTER_MODELS)
     (tmp_path / "newsletter/templates").mkdir()
     places = {
-        "templates/newsletter.html": "newsletter/templates/newsletter.html",
         "settings.py": "mysite/settings.py",
         "urls.py": "mysite/urls.py",
     }

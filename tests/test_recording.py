@@ -168,3 +168,10 @@ def test_a_site_without_time_zones_records(settings):
     hit = Hit(kind=Kind.OPEN)
     write([hit])
     assert Beacon.objects.get().time == timezone.make_naive(hit.time)
+
+
+def test_a_large_batch_can_be_delivered_again():
+    hits = [Hit(kind=Kind.OPEN) for _ in range(1_201)]
+    write(hits)
+    assert write([*hits, late := Hit(kind=Kind.OPEN)])[0].pk == late.id
+    assert Beacon.objects.count() == 1_202

@@ -247,7 +247,22 @@ def test_no_change_of_a_token_is_accepted(data):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\xc1", "text", 7, [], [1], {}, [{0: 1, 2: 7}], [{1: "x"}], [{99: 1}, 7]]
+    "content",
+    [
+        b"",
+        b"\xc1",
+        "text",
+        7,
+        [],
+        [1],
+        {},
+        [{0: 1}],
+        [{2: 7}],
+        [{1: "x"}],
+        [{1: 10**18}],
+        [{1: 2**63}],
+        [7],
+    ],
 )
 def test_a_well_formed_token_of_rubbish_is_a_bad_token(content):
     """With the key and all, as another version may make it; at ptrack this was a 500."""

@@ -17,14 +17,18 @@ from tests.site.models import (
     BrokenOffer,
     Diary,
     Goodbye,
+    Guest,
+    GuestWithHistory,
     Leaflet,
     Offer,
     Product,
     Reader,
+    StubbornGuest,
     Subscriber,
     Visitor,
 )
 from tracking.models import Beacon, Source, Target
+from tracking.objects import update_entity
 from tracking.views import GIF, trigger
 
 pytestmark = pytest.mark.django_db
@@ -204,6 +208,37 @@ def test_what_an_entity_saves_itself_is_not_written_a_second_time(offer, rf):
         trigger(rf.get("/"), Offer, offer.pk, entity_type=Subscriber, entity_id=subscriber.pk)
     subscriber.refresh_from_db()
     assert subscriber.seen == 2
+
+
+@pytest.mark.parametrize("model", [Guest, StubbornGuest])
+def test_what_is_set_at_each_save_is_set(offer, rf, model):
+    guest = model()
+    guest.save()
+    created = guest.modified
+    trigger(rf.get("/"), Offer, offer.pk, entity_type=model, entity_id=guest.pk)
+    guest.refresh_from_db()
+    assert guest.opens == 1
+    assert guest.modified > created
+
+
+def test_an_entity_may_save_a_copy_of_itself(offer, rf):
+    guest = GuestWithHistory.objects.create()
+    trigger(rf.get("/"), Offer, offer.pk, entity_type=GuestWithHistory, entity_id=guest.pk)
+    assert sorted(GuestWithHistory.objects.values_list("opens", flat=True)) == [0, 1]
+    guest.refresh_from_db()
+    assert guest.opens == 1
+
+
+def test_a_field_that_was_not_loaded_can_be_set(rf):
+    reader = Reader.objects.create(user_agent="Web/1", note="secret")
+
+    def forget(self, request):
+        self.note = ""
+
+    with mock.patch.object(Reader, "beacon_update", forget):
+        update_entity(Reader.objects.defer("note").get(), rf.get("/"))
+    reader.refresh_from_db()
+    assert reader.note == ""
 
 
 def test_an_entity_that_deletes_itself_does_not_take_the_beacon_along(offer, rf):

@@ -13,9 +13,9 @@ of its own proxies. That one is the client.
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from django.core.signals import setting_changed
 from django.http import HttpRequest
@@ -71,12 +71,16 @@ def recorded_address(request: HttpRequest) -> str | None:
     anonymize = conf.anonymize_ip
     if found is None or anonymize is False:
         return found
-    if anonymize is True:
-        return mask(found)
-    try:
-        return mask(found, *anonymize)
-    except (TypeError, ValueError):  # told by the checks; too little is better than too much
-        return mask(found)
+    # What makes no sense is told by the checks; too little is better than too much.
+    return mask(found, *anonymize) if are_bits(anonymize) else mask(found)
+
+
+def are_bits(value: object) -> TypeGuard[Sequence[int]]:
+    """Return whether ``value`` says how many bits of IPv4 and of IPv6 are kept."""
+    if not isinstance(value, list | tuple) or len(value) != 2:  # noqa: PLR2004
+        return False
+    of_four, of_six = value
+    return type(of_four) is type(of_six) is int and 0 <= of_four <= 32 and 0 <= of_six <= 128  # noqa: PLR2004
 
 
 def hops(remote: str, header: str) -> Iterator[Hop]:
@@ -172,7 +176,7 @@ class _Policy(NamedTuple):
         if not header:
             return []
         if self.key == "HTTP_FORWARDED":
-            return [_forwarded_for(element) for element in _elements(header)]
+            return [_forwarded_for(element) for element in _split(header, ",")]
         return [entry.strip() for entry in header.split(",")]
 
 
@@ -182,19 +186,34 @@ def _policy() -> _Policy:
 
     The checks tell of it; a request must not fail for it.
     """
-    proxies = [str(proxy).strip() for proxy in conf.trusted_proxies]
+    proxies = [str(proxy).strip() for proxy in conf.trusted_proxies or ()]
     networks = tuple(network for network in map(network_of, proxies) if network)
-    count = conf.proxy_count if isinstance(conf.proxy_count, int) else None
+    count = conf.proxy_count
+    if count is not None and type(count) is not int:
+        count = 0
     key = "HTTP_" + conf.proxy_header.upper().replace("-", "_")
     return _Policy(networks, UNIX in proxies, count, key)
 
 
 def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """Return the network that ``text`` names, an address being one of its own, or ``None``."""
+    """Return the network that ``text`` names, an address being one of its own, or ``None``.
+
+    Args:
+        text: an address or a network in CIDR notation. IPv4 mapped into IPv6 is IPv4, as it
+            is in the addresses that are looked up.
+    """
     try:
-        return ipaddress.ip_network(text, strict=False)
+        network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return None
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
+    return network
+
+
+_MAPPED_BITS = 96  # of the prefix ::ffff:0:0/96, RFC 4291, section 2.5.5.2
 
 
 def _forget(*, setting: str, **_: Any) -> None:
@@ -212,24 +231,31 @@ setting_changed.connect(_forget)
 
 def _forwarded_for(element: str) -> str:
     """Return what an element of ``Forwarded`` gives as ``for``, or ``""``."""
-    for pair in element.split(";"):
+    for pair in _split(element, ";"):
         name, _equals, value = pair.partition("=")
         if name.strip().lower() == "for":
-            return value.strip().strip('"')
+            value = value.strip()
+            quoted = len(value) > 1 and value[0] == value[-1] == '"'
+            return re.sub(r"\\(.)", r"\1", value[1:-1]) if quoted else value
     return ""
 
 
-def _elements(header: str) -> list[str]:
-    """Return the elements of ``Forwarded``, split at the commas outside of quotes.
+def _split(text: str, separator: str) -> list[str]:
+    """Return the parts of ``text`` between separators that do not stand in quotes.
 
     It is read from the end, where the nearest proxy has written: a quote that a client has
     left open must not swallow what the proxies say.
     """
-    elements, end, quoted = [], len(header), False
-    for position in range(len(header) - 1, -1, -1):
-        if header[position] == '"':
-            quoted = not quoted
-        elif header[position] == "," and not quoted:
-            elements.append(header[position + 1 : end])
+    parts, end, in_quotes = [], len(text), False
+    for position in range(len(text) - 1, -1, -1):
+        if text[position] == '"' and not _is_escaped(text, position):
+            in_quotes = not in_quotes
+        elif text[position] == separator and not in_quotes:
+            parts.append(text[position + 1 : end])
             end = position
-    return [header[:end], *reversed(elements)]
+    return [text[:end], *reversed(parts)]
+
+
+def _is_escaped(text: str, position: int) -> bool:
+    before = text[:position]
+    return (len(before) - len(before.rstrip("\\"))) % 2 == 1

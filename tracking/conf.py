@@ -101,7 +101,8 @@ class Settings:
         Default ``"X-Forwarded-For"``. ``"Forwarded"`` is read as RFC 7239 has it, any other
         as a list of addresses.
         """
-        return str(self._get("PROXY_HEADER", "X-Forwarded-For"))
+        header = self._get("PROXY_HEADER", None)
+        return "X-Forwarded-For" if header is None else str(header)
 
     @property
     def anonymize_ip(self) -> bool | Sequence[int]:

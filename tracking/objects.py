@@ -1,6 +1,7 @@
 """The site's own rows that hits are tied to: finding them, and asking them what they say."""
 
 import copy
+import inspect
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,11 +12,12 @@ from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import DataError
 from django.db.models import Model
+from django.db.models.signals import post_save
 from django.http import HttpRequest
 
 from tracking.destinations import location
 from tracking.hits import Reference
-from tracking.isolation import savepoint
+from tracking.isolation import isolated, savepoint
 
 logger = logging.getLogger(__name__)
 
@@ -90,53 +92,74 @@ def destination(target: Model) -> str:
 def update_entity(entity: Model, request: HttpRequest) -> None:
     """Show the request to an entity's ``beacon_update``, if it has one, and save what that changed.
 
-    Only the fields that it has changed are written, and nothing if it saves by itself.
+    Only the fields that it has changed are written (and those that are set at each save),
+    and nothing if it saves by itself.
 
     Args:
         entity: a row, or a new instance that is not saved yet.
         request: the request that is recorded.
     """
-    before = copy.deepcopy(_values(entity))  # a list in a JSON field may be changed in place
+    before = _values(entity)
     saved_itself = False
     if beacon_update := getattr(entity, "beacon_update", None):
-        with _watching_save(entity) as saves:
+        with _watching_saves_of(entity) as saves:
             beacon_update(request)
         saved_itself = bool(saves)
     if entity._state.adding:
         entity.save()
-    elif not saved_itself:
+    elif entity.pk is not None and not saved_itself:
         after = _values(entity)
-        if changed := [name for name, value in after.items() if value != before.get(name)]:
-            entity.save(update_fields=changed)
+        if changed := [name for name, value in after.items() if value != before.get(name, _ABSENT)]:
+            _save(entity, changed)
+
+
+_ABSENT = object()
 
 
 def _values(instance: Model) -> dict[str, Any]:
-    # What the instance holds already: looking at a deferred field would be a query.
+    """Return the values of an instance, with copies of those that can be changed in place.
+
+    A field that is not loaded is left out: looking at it would be a query.
+    """
+    values = instance.__dict__
     return {
-        field.attname: instance.__dict__[field.attname]
+        field.attname: copy.deepcopy(value) if isinstance(value, dict | list | set) else value
         for field in instance._meta.concrete_fields
-        if field.attname in instance.__dict__
+        if not field.primary_key and (value := values.get(field.attname, _ABSENT)) is not _ABSENT
     }
 
 
-@contextmanager
-def _watching_save(instance: Model) -> Iterator[list[bool]]:
-    """Yield a list that gets an entry for each time that ``instance.save()`` is called.
+def _save(entity: Model, changed: list[str]) -> None:
+    parameters = inspect.signature(entity.save).parameters.values()
+    if not any(p.name == "update_fields" or p.kind is p.VAR_KEYWORD for p in parameters):
+        entity.save()  # the site's own, which takes no such argument
+        return
+    set_at_each_save = [
+        field.attname for field in entity._meta.concrete_fields if getattr(field, "auto_now", False)
+    ]
+    entity.save(update_fields=[*changed, *set_at_each_save])
 
-    The values alone do not tell: an expression such as ``F("opens") + 1`` may or may not
-    be on the instance after it was saved, depending on Django and the database.
+
+@contextmanager
+def _watching_saves_of(instance: Model) -> Iterator[list[bool]]:
+    """Yield a list that gets an entry each time that ``instance`` is saved.
+
+    Its values do not tell: an expression such as ``F("opens") + 1`` may or may not be on
+    the instance after it was saved, depending on Django and the database.
     """
     saves: list[bool] = []
 
-    def save(*args: Any, **kwargs: Any) -> None:
-        saves.append(True)
-        type(instance).save(instance, *args, **kwargs)
+    def note(*, instance: Model, **_: Any) -> None:
+        if instance is watched:
+            saves.append(True)
 
-    instance.__dict__["save"] = save
+    watched = instance
+    sender = type(instance)
+    post_save.connect(note, sender=sender)
     try:
         yield saves
     finally:
-        del instance.__dict__["save"]
+        post_save.disconnect(note, sender=sender)
 
 
 def in_bulk(
@@ -151,8 +174,6 @@ def in_bulk(
         references: what to look for.
         related: tells for a model which foreign keys are to be fetched along.
 
-    Raises:
-        django.db.DatabaseError: the database does not answer.
     """
     keys: dict[str, set[str]] = defaultdict(set)
     for reference in references:
@@ -167,14 +188,15 @@ def in_bulk(
         rows = model._base_manager.filter(pk__in=valid)
         if related and (names := related(model)):
             rows = rows.select_related(*names)
-        for instance in rows:
-            found[Reference(label, str(instance.pk))] = instance
+        with isolated(logger, "Look-up of %s", label):
+            found |= {Reference(label, str(row.pk)): row for row in rows}
     return found
 
 
 def _is_key(model: type[Model], pk: str) -> bool:
+    """Return whether a row could have the key: no database takes integers of over 64 bits."""
     try:
-        model._meta.pk.get_prep_value(model._meta.pk.to_python(pk))
+        value = model._meta.pk.get_prep_value(model._meta.pk.to_python(pk))
     except (ValidationError, ValueError, TypeError, OverflowError):
         return False
-    return True
+    return not isinstance(value, int) or value.bit_length() < 64  # noqa: PLR2004

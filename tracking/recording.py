@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from django.apps import apps
 from django.conf import settings
@@ -66,12 +67,20 @@ def _insert(beacons: Sequence[Beacon], using: str) -> Sequence[Beacon]:
             # Delivered before, all or some: rare, and so worth a second look at the table
             # rather than a slower statement for every batch. Another process may deliver
             # the rest meanwhile; each round leaves fewer.
-            keys = [beacon.pk for beacon in missing]
-            known = set(rows.filter(pk__in=keys).values_list("pk", flat=True))
+            known = _known([beacon.pk for beacon in missing], using)
             if not known:
                 raise
             missing = [beacon for beacon in missing if beacon.pk not in known]
     return []
+
+
+def _known(keys: Sequence[UUID], using: str) -> set[UUID]:
+    """Return which of the keys are rows, asking for as many at once as any database takes."""
+    known: set[UUID] = set()
+    for start in range(0, len(keys), 500):
+        rows = Beacon.objects.using(using).filter(pk__in=keys[start : start + 500])
+        known.update(rows.values_list("pk", flat=True))
+    return known
 
 
 class _Undo(Exception):

@@ -189,7 +189,7 @@ class _SivCodec:
                 continue
             try:
                 return self._payload(packed)
-            except (ValueError, TypeError, LookupError, AttributeError) as error:
+            except (ValueError, TypeError, ArithmeticError, LookupError, OSError) as error:
                 raise BadToken("The token is authentic, but says nothing known.") from error
         raise BadToken("The token was not made by this site for this purpose.")
 
@@ -208,18 +208,23 @@ class _SivCodec:
 
     def _payload(self, packed: bytes) -> Payload:
         args: list[Any] = packing.unpack(packed)
+        if not isinstance(args, list) or not args:
+            raise TypeError("there are no arguments")
         named = args.pop()
         # The claims stand first, so that one look tells whether there are any.
+        if not isinstance(named, dict):
+            raise TypeError("the arguments have no names")
         if isinstance(next(iter(named), ""), str):
             return Payload(args, named)
         kwargs = {name: value for name, value in named.items() if isinstance(name, str)}
         references = {
-            role: Reference(named[claim][0], str(named[claim][1]))
+            role: Reference(str(named[claim][0]), str(named[claim][1]))
             for claim, role in enumerate(ROLES, self._FIRST_ROLE)
             if claim in named
         }
         issued_at = _date(named.get(self._ISSUED_AT))
-        return Payload(args, kwargs, named.get(self._URL), issued_at=issued_at, **references)
+        url = named.get(self._URL)
+        return Payload(args, kwargs, _text_or_none(url), issued_at=issued_at, **references)
 
 
 _UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
@@ -346,13 +351,20 @@ class _EncoderCodec:
             own = kwargs.pop(self._OWN)
             references = {role: Reference(*own[role]) for role in ROLES if role in own}
             issued_at = _date(own.get("issued_at"))
-            payload = Payload(list(args), kwargs, own["url"], issued_at=issued_at, **references)
+            url = _text_or_none(own["url"])
+            payload = Payload(list(args), kwargs, url, issued_at=issued_at, **references)
             made_for = own["salt"]
         except Exception as error:
             raise BadToken("The encoder of this site does not know the token.") from error
         if made_for != salt:
             raise BadToken("The token was made for another purpose.")
         return payload
+
+
+def _text_or_none(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    raise TypeError(f"{value!r} is no URL")
 
 
 def _date(timestamp: int | None) -> datetime | None:

@@ -1,9 +1,12 @@
 """A site's own models, with keys of every kind, that beacons are tied to."""
 
+import copy
+import pickle
 import uuid
 
 from django.contrib.contenttypes.fields import GenericRelation
 from django.db import models
+from django.db.models.base import ModelState
 from django.http import HttpRequest
 
 
@@ -106,6 +109,37 @@ class Diary(models.Model):
 
     def __len__(self) -> int:
         return 0
+
+
+class Guest(models.Model):
+    """An entity with a field that is set at each save."""
+
+    opens = models.IntegerField(default=0)
+    modified = models.DateTimeField(auto_now=True)
+
+    def beacon_update(self, request: HttpRequest) -> None:
+        self.opens += 1
+
+
+class StubbornGuest(Guest):
+    """An entity whose ``save`` takes no arguments."""
+
+    def save(self) -> None:
+        super().save()
+
+
+class GuestWithHistory(models.Model):
+    """An entity that keeps a copy of what it was."""
+
+    opens = models.IntegerField(default=0)
+
+    def beacon_update(self, request: HttpRequest) -> None:
+        before = copy.copy(self)
+        before.pk = None
+        before._state = ModelState()
+        before.save()
+        pickle.dumps(self)
+        self.opens += 1
 
 
 class Goodbye(models.Model):

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, QuerySet
@@ -29,6 +30,13 @@ from tracking.models import Beacon
 
 class BeaconChangeList(ChangeList):
     """Fetches what a page of beacons is tied to all at once."""
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Read the filters of the URL; a year that no date can have is a wrong one."""
+        try:
+            return super().get_filters(request)
+        except OverflowError as error:
+            raise IncorrectLookupParameters from error
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -71,6 +79,16 @@ class BeaconAdmin(LargeTableAdmin):
         "id",
     )
     readonly_fields = fields
+
+    #: What a URL may filter by.
+    LOOKUPS = frozenset(
+        {
+            *ROLES,
+            *("id", "id__exact", "kind", "kind__exact"),
+            *("time__gte", "time__lt", "time__isnull"),
+            *("time__year", "time__month", "time__day"),
+        }
+    )
 
     #: Objects per model that a search follows to their beacons.
     MAX_FOUND = 100
@@ -152,10 +170,14 @@ class BeaconAdmin(LargeTableAdmin):
                 yield model, keys[: self.MAX_FOUND]
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Return whether the URL may filter by ``lookup``: not by an address that is masked."""
-        if lookup.startswith("ip_address"):
+        """Return whether the URL may filter by ``lookup``.
+
+        Django admits every lookup of every column. These are the ones that have an index, and
+        an address is asked for only by who may see it.
+        """
+        if lookup in {"ip_address", "ip_address__exact"}:
             return request is not None and request.user.has_perm("tracking.view_full_address")
-        return super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+        return lookup in self.LOOKUPS
 
     # The columns.
 

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from tracking.admin.tied import content_type_of, in_bulk, name_of, reference_of, value_of
+from tracking.admin.tied import Rows, content_type_of, reference_of, value_of
 from tracking.hits import Reference
 from tracking.models import Beacon
 
@@ -19,13 +19,9 @@ class RoleFilter(admin.SimpleListFilter):
     role: str
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        site = model_admin.admin_site
         references = list(dict.fromkeys(self.offered(model_admin.model)))
-        found = in_bulk(site, references)
-        return [
-            (value_of(reference), name_of(site, request, reference, found.get(reference)))
-            for reference in references
-        ]
+        rows = Rows(references, request, model_admin.admin_site)
+        return [(value_of(reference), rows.name(reference)) for reference in references]
 
     def offered(self, model: type[Beacon]) -> Iterator[Reference]:
         """Yield the objects of the sidebar: the chosen one, by which the choice can be undone."""

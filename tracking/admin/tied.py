@@ -1,6 +1,7 @@
 """What beacons are tied to, as far as whoever is looking may see it."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
@@ -17,6 +18,77 @@ from tracking.hits import ROLES, Reference
 from tracking.models import Beacon
 
 
+class Rows:
+    """The rows that references name, as far as whoever is looking may see them.
+
+    Seen is what has a page in this admin that would open: the model is registered, the
+    permission is held, and the row is in the list that the model's own admin shows.
+    """
+
+    def __init__(
+        self, references: Iterable[Reference], request: HttpRequest, site: admin.AdminSite
+    ) -> None:
+        self._request = request
+        self._site = site
+        self._found = objects.in_bulk(references, self._related)
+        self._hidden = self._hidden_by_their_admins()
+
+    def is_gone(self, reference: Reference) -> bool:
+        """Return whether there is no such row any more."""
+        return reference not in self._found
+
+    def name(self, reference: Reference) -> str:
+        """Return what the row is called, for who may see it; for others, its model and key."""
+        instance = self._seen(reference)
+        return " ".join(reference) if instance is None else str(instance)
+
+    def url(self, reference: Reference) -> str | None:
+        """Return the URL of the row's own page, if it may be seen."""
+        instance = self._seen(reference)
+        if instance is None:
+            return None
+        meta = instance._meta
+        try:
+            return reverse(
+                f"{self._site.name}:{meta.app_label}_{meta.model_name}_change", args=[instance.pk]
+            )
+        except NoReverseMatch:
+            return None
+
+    def _seen(self, reference: Reference) -> Model | None:
+        instance = self._found.get(reference)
+        if instance is None or reference in self._hidden:
+            return None
+        model_admin = self._site._registry.get(type(instance))
+        if model_admin is None or not model_admin.has_view_permission(self._request, instance):
+            return None
+        return instance
+
+    def _related(self, model: type[Model]) -> Sequence[str]:
+        """Return what the model's own list fetches along, because names may need it."""
+        names = getattr(self._site._registry.get(model), "list_select_related", ())
+        return names if isinstance(names, list | tuple) else ()
+
+    def _hidden_by_their_admins(self) -> set[Reference]:
+        """Return the rows that are not in the list of their own admin."""
+        by_model: dict[type[Model], dict[Any, Reference]] = {}
+        for reference, instance in self._found.items():
+            by_model.setdefault(type(instance), {})[instance.pk] = reference
+        hidden: set[Reference] = set()
+        for model, references in by_model.items():
+            model_admin = self._site._registry.get(model)
+            if model_admin is None or not _narrows_its_list(model_admin):
+                continue
+            shown = model_admin.get_queryset(self._request).filter(pk__in=references)
+            shown_keys = set(shown.values_list("pk", flat=True))
+            hidden |= {references[pk] for pk in references if pk not in shown_keys}
+        return hidden
+
+
+def _narrows_its_list(model_admin: "admin.ModelAdmin[Any]") -> bool:
+    return type(model_admin).get_queryset is not admin.ModelAdmin.get_queryset
+
+
 class Tied:
     """What a row of the admin shows beyond its own columns: links to objects, an address.
 
@@ -24,18 +96,15 @@ class Tied:
     travels with the beacon.
     """
 
-    def __init__(
-        self, found: dict[Reference, Model], request: HttpRequest, site: admin.AdminSite
-    ) -> None:
-        self._found = found
+    def __init__(self, rows: Rows, request: HttpRequest) -> None:
+        self._rows = rows
         self._request = request
-        self._site = site
 
     @classmethod
     def attach(cls, beacons: list[Beacon], request: HttpRequest, site: admin.AdminSite) -> None:
         """Fetch the objects of all ``beacons``, and leave the result with each."""
         references = (beacon.reference(role) for beacon in beacons for role in ROLES)
-        tied = cls(in_bulk(site, filter(None, references)), request, site)
+        tied = cls(Rows(filter(None, references), request, site), request)
         for beacon in beacons:
             beacon.tied = tied  # type: ignore[attr-defined]
 
@@ -49,15 +118,14 @@ class Tied:
         reference = beacon.reference(role)
         if reference is None:
             return UNKNOWN
-        instance = self._found.get(reference)
-        if instance is None:
+        name = self._rows.name(reference)
+        if self._rows.is_gone(reference):
             return format_html(
                 '<span class="tracking-gone" title="{}">{}</span>',
                 gettext("It has been deleted since."),
-                " ".join(reference),
+                name,
             )
-        name = name_of(self._site, self._request, reference, instance)
-        if url := self._url(instance):
+        if url := self._rows.url(reference):
             return format_html('<a href="{}">{}</a>', url, name)
         return name
 
@@ -68,41 +136,6 @@ class Tied:
         if self._request.user.has_perm("tracking.view_full_address"):
             return beacon.ip_address
         return client.mask(beacon.ip_address)
-
-    def _url(self, instance: Model) -> str | None:
-        if not _may_see(self._site, self._request, instance):
-            return None
-        meta = instance._meta
-        try:
-            return reverse(
-                f"{self._site.name}:{meta.app_label}_{meta.model_name}_change", args=[instance.pk]
-            )
-        except NoReverseMatch:
-            return None
-
-
-def in_bulk(site: admin.AdminSite, references: Iterable[Reference]) -> dict[Reference, Model]:
-    """Return the rows of references, with what their own lists fetch along for their names."""
-
-    def related(model: type[Model]) -> Sequence[str]:
-        names = getattr(site._registry.get(model), "list_select_related", ())
-        return names if isinstance(names, list | tuple) else ()
-
-    return objects.in_bulk(references, related)
-
-
-def name_of(
-    site: admin.AdminSite, request: HttpRequest, reference: Reference, instance: Model | None
-) -> str:
-    """Return what an object is called, for who may see it; for others, its model and key."""
-    if instance is not None and _may_see(site, request, instance):
-        return str(instance)
-    return " ".join(reference)
-
-
-def _may_see(site: admin.AdminSite, request: HttpRequest, instance: Model) -> bool:
-    model_admin = site._registry.get(type(instance))
-    return model_admin is not None and model_admin.has_view_permission(request, instance)
 
 
 # References in URLs.
