@@ -1,9 +1,11 @@
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tracking.registry import Tracker, tracker
+from tracking.signals import beacon_recorded
 
 # Random tests explore more where nobody waits for them.
 settings.register_profile("default", deadline=None)
@@ -11,6 +13,15 @@ settings.register_profile(
     "ci", deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+@pytest.fixture
+def listeners() -> Iterator[None]:
+    """Forget after a test who has begun to listen to the signals in it."""
+    before = list(beacon_recorded.receivers)
+    yield
+    beacon_recorded.receivers = before
+    beacon_recorded.sender_receivers_cache.clear()
 
 
 @pytest.fixture

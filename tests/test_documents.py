@@ -100,7 +100,7 @@ def test_the_readme_works_for_a_newcomer(tmp_path):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_code_of_every_page_runs(page, callbacks):
+def test_the_code_of_every_page_runs(page, callbacks, listeners):
     instances = {
         "affiliate": Affiliate.objects.create(name="Leaf Letter"),
         "subscriber": Subscriber.objects.create(email="anna@mail.example"),
