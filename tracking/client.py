@@ -13,6 +13,7 @@ of its own proxies. That one is the client.
 
 import ipaddress
 import re
+import secrets
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
@@ -25,6 +26,9 @@ from tracking.conf import conf
 #: Bits of an address that are kept by default when it is masked: the parts that, by
 #: common practice, are too coarse to single out a person.
 IPV4_BITS, IPV6_BITS = 24, 48
+
+#: Bytes of a visitor's key.
+KEY_BYTES = 16
 
 #: What ``TRACKING_TRUSTED_PROXIES`` calls a peer without address.
 UNIX = "unix"
@@ -81,6 +85,11 @@ def are_bits(value: object) -> TypeGuard[Sequence[int]]:
         return False
     of_four, of_six = value
     return type(of_four) is type(of_six) is int and 0 <= of_four <= 32 and 0 <= of_six <= 128  # noqa: PLR2004
+
+
+def random_key() -> str:
+    """Return a new key of a visitor: 22 characters that nobody can guess."""
+    return secrets.token_urlsafe(KEY_BYTES)
 
 
 def hops(remote: str, header: str) -> Iterator[Hop]:

@@ -17,6 +17,9 @@ from django.conf import settings
 
 PREFIX = "TRACKING_"
 
+#: The rules of :mod:`tracking.pages`, all of them.
+DEFAULT_EXCLUDE = ("admin", "static", "xhr", "frames", "errors", "non_html")
+
 
 class Settings:
     """The app's view of ``django.conf.settings``."""
@@ -114,13 +117,184 @@ class Settings:
         anonymize: bool | Sequence[int] = self._get("ANONYMIZE_IP", False)
         return anonymize
 
+    @property
+    def timeout(self) -> float:
+        """``TRACKING_TIMEOUT``: minutes after a visitor's last page for which it is active.
+
+        Default 10.
+        """
+        minutes: float = self._get("TIMEOUT", 10)
+        return minutes
+
+    @property
+    def cookies(self) -> bool:
+        """``TRACKING_COOKIES``: whether a signed first-party cookie recognises a visitor.
+
+        Default ``True``. ``False`` sets none: a visitor is then known for one day (UTC), by a
+        key that nobody can trace back once the day is over.
+        """
+        return bool(self._get("COOKIES", True))
+
+    @property
+    def cookie_name(self) -> str:
+        """``TRACKING_COOKIE_NAME``: what the cookie is called. Default ``"visitor"``."""
+        return str(self._get("COOKIE_NAME", "visitor"))
+
+    @property
+    def cookie_age(self) -> int:
+        """``TRACKING_COOKIE_AGE``: seconds that the cookie is kept; it is never prolonged.
+
+        Default: 395 days, the thirteen months that the French regulator grants a cookie of
+        audience measurement (CNIL, guidelines of 17 September 2020, article 5).
+        """
+        age: int = self._get("COOKIE_AGE", 395 * 24 * 60 * 60)
+        return age
+
+    @property
+    def page_views(self) -> bool:
+        """``TRACKING_PAGE_VIEWS``: whether each page seen is a row. Default ``True``.
+
+        Visitors and visits count their pages in any case.
+        """
+        return bool(self._get("PAGE_VIEWS", True))
+
+    @property
+    def respect_opt_out(self) -> bool:
+        """``TRACKING_RESPECT_OPT_OUT``: whether ``DNT: 1`` and ``Sec-GPC: 1`` are obeyed.
+
+        Default ``True``: who sends them is not tracked, on pages as in mail.
+        """
+        return bool(self._get("RESPECT_OPT_OUT", True))
+
+    @property
+    def consent(self) -> str:
+        """``TRACKING_CONSENT``: dotted path of a callable that tells whether a reader agrees.
+
+        It is given the request, and returns ``True`` (track), ``None`` (not asked yet: track
+        without setting a cookie) or ``False`` (do not track). Default ``""``: nobody is asked.
+        """
+        return str(self._get("CONSENT", "") or "")
+
+    @property
+    def exclude(self) -> Sequence[str]:
+        """``TRACKING_EXCLUDE``: names of the rules by which a request is not a page view.
+
+        Default: all that :data:`tracking.pages.RULES` has.
+        """
+        rules: Sequence[str] = self._get("EXCLUDE", DEFAULT_EXCLUDE)
+        return rules
+
+    @property
+    def no_tracking_prefixes(self) -> Sequence[str]:
+        """``NO_TRACKING_PREFIXES``: beginnings of paths whose pages are not tracked.
+
+        Default ``[]``.
+        """
+        prefixes: Sequence[str] = self._get_plain("NO_TRACKING_PREFIXES", ())
+        return prefixes
+
+    @property
+    def ban_status(self) -> int:
+        """``TRACKING_BAN_STATUS``: the status that a banned client is answered with.
+
+        Default 403.
+        """
+        status: int = self._get("BAN_STATUS", 403)
+        return status
+
+    @property
+    def ban_template(self) -> str:
+        """``TRACKING_BAN_TEMPLATE``: the template of that answer.
+
+        Default ``"tracking/banned.html"``.
+        """
+        return str(self._get("BAN_TEMPLATE", "tracking/banned.html"))
+
+    @property
+    def cleanup_timeout(self) -> float | None:
+        """``TRACKING_CLEANUP_TIMEOUT``: hours after which a ``Visitor`` is removed.
+
+        Default 24. ``None`` keeps it. What it did stays, as a ``Visit``.
+        """
+        hours: float | None = self._get("CLEANUP_TIMEOUT", 24)
+        return hours
+
+    @property
+    def visit_retention(self) -> float | None:
+        """``TRACKING_VISIT_RETENTION``: days after which a ``Visit`` is removed.
+
+        Default 760, the twenty-five months of the same guidelines. ``None`` keeps it.
+        """
+        days: float | None = self._get("VISIT_RETENTION", 760)
+        return days
+
+    @property
+    def page_view_retention(self) -> float | None:
+        """``TRACKING_PAGE_VIEW_RETENTION``: days after which a ``PageView`` is removed.
+
+        Default 395: a month can be compared with the same one a year before.
+        """
+        days: float | None = self._get("PAGE_VIEW_RETENTION", 395)
+        return days
+
+    @property
+    def beacon_retention(self) -> float | None:
+        """``TRACKING_BEACON_RETENTION``: days after which a ``Beacon`` is removed.
+
+        Default ``None``: what a site has sent, and who has read it, it keeps until it says so.
+        """
+        days: float | None = self._get("BEACON_RETENTION", None)
+        return days
+
+    @property
+    def use_geoip(self) -> bool:
+        """``TRACKING_USE_GEOIP``: whether addresses are looked up in a database of places.
+
+        Default ``False``.
+        """
+        return bool(self._get("USE_GEOIP", False))
+
+    @property
+    def geoip_path(self) -> str:
+        """``GEOIP_PATH``: that database, a ``.mmdb`` file or a folder that has one.
+
+        Default ``""``. Django's own GeoIP2 reads the same setting.
+        """
+        return str(self._get_plain("GEOIP_PATH", "") or "")
+
+    @property
+    def geoip_cache_type(self) -> int:
+        """``GEOIP_CACHE_TYPE``: 0, 1, 2 or 4, as for the predecessor. Default 4.
+
+        All mean the same by now: the file is mapped into memory, and opened again when it
+        is replaced.
+        """
+        cache_type: int = self._get_plain("GEOIP_CACHE_TYPE", 4)
+        return cache_type
+
     def _get(self, name: str, default: Any) -> Any:
         return getattr(settings, PREFIX + name, default)
+
+    def _get_plain(self, name: str, default: Any) -> Any:
+        return getattr(settings, name, default)
 
 
 conf = Settings()
 
+
+def full_name(name: str) -> str:
+    """Return how the setting behind a property is spelled in the settings of a site.
+
+    >>> full_name("base_url"), full_name("geoip_path")
+    ('TRACKING_BASE_URL', 'GEOIP_PATH')
+    """
+    return _PLAIN.get(name, PREFIX + name.upper())
+
+
+#: Settings of the predecessor that do not begin with the prefix.
+_PLAIN = {name: name.upper() for name in ("no_tracking_prefixes", "geoip_path", "geoip_cache_type")}
+
 #: Every setting above by its full name, for the check that finds misspelled ones.
 NAMES = frozenset(
-    PREFIX + name.upper() for name, member in vars(Settings).items() if isinstance(member, property)
+    full_name(name) for name, member in vars(Settings).items() if isinstance(member, property)
 )

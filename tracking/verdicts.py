@@ -1,6 +1,18 @@
 """Whether a request is somebody looking, and if not, why not."""
 
+from django.db.models import TextChoices
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+
+class Label(TextChoices):
+    """What is thought of the sender of a hit."""
+
+    HUMAN = "human", _("Human")  # nothing tells of a machine
+    PROXY = "proxy", _("Mail proxy")  # a person looked, and a mail provider fetched it
+    PREFETCH = "prefetch", _("Prefetch")  # a machine, whether or not a person ever looks
+    BOT = "bot", _("Bot")
+
 
 #: Headers by which a client says that nobody has asked for this page yet.
 #: ``Sec-Purpose`` is the standard (Fetch, section "Sec-Purpose"); the others are what

@@ -1,6 +1,6 @@
-"""The tables.
+"""What was observed, and what it is tied to.
 
-What a beacon is tied to are rows of the site's own models, by generic foreign keys.
+These are rows of the site's own models, by generic foreign keys.
 A model of the site looks back with Django's ``GenericRelation``::
 
     class Affiliate(models.Model):
@@ -24,6 +24,8 @@ from django.utils.translation import gettext_lazy as _
 
 from tracking.destinations import validate_destination
 from tracking.hits import Kind, Reference, uuid7
+from tracking.models.observed import Observed, SoftForeignKey
+from tracking.models.visitors import Visitor
 
 
 class BeaconQuerySet(models.QuerySet["Beacon"]):
@@ -92,7 +94,7 @@ def _role_id(verbose_name: Any) -> Any:
     return models.CharField(verbose_name, max_length=255, null=True, blank=True)
 
 
-class Beacon(models.Model):
+class Beacon(Observed):
     """One observed open, click, sent message or event. A fact: written once, never changed."""
 
     #: Made where the hit was observed, so that writing a hit twice is one row.
@@ -123,6 +125,18 @@ class Beacon(models.Model):
     referrer = models.TextField(_("referrer"), blank=True)
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.TextField(_("user agent"), blank=True)
+
+    #: The browser, if it was a person's own and the site tracks visitors. It may be seen on
+    #: a page only after this, or have been removed since.
+    visitor = SoftForeignKey(
+        Visitor,
+        to_field="key",
+        on_delete=models.DO_NOTHING,
+        null=True,
+        blank=True,
+        related_name="beacons",
+        verbose_name=_("visitor"),
+    )
 
     objects = BeaconQuerySet.as_manager()
 

@@ -1,0 +1,31 @@
+"""The tables.
+
+======================  ====================================================================
+:mod:`.beacons`         what was observed: ``Beacon``, and ``Target`` and ``Source`` of our own
+:mod:`.visitors`        who is and was on the site: ``Visitor``, ``Visit``, ``PageView``
+:mod:`.unwanted`        who is kept out or not counted: ``BannedIP``, ``UntrackedUserAgent``
+:mod:`.agreed`          what all processes of a site agree on: ``Agreed``
+:mod:`.observed`        the columns that several of them have
+======================  ====================================================================
+"""
+
+from tracking.models.agreed import Agreed
+from tracking.models.beacons import Beacon, BeaconQuerySet, Source, Target, TargetQuerySet
+from tracking.models.unwanted import BannedIP, BannedIPQuerySet, UntrackedUserAgent
+from tracking.models.visitors import PageView, Visit, Visitor, VisitorQuerySet
+
+__all__ = [
+    "Agreed",
+    "BannedIP",
+    "BannedIPQuerySet",
+    "Beacon",
+    "BeaconQuerySet",
+    "PageView",
+    "Source",
+    "Target",
+    "TargetQuerySet",
+    "UntrackedUserAgent",
+    "Visit",
+    "Visitor",
+    "VisitorQuerySet",
+]

@@ -1,0 +1,159 @@
+"""Who is on the site, and who was."""
+
+from datetime import timedelta
+from typing import Self
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tracking.client import random_key
+from tracking.conf import conf
+from tracking.hits import uuid7
+from tracking.models.observed import Observed, SoftForeignKey
+from tracking.verdicts import Label
+
+
+class VisitorQuerySet(models.QuerySet["Visitor"]):
+    """Visitors, narrowed down in words: ``Visitor.objects.active().humans()``."""
+
+    def active(self, minutes: float | None = None) -> Self:
+        """Who has seen a page lately, the latest first.
+
+        Args:
+            minutes: how long ago at most; by default ``TRACKING_TIMEOUT``.
+        """
+        since = timezone.now() - timedelta(minutes=conf.timeout if minutes is None else minutes)
+        return self.filter(last_update__gte=since).order_by("-last_update")
+
+    def humans(self) -> Self:
+        """Who is not known to be a machine."""
+        return self.filter(verdict=Label.HUMAN)
+
+
+def _user_key() -> SoftForeignKey:
+    return SoftForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("user"),
+    )
+
+
+class Visitor(Observed):
+    """One browser, as it was when it last saw a page of the site. Written by hits only."""
+
+    key = models.CharField(_("key"), max_length=32, unique=True, default=random_key, editable=False)
+    session_key = models.CharField(_("session key"), max_length=40, blank=True)
+    ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
+    user = _user_key()
+    logged_in_at = models.DateTimeField(
+        _("logged in at"),
+        null=True,
+        blank=True,
+        help_text=_("When a page first knew this visitor as the user."),
+    )
+    user_agent = models.TextField(_("user agent"), blank=True)
+    referrer = models.TextField(
+        _("referrer"), blank=True, help_text=_("Which other site the visit came from.")
+    )
+    url = models.TextField(_("page"), blank=True, help_text=_("The page that was seen last."))
+    page_views = models.PositiveIntegerField(_("page views"), default=0)
+    session_start = models.DateTimeField(_("since"), default=timezone.now)
+    last_update = models.DateTimeField(_("last seen"), default=timezone.now)
+
+    objects = VisitorQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("visitor")
+        verbose_name_plural = _("visitors")
+        get_latest_by = "last_update"
+        indexes = [
+            models.Index(fields=["last_update"], name="tracking_visitor_update"),
+            models.Index(fields=["ip_address", "last_update"], name="tracking_visitor_address"),
+        ]
+
+    def __str__(self) -> str:
+        return str(_("Visitor %s")) % self.pk
+
+    @property
+    def time_on_site(self) -> timedelta:
+        """How long the current visit has taken, from its first page to its last."""
+        return max(self.last_update - self.session_start, timedelta(0))
+
+
+class Visit(Observed):
+    """One run of activity of a visitor, ended by a gap of 30 minutes."""
+
+    #: The id of the page view that began it.
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    #: Outlives the row of the visitor, which is about now.
+    visitor = SoftForeignKey(
+        Visitor,
+        to_field="key",
+        on_delete=models.DO_NOTHING,
+        related_name="visits",
+        db_index=False,
+        verbose_name=_("visitor"),
+    )
+    user = _user_key()
+    ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
+    user_agent = models.TextField(_("user agent"), blank=True)
+    started_at = models.DateTimeField(_("started at"))
+    ended_at = models.DateTimeField(_("ended at"), help_text=_("When the last page was seen."))
+    entry_url = models.TextField(_("first page"), blank=True)
+    exit_url = models.TextField(_("last page"), blank=True)
+    page_views = models.PositiveIntegerField(_("page views"), default=0)
+    referrer = models.TextField(_("referrer"), blank=True)
+    source = models.CharField(_("source"), max_length=200, blank=True)
+    medium = models.CharField(_("medium"), max_length=200, blank=True)
+    campaign = models.CharField(_("campaign"), max_length=200, blank=True)
+    term = models.CharField(_("term"), max_length=200, blank=True)
+    content = models.CharField(_("content"), max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("visit")
+        verbose_name_plural = _("visits")
+        get_latest_by = "started_at"
+        indexes = [
+            models.Index(fields=["visitor", "ended_at"], name="tracking_visit_visitor"),
+            models.Index(fields=["started_at"], name="tracking_visit_started"),
+            models.Index(fields=["ended_at"], name="tracking_visit_ended"),
+        ]
+
+    def __str__(self) -> str:
+        return str(_("Visit %s")) % self.pk
+
+    @property
+    def is_bounce(self) -> bool:
+        """Whether no second page was seen."""
+        return self.page_views == 1
+
+    @property
+    def length(self) -> timedelta:
+        """From the first page to the last."""
+        return self.ended_at - self.started_at
+
+
+class PageView(models.Model):
+    """One page seen."""
+
+    #: Made where the page was served, so that writing a hit twice is one row.
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    visit = models.ForeignKey(
+        Visit, on_delete=models.CASCADE, related_name="pages", verbose_name=_("visit")
+    )
+    time = models.DateTimeField(_("time"))
+    url = models.TextField(_("page"))
+
+    class Meta:
+        verbose_name = _("page view")
+        verbose_name_plural = _("page views")
+        get_latest_by = "time"
+        indexes = [models.Index(fields=["time"], name="tracking_pageview_time")]
+
+    def __str__(self) -> str:
+        return self.url
