@@ -46,10 +46,10 @@ $(VENV)/.made:
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml
 	@echo "Installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --editable .
+	@$(BIN)/python -m pip install --quiet --editable '.[geoip,bots]'
 	@touch $@
 
 $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: $(VENV)/.demo
 	@echo "Installing what make $* needs into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --group $*
+	@$(BIN)/python -m pip install --quiet --editable '.[geoip,bots,celery]' --group $*
 	@touch $@
