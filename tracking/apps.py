@@ -14,7 +14,7 @@ class TrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the checks, and let the site's ``pixels.py`` modules register callbacks."""
-        from tracking import checks  # noqa: F401, PLC0415 - models must be loaded first
+        """Register checks and snapshots, and let the site's ``pixels.py`` register callbacks."""
+        from tracking import bans, checks, filters  # noqa: F401, PLC0415 - models come first
 
         autodiscover_modules("pixels")

@@ -72,11 +72,8 @@ def recorded_address(request: HttpRequest) -> str | None:
         request: the request as Django hands it to a view or middleware.
     """
     found = address(request)
-    anonymize = conf.anonymize_ip
-    if found is None or anonymize is False:
-        return found
-    # What makes no sense is told by the checks; too little is better than too much.
-    return mask(found, *anonymize) if are_bits(anonymize) else mask(found)
+    bits = _policy().kept_bits
+    return found if found is None or bits is None else mask(found, *bits)
 
 
 def are_bits(value: object) -> TypeGuard[Sequence[int]]:
@@ -157,12 +154,14 @@ def mask(address: str, ipv4_bits: int = IPV4_BITS, ipv6_bits: int = IPV6_BITS) -
 
 
 class _Policy(NamedTuple):
-    """Who is believed, as the settings say it."""
+    """Who is believed, and how much is kept, as the settings say it."""
 
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     unix: bool
     at_most: int | None
     key: str
+    #: Of IPv4 and IPv6, when addresses are recorded; ``None`` keeps them whole.
+    kept_bits: Sequence[int] | None
 
     @property
     def believes_anybody(self) -> bool:
@@ -201,7 +200,16 @@ def _policy() -> _Policy:
     if count is not None and type(count) is not int:
         count = 0
     key = "HTTP_" + conf.proxy_header.upper().replace("-", "_")
-    return _Policy(networks, UNIX in proxies, count, key)
+    anonymize = conf.anonymize_ip
+    kept_bits: Sequence[int] | None = None
+    if anonymize is not False:  # too little is better than too much
+        kept_bits = anonymize if are_bits(anonymize) else (IPV4_BITS, IPV6_BITS)
+    return _Policy(networks, UNIX in proxies, count, key, kept_bits)
+
+
+def trusted_networks() -> Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Return the networks of ``TRACKING_TRUSTED_PROXIES``, as far as they are any."""
+    return _policy().networks
 
 
 def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

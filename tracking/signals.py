@@ -15,3 +15,14 @@ from django.dispatch import Signal
 #: Sent once for each beacon that became a row; a hit delivered twice sends it once.
 #: Arguments: ``sender``, the model ``Beacon``; ``beacon``, the instance.
 beacon_recorded = Signal()
+
+#: Sent once for each visitor of a batch of page views that became rows.
+#: Arguments: ``sender``, the model ``Visitor``; ``visitor``, the instance as it is now;
+#: ``page_views``, how many pages the batch has added.
+visitor_seen = Signal()
+
+#: Sent once for each ban that is new, within its transaction: one by hand and those of an
+#: import alike, but not the rows of a fixture.
+#: Arguments: ``sender``, the model ``BannedIP``; ``ban``, the instance. Inserted in bulk, it
+#: has a primary key only on databases that tell it.
+address_banned = Signal()

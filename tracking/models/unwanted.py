@@ -1,14 +1,97 @@
 """Who is kept out of the site, and who is not counted."""
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, router, transaction
+from django.db.models.signals import post_save
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tracking.client import network_of
+from tracking.signals import address_banned
+
+#: Sent after each change of a table of this module, once for many rows, and within its
+#: transaction: a receiver that raises undoes the change.
+#: Arguments: ``sender``, the model; ``using``, the alias of the database; ``new``, the
+#: instances that have become rows, as far as somebody wants to know.
+unwanted_changed = Signal()
+
+M = TypeVar("M", bound=models.Model)
+
+
+@contextmanager
+def _told(
+    model: type[models.Model], using: str, new: Sequence[models.Model] = ()
+) -> Iterator[None]:
+    """Tell of the change that the block makes, in one transaction with it."""
+    with transaction.atomic(using=using, savepoint=False):
+        yield
+        unwanted_changed.send(sender=model._meta.concrete_model, using=using, new=new)
+
+
+class UnwantedQuerySet(models.QuerySet[M]):
+    """Rows whose changes are told, also those that Django sends no signal for."""
+
+    def update(self, **values: Any) -> int:
+        """Update the rows, as Django does."""
+        with self._told():
+            return super().update(**values)
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete the rows, as Django does."""
+        with self._told():
+            return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
+        """Insert the rows, as Django does."""
+        instances = list(objs)
+        with self._told(self._new(instances)):
+            return super().bulk_create(instances, *args, **kwargs)
+
+    def _new(self, instances: Sequence[M]) -> Sequence[M]:
+        """Return which of the instances are not rows yet, if somebody wants to know."""
+        return ()
+
+    def _told(self, new: Sequence[M] = ()) -> Any:
+        self._for_write = True
+        return _told(self.model, self.db, new)
+
+
+class Unwanted(models.Model):
+    """A row whose changes are told."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *, using: str | None = None, **options: Any) -> None:
+        """Save the row, as Django does."""
+        using = using or router.db_for_write(type(self), instance=self)
+        with _told(type(self), using, [self] if self._state.adding else []):
+            super().save(using=using, **options)
+
+    def delete(
+        self, using: str | None = None, keep_parents: bool = False
+    ) -> tuple[int, dict[str, int]]:
+        """Delete the row, as Django does."""
+        using = using or router.db_for_write(type(self), instance=self)
+        with _told(type(self), using):
+            return super().delete(using=using, keep_parents=keep_parents)
+
+
+def _tell_of_fixtures(sender: type[models.Model], raw: bool, using: str, **_: Any) -> None:
+    # ``loaddata`` goes past save().
+    if raw:
+        unwanted_changed.send(sender=sender, using=using, new=())
 
 
 class NetworkField(models.CharField):  # type: ignore[type-arg]
@@ -48,7 +131,7 @@ class NetworkField(models.CharField):  # type: ignore[type-arg]
         return self.to_python(super().get_prep_value(value))
 
 
-class BannedIPQuerySet(models.QuerySet["BannedIP"]):
+class BannedIPQuerySet(UnwantedQuerySet["BannedIP"]):
     """Bans, narrowed down in words."""
 
     def live(self, moment: datetime | None = None) -> Self:
@@ -59,8 +142,23 @@ class BannedIPQuerySet(models.QuerySet["BannedIP"]):
         """
         return self.exclude(expires_at__lte=moment or timezone.now())
 
+    def _new(self, instances: Sequence["BannedIP"]) -> Sequence["BannedIP"]:
+        if not address_banned.has_listeners(self.model):
+            return ()
+        by_network = {self._network(instance): instance for instance in instances}
+        networks = list(by_network)
+        for start in range(0, len(networks), 500):  # as many as any database takes at once
+            rows = self.model._base_manager.using(self.db)
+            known = rows.filter(network__in=networks[start : start + 500])
+            for network in known.values_list("network", flat=True):
+                by_network.pop(network, None)
+        return list(by_network.values())
 
-class BannedIP(models.Model):
+    def _network(self, ban: "BannedIP") -> Any:
+        return self.model._meta.get_field("network").get_prep_value(ban.network)
+
+
+class BannedIP(Unwanted):
     """An address or a network that is kept out of the site."""
 
     network = NetworkField(
@@ -87,7 +185,7 @@ class BannedIP(models.Model):
         return str(self.network)
 
 
-class UntrackedUserAgent(models.Model):
+class UntrackedUserAgent(Unwanted):
     """A word that tells a user agent that is not to be counted."""
 
     keyword = models.CharField(
@@ -97,9 +195,26 @@ class UntrackedUserAgent(models.Model):
         help_text=_("Whoever has it in the user agent, in capitals or not, is not tracked."),
     )
 
+    objects = UnwantedQuerySet["UntrackedUserAgent"].as_manager()
+
     class Meta:
         verbose_name = _("untracked user agent")
         verbose_name_plural = _("untracked user agents")
 
     def __str__(self) -> str:
         return self.keyword
+
+    def clean(self) -> None:
+        """Take off the spaces around the keyword.
+
+        Raises:
+            django.core.exceptions.ValidationError: nothing is left, which would be in every
+                user agent.
+        """
+        self.keyword = self.keyword.strip()
+        if not self.keyword:
+            raise ValidationError({"keyword": _("Give a word that has more than spaces in it.")})
+
+
+for _model in (BannedIP, UntrackedUserAgent):
+    post_save.connect(_tell_of_fixtures, sender=_model)

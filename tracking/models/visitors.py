@@ -95,6 +95,7 @@ class Visit(Observed):
         Visitor,
         to_field="key",
         on_delete=models.DO_NOTHING,
+        null=True,
         related_name="visits",
         db_index=False,
         verbose_name=_("visitor"),

@@ -1,0 +1,134 @@
+import io
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from tracking import bans, snapshots
+from tracking.models import BannedIP, Visitor
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    snapshots.forget()
+    yield
+    snapshots.forget()
+
+
+def run(*arguments):
+    out, err = io.StringIO(), io.StringIO()
+    call_command("tracking_ban", *arguments, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+def test_it_bans_and_tells_whom_it_hits():
+    Visitor.objects.create(ip_address="192.0.2.7")
+    out, _err = run("192.0.2.9/24", "2001:db8::1", "--reason", "scrapes", "--days", "2")
+    assert out.splitlines() == [
+        "Banned 192.0.2.0/24: 1 visitor of now.",
+        "Banned 2001:db8::1: 0 visitors of now.",
+    ]
+    ban = BannedIP.objects.get(network="192.0.2.0/24")
+    assert ban.reason == "scrapes"
+    assert abs(ban.expires_at - timezone.now() - timedelta(days=2)) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Name the networks"),
+        (["--remove"], "Name the networks"),
+        (["192.0.2.7", "--list"], "takes no networks"),
+        (["rubbish"], "neither"),
+        (["192.0.2.7", "--reason", "x" * 201], "200"),
+        (["10.1.1.1"], "10.0.0.0/8"),
+        (["0.0.0.0/0"], "everybody"),
+        (["192.0.2.7", "--until", "2001-01-01"], "over before it begins"),
+        (["192.0.2.7", "--until", "soon"], "no such time"),
+        (["192.0.2.7", "--hours", "-1"], "over before it begins"),
+        (["192.0.2.7", "--days", "1e300"], "no such time"),
+        (["192.0.2.7", "--days", "nan"], "no such time"),
+        (["192.0.2.7", "--remove"], "is not banned"),
+        (["rubbish", "--remove"], "neither"),
+        (["--import", "/missing/file"], "No such file"),
+        (["--export", "/missing/file"], "No such file"),
+    ],
+)
+def test_it_says_what_is_wrong(settings, arguments, message):
+    settings.TRACKING_TRUSTED_PROXIES = ["10.0.0.0/8"]
+    with pytest.raises(CommandError, match=message):
+        run(*arguments)
+    assert not BannedIP.objects.exists()
+
+
+def test_one_slip_and_nothing_is_banned():
+    with pytest.raises(CommandError):
+        run("192.0.2.7", "0.0.0.0/0")
+    assert not BannedIP.objects.exists()
+
+
+def test_force_bans_all_the_same(settings):
+    settings.TRACKING_TRUSTED_PROXIES = ["10.0.0.0/8"]
+    run("10.1.1.1", "::/0", "--force")
+    assert BannedIP.objects.count() == 2
+
+
+def test_it_lets_in_again():
+    bans.ban("192.0.2.0/24")
+    assert run("--remove", "192.0.2.1/24")[0] == "192.0.2.1/24 is let in again.\n"
+    assert not BannedIP.objects.exists()
+
+
+def test_the_list_is_aligned():
+    bans.ban("192.0.2.0/24", "scrapes")
+    bans.ban("2001:db8:1:2:3:4:5:6", "", timezone.now() - timedelta(days=1))
+    first, second = run("--list")[0].splitlines()
+    assert first.index("never") == second.index("expired")
+    assert first.endswith("scrapes")
+
+
+def test_an_import_tells_what_it_left_out(tmp_path, settings, monkeypatch):
+    monkeypatch.setattr("tracking.management.commands.tracking_ban.Command.PROGRESS", 2)
+    settings.TRACKING_TRUSTED_PROXIES = ["10.0.0.0/8"]
+    bans.ban("192.0.2.7")
+    file = tmp_path / "list.csv"
+    file.write_text("\ufeffnetwork,reason\n192.0.2.7\n192.0.2.8,scrapes\nrubbish\n10.0.0.1\n")
+    out, err = run("--import", str(file))
+    assert out == "1 new bans, 1 known ones, 2 lines left out.\n"
+    assert "Line 4: rubbish: " in err
+    assert "Line 5: 10.0.0.1: " in err
+    assert "4 lines ..." in err
+    assert BannedIP.objects.get(network="192.0.2.8").reason == "scrapes"
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    file = tmp_path / "list.csv"
+    file.write_bytes(b"192.0.2.7\n\xff\xfe\n")
+    with pytest.raises(CommandError, match="utf-8"):
+        run("--import", str(file))
+    assert not BannedIP.objects.exists()
+
+
+def test_what_is_exported_can_be_imported(tmp_path, monkeypatch):
+    bans.ban("192.0.2.7", "=1+1")
+    file = tmp_path / "list.csv"
+    run("--export", str(file))
+    out, _err = run("--export")
+    assert out.splitlines() == file.read_text().splitlines()
+    BannedIP.objects.all().delete()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(out))
+    run("--import", "-")
+    assert BannedIP.objects.get().reason == "=1+1"
+
+
+def test_the_help_is_readable():
+    command = [sys.executable, "-m", "django", "tracking_ban", "--help"]
+    shown = subprocess.run(
+        [*command, "--settings=tests.settings"], capture_output=True, text=True, check=True
+    )
+    assert "--until" in shown.stdout

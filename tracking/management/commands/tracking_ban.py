@@ -1,0 +1,196 @@
+"""``manage.py tracking_ban``: who is kept out."""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timedelta
+from typing import Any, TextIO
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from tracking import ban_files, bans
+from tracking.ban_files import Entry, Flaw
+from tracking.models import BannedIP
+
+
+class Command(BaseCommand):
+    """Bans and lets in again, lists, imports and exports."""
+
+    help = _("Ban addresses and networks, let them in again, list, import or export the bans.")
+
+    #: Lines between two signs of life of an import.
+    PROGRESS = 50_000
+    #: Lines with errors that are shown.
+    MAX_FLAWS = 20
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare what to do, and with what."""
+        parser.add_argument(
+            "networks",
+            nargs="*",
+            metavar="NETWORK",
+            help=_("An IP address, or a network such as 192.0.2.0/24 or 2001:db8::/32."),
+        )
+        doing = parser.add_mutually_exclusive_group()
+        doing.add_argument("--remove", action="store_true", help=_("Let the networks in again."))
+        doing.add_argument("--list", action="store_true", help=_("Show all bans."))
+        doing.add_argument(
+            "--import",
+            dest="source",
+            metavar="FILE",
+            help=_("Ban what a file lists, one network per line or CSV; - is the standard input."),
+        )
+        doing.add_argument(
+            "--export",
+            dest="target",
+            nargs="?",
+            const="-",
+            metavar="FILE",
+            help=_("Write all bans as CSV; to the standard output by default."),
+        )
+        parser.add_argument("--reason", default="", help=_("Why, for whoever reads the list."))
+        expiry = parser.add_mutually_exclusive_group()
+        expiry.add_argument("--hours", type=float, help=_("For how many hours."))
+        expiry.add_argument("--days", type=float, help=_("For how many days."))
+        expiry.add_argument(
+            "--until", metavar="TIME", help=_("Until when, as in 2026-12-31T18:00.")
+        )
+        parser.add_argument(
+            "--force", action="store_true", help=_("Ban proxies of this site and everybody, too.")
+        )
+
+    def handle(
+        self, *, networks: list[str], source: str | None, target: str | None, **options: Any
+    ) -> None:
+        """Do the one thing that is asked for."""
+        takes_networks = not (source or target or options["list"])
+        if takes_networks != bool(networks):
+            raise CommandError(
+                _("Name the networks.") if takes_networks else _("This takes no networks.")
+            )
+        try:
+            if options["list"]:
+                self._list()
+            elif source:
+                self._import(source, force=options["force"])
+            elif target:
+                self._export(target)
+            elif options["remove"]:
+                self._remove(networks)
+            else:
+                self._ban(networks, options["reason"], _expiry(**options), force=options["force"])
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(str(error)) from error
+
+    def _ban(
+        self, networks: list[str], reason: str, expires_at: datetime | None, *, force: bool
+    ) -> None:
+        for network in networks:  # all or nothing: no half of a list that has a slip in it
+            BannedIP(network=network, reason=reason).clean_fields()
+            if (found := bans.objections(network, own_address=None)) and not force:
+                raise CommandError(_("%s is not banned.") % network + " " + " ".join(found))
+        hit = bans.visitors_by_network(networks)
+        for network in networks:
+            banned = bans.ban(network, reason, expires_at)
+            line = ngettext(
+                "Banned %(network)s: %(count)d visitor of now.",
+                "Banned %(network)s: %(count)d visitors of now.",
+                hit[network],
+            )
+            self.stdout.write(line % {"network": banned, "count": hit[network]})
+
+    def _remove(self, networks: list[str]) -> None:
+        for network in networks:
+            if not bans.unban([network]):
+                raise CommandError(_("%s is not banned.") % network)
+            self.stdout.write(_("%s is let in again.") % network)
+
+    def _list(self) -> None:
+        now = timezone.now()
+        columns = ("network", "created_at", "expires_at", "reason")
+        for network, created_at, expires_at, reason in bans.in_chunks(
+            BannedIP.objects.all(), *columns
+        ):
+            ends = _("never")
+            if expires_at is not None:
+                ends = _("expired") if expires_at <= now else _minute(expires_at)
+            self.stdout.write(
+                f"{network:<43}  {_minute(created_at)}  {ends:<16}  {reason}".rstrip()
+            )
+
+    def _import(self, source: str, *, force: bool) -> None:
+        flaws: list[Flaw] = []
+        with _opened(source) as lines:
+            counts = ban_files.add(self._entries(lines, flaws, force=force))
+        for flaw in flaws[: self.MAX_FLAWS]:
+            self.stderr.write(_("Line %(line)d: %(text)s: %(why)s") % flaw._asdict())
+        self.stdout.write(
+            _("%(new)s new bans, %(known)s known ones, %(flaws)s lines left out.")
+            % {
+                "new": _number(counts.new),
+                "known": _number(counts.known),
+                "flaws": _number(len(flaws)),
+            }
+        )
+
+    def _entries(self, lines: Iterable[str], flaws: list[Flaw], *, force: bool) -> Iterator[Entry]:
+        """Yield what can be banned; the rest goes into ``flaws``."""
+        for count, found in enumerate(ban_files.entries_from(lines), start=1):
+            if count % self.PROGRESS == 0:
+                self.stderr.write(_("%s lines ...") % _number(count))
+            if isinstance(found, Flaw):
+                flaws.append(found)
+            elif why := "" if force else " ".join(bans.objections(found.network, own_address=None)):
+                flaws.append(Flaw(found.line, found.network, why))
+            else:
+                yield found
+
+    def _export(self, target: str) -> None:
+        lines = ban_files.export(BannedIP.objects.all())
+        if target == "-":
+            for line in lines:
+                self.stdout.write(line, ending="")
+            return
+        with open(target, "w", encoding="utf-8", newline="") as file:
+            file.writelines(lines)
+
+
+def _expiry(
+    hours: float | None, days: float | None, until: str | None, **_options: Any
+) -> datetime | None:
+    """Return when the bans end.
+
+    Raises:
+        CommandError: not in the future.
+    """
+    now = timezone.now()
+    try:
+        ends = ban_files.moment_from(until or "")
+        if hours is not None or days is not None:
+            ends = now + timedelta(hours=hours or 0, days=days or 0)
+    except (ValueError, OverflowError) as error:
+        raise CommandError(_("There is no such time.")) from error
+    if ends is not None and ends <= now:
+        raise CommandError(_("The ban would be over before it begins."))
+    return ends
+
+
+def _opened(source: str) -> AbstractContextManager[TextIO]:
+    return nullcontext(sys.stdin) if source == "-" else open(source, encoding="utf-8-sig")
+
+
+def _minute(moment: datetime) -> str:
+    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    return f"{local:%Y-%m-%d %H:%M}"
+
+
+def _number(count: int) -> str:
+    return number_format(count, force_grouping=True)
