@@ -4,8 +4,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tracking import snapshots
 from tracking.registry import Tracker, tracker
-from tracking.signals import beacon_recorded
+from tracking.signals import address_banned, beacon_recorded, visitor_seen
 
 # Random tests explore more where nobody waits for them.
 settings.register_profile("default", deadline=None)
@@ -18,10 +19,19 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 @pytest.fixture
 def listeners() -> Iterator[None]:
     """Forget after a test who has begun to listen to the signals in it."""
-    before = list(beacon_recorded.receivers)
+    signals = (address_banned, beacon_recorded, visitor_seen)
+    before = [list(signal.receivers) for signal in signals]
     yield
-    beacon_recorded.receivers = before
-    beacon_recorded.sender_receivers_cache.clear()
+    for signal, receivers in zip(signals, before, strict=True):
+        signal.receivers = receivers
+        signal.sender_receivers_cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> Iterator[None]:
+    """Forget after each test what it has banned, and read from the database."""
+    yield
+    snapshots.forget()
 
 
 @pytest.fixture

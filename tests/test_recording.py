@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.site.models import Affiliate
+from tracking.columns import MAX_TEXT
 from tracking.hits import Hit, Kind, Reference
 from tracking.models import Beacon
-from tracking.recording import MAX_HEADER, write
+from tracking.recording import write
 from tracking.signals import beacon_recorded
 
 pytestmark = pytest.mark.django_db
@@ -106,7 +107,7 @@ def test_values_beyond_json_are_kept_as_text():
 def test_long_headers_are_cut():
     write([Hit(kind=Kind.OPEN, user_agent="x" * 8192, referrer="ü" * 8192)])
     row = Beacon.objects.get()
-    assert (len(row.user_agent), len(row.referrer)) == (MAX_HEADER, MAX_HEADER)
+    assert (len(row.user_agent), len(row.referrer)) == (MAX_TEXT, MAX_TEXT)
 
 
 any_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

@@ -1,7 +1,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from tests.site import models
+from tests.site import models, pages
 from tracking.views import trigger
 
 TO_OFFER = {"target_type": models.Offer}
@@ -34,6 +34,15 @@ urlpatterns = [
         "to/<target_id>/for-poisonous", trigger, {**TO_OFFER, "entity_type": models.PoisonousReader}
     ),
     path("nowhere", trigger),
+    path("page/<path:name>", pages.plain),
+    path("async-page/<path:name>", pages.plain_async),
+    path("greeting/", pages.greeting),
+    path("basket/", pages.basket),
+    path("log-in/<name>", pages.log_in),
+    path("log-out/", pages.log_out),
+    path("failing/", pages.failing),
+    path("counting/", pages.counting),
+    path("cached/", pages.cached),
     path("open/<source_id>.gif", trigger, {"source_type": models.Affiliate, "pixel": True}),
     path(
         "lenient-open/<source_id>.gif",

@@ -1,11 +1,12 @@
-"""What travels from the web edge to the database: one frozen ``Hit`` per observation.
+"""What travels from the web edge to the database: one frozen object per observation.
 
-A hit holds plain values only, so that it can wait in memory, in a file or in a
-queue, and be written by another process than the one that saw the request. Its id is
-made where it is observed: however often a hit is delivered, it is one row.
+A ``Hit`` becomes a beacon, a ``PageHit`` a page view. Each holds plain values only, so that
+it can wait in memory, in a file or in a queue, and be written by another process than the
+one that saw the request. Its id is made where it is observed: however often a hit is
+delivered, it is one row.
 
     >>> hit = Hit(kind=Kind.OPEN, source=Reference("shop.affiliate", "7"))
-    >>> Hit.from_dict(hit.as_dict()) == hit
+    >>> from_dict(hit.as_dict()) == hit
     True
 """
 
@@ -16,9 +17,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
+from urllib.parse import parse_qsl, urlsplit
 
+from django.core.exceptions import DisallowedHost
 from django.db.models import Model, TextChoices
 from django.http import HttpRequest
+from django.utils.functional import LazyObject, empty
 from django.utils.translation import gettext_lazy as _
 
 from tracking import client
@@ -90,6 +94,7 @@ class Hit:
         referrer: the ``Referer`` of the request.
         ip_address: the client, or ``None`` if unknown.
         user_agent: the ``User-Agent`` of the request.
+        visitor: the key of the browser, if the site tracks visitors and this is one.
     """
 
     kind: str
@@ -103,6 +108,7 @@ class Hit:
     referrer: str = ""
     ip_address: str | None = None
     user_agent: str = ""
+    visitor: str | None = None
 
     @classmethod
     def from_request(cls, request: HttpRequest, kind: str, **values: Any) -> Self:
@@ -115,9 +121,9 @@ class Hit:
         """
         return cls(
             kind=kind,
-            referrer=_header(request, "HTTP_REFERER"),
+            referrer=header(request, "HTTP_REFERER"),
             ip_address=client.recorded_address(request),
-            user_agent=_header(request, "HTTP_USER_AGENT"),
+            user_agent=header(request, "HTTP_USER_AGENT"),
             **values,
         )
 
@@ -135,6 +141,7 @@ class Hit:
             "referrer": self.referrer,
             "ip_address": self.ip_address,
             "user_agent": self.user_agent,
+            "visitor": self.visitor,
         }
 
     @classmethod
@@ -155,11 +162,111 @@ class Hit:
         )
 
 
-def _header(request: HttpRequest, key: str) -> str:
+#: What ``as_dict`` says for the kind of a page hit.
+PAGE_VIEW = "page_view"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PageHit:
+    """One page that a visitor has seen.
+
+    Attributes:
+        visitor: the key of the browser.
+        url: the path of the page, without its query.
+        id: the key of the row this becomes.
+        time: when the page was answered (aware).
+        referrer: the page of another site that led here, or ``""``.
+        campaign: the UTM parameters of the page, without ``utm_``.
+        session_key: the key of the session, if the page has used one.
+        user: the primary key of who is logged in as text, ``""`` for nobody, and ``None``
+            if the page did not ask.
+        ip_address: the client, or ``None`` if unknown.
+        user_agent: the ``User-Agent`` of the request.
+    """
+
+    visitor: str
+    url: str
+    id: uuid.UUID = field(default_factory=uuid7)
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    referrer: str = ""
+    campaign: Mapping[str, str] = field(default_factory=dict)
+    session_key: str = ""
+    user: str | None = None
+    ip_address: str | None = None
+    user_agent: str = ""
+
+    @classmethod
+    def from_request(cls, request: HttpRequest, visitor: str) -> Self:
+        """Return a hit that carries what ``request`` tells of its sender.
+
+        Nothing is loaded for it: the session and the user count as far as the page has
+        used them.
+
+        Args:
+            request: the request for the page.
+            visitor: the key of the browser.
+        """
+        return cls(
+            visitor=visitor,
+            url=request.path,
+            referrer=_outside_referrer(request),
+            campaign=_campaign(request),
+            session_key=_session_key(request),
+            user=_user(request),
+            ip_address=client.recorded_address(request),
+            user_agent=header(request, "HTTP_USER_AGENT"),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the hit as a dict of JSON values."""
+        return {
+            "kind": PAGE_VIEW,
+            "visitor": self.visitor,
+            "url": self.url,
+            "id": self.id.hex,
+            "time": self.time.isoformat(),
+            "referrer": self.referrer,
+            "campaign": dict(self.campaign),
+            "session_key": self.session_key,
+            "user": self.user,
+            "ip_address": self.ip_address,
+            "user_agent": self.user_agent,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Return the hit that ``as_dict`` has described.
+
+        Raises:
+            KeyError, TypeError, ValueError: ``values`` describe no page hit.
+        """
+        rest = {name: value for name, value in values.items() if name != "kind"}
+        identifier, time = uuid.UUID(values["id"]), datetime.fromisoformat(values["time"])
+        return cls(**{**rest, "id": identifier, "time": time})
+
+
+#: What a backend takes to the database.
+AnyHit = Hit | PageHit
+
+
+def from_dict(values: Mapping[str, Any]) -> AnyHit:
+    """Return the hit that ``as_dict`` of either class has described.
+
+    Raises:
+        KeyError, TypeError, ValueError: ``values`` describe none.
+    """
+    return (PageHit if values["kind"] == PAGE_VIEW else Hit).from_dict(values)
+
+
+def header(request: HttpRequest, key: str) -> str:
     """Return a header as text: UTF-8 where it is that, else Latin-1.
 
     WSGI (PEP 3333) and Django's ASGI handler both hand over headers decoded as
     Latin-1, whatever the client has sent.
+
+    Args:
+        request: the request as Django hands it to a view or middleware.
+        key: the header as ``request.META`` names it.
     """
     value: str = request.META.get(key, "")
     if value.isascii():
@@ -168,3 +275,49 @@ def _header(request: HttpRequest, key: str) -> str:
         return value.encode("latin-1").decode()
     except UnicodeError:  # real Latin-1, or real text set by code of the site
         return value
+
+
+def _outside_referrer(request: HttpRequest) -> str:
+    """Return the ``Referer``, unless it is a page of this site."""
+    referrer = header(request, "HTTP_REFERER")
+    if not referrer:
+        return ""
+    try:
+        return "" if urlsplit(referrer).netloc == request.get_host() else referrer
+    except (ValueError, DisallowedHost):  # strangers write what they like
+        return ""
+
+
+_UTM = ("source", "medium", "campaign", "term", "content")
+#: More than any campaign has; what is longer is not read.
+_MAX_QUERY = 4_000
+
+
+def _campaign(request: HttpRequest) -> dict[str, str]:
+    query = request.META.get("QUERY_STRING", "")
+    if "utm_" not in query:
+        return {}
+    # By hand, because request.GET raises on a thousand parameters.
+    found = dict(parse_qsl(query[:_MAX_QUERY], errors="replace"))
+    return {name: found["utm_" + name] for name in _UTM if "utm_" + name in found}
+
+
+def _session_key(request: HttpRequest) -> str:
+    session = getattr(request, "session", None)
+    # A session that the page has not touched stays untouched.
+    if not getattr(session, "accessed", False):
+        return ""
+    return getattr(session, "session_key", None) or ""
+
+
+def _user(request: HttpRequest) -> str | None:
+    """Return the key of the user as far as the page has loaded it."""
+    user: Any = request.__dict__.get("user")
+    if isinstance(user, LazyObject) and user._wrapped is empty:
+        # The page may have asked another way: django.contrib.auth.get_user, request.auser().
+        user = getattr(request, "_cached_user", None) or getattr(request, "_acached_user", None)
+    if user is None:
+        return None
+    if not getattr(user, "is_authenticated", False) or user.pk is None:
+        return ""
+    return str(user.pk)

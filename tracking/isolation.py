@@ -8,13 +8,13 @@ from types import TracebackType
 from django.db import Error, connections, transaction
 
 
-class isolated(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a statement
-    """Run a block whose failure must not reach the reader, nor the site's transaction.
+class contained(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a statement
+    """Run a block whose failure must not reach the reader.
 
     What the block raises is logged with its traceback and goes no further::
 
-        with isolated(logger, "Callback %s", name):
-            callback()
+        with contained(logger, "Tracking of %r", path):
+            backend.send(hit)
 
     Args:
         logger: where the failure is logged, as an error.
@@ -26,9 +26,33 @@ class isolated(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a s
         self._logger = logger
         self._doing = doing
         self._args = args
-        self._stack = ExitStack()
 
     def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if isinstance(error, Exception):
+            self._log()
+        return error is None or isinstance(error, Exception)
+
+    def _log(self, prefix: str = "") -> None:
+        self._logger.exception(prefix + self._doing + " failed", *self._args)
+
+
+class isolated(contained):  # noqa: N801
+    """Run a block whose failure must not reach the site's transaction either.
+
+    For code of the site, which may ask the database whatever it likes: a savepoint is set
+    in each open transaction, and gone back to if the block fails. Takes the same arguments.
+    """
+
+    def __enter__(self) -> None:
+        self._stack = ExitStack()
         try:
             self._stack.enter_context(savepoint())
         except Error:
@@ -45,13 +69,8 @@ class isolated(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a s
             self._stack.__exit__(kind, error, traceback)
         except Exception:  # noqa: BLE001 - this is the place that promises to take anything
             self._log()
-        else:
-            if isinstance(error, Exception):
-                self._log()
-        return error is None or isinstance(error, Exception)
-
-    def _log(self, prefix: str = "") -> None:
-        self._logger.exception(prefix + self._doing + " failed", *self._args)
+            return error is None or isinstance(error, Exception)
+        return super().__exit__(kind, error, traceback)
 
 
 @contextmanager

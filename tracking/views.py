@@ -13,11 +13,11 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt
 
-from tracking import objects, tokens, verdicts
+from tracking import consent, filters, objects, snapshots, tokens, verdicts, visiting
 from tracking.backends import get_backend
 from tracking.conf import conf
 from tracking.destinations import BadDestination, location
-from tracking.hits import Hit, Kind, Reference
+from tracking.hits import Hit, Kind, Reference, header
 from tracking.isolation import isolated
 from tracking.models import Source, Target
 from tracking.registry import renamed, tracker
@@ -152,6 +152,7 @@ def _observe(request: HttpRequest, kind: Kind, payload: tokens.Payload, *, url: 
         entity=payload.entity,
         data=data,
         url=url,
+        visitor=visiting.key_of(request),
     )
     tracker.notify(request, payload.args, payload.kwargs)
     _send(hit)
@@ -344,17 +345,32 @@ def _note(
     references = {
         role: Reference.to(instance) for role, instance in found.items() if instance is not None
     }
-    _send(Hit.from_request(request, kind, url=url, **references))
+    visitor = visiting.key_of(request)
+    _send(Hit.from_request(request, kind, url=url, visitor=visitor, **references))
 
 
 # What both have in common.
 
 
 def _is_uncounted(request: HttpRequest) -> bool:
-    if reason := verdicts.uncounted(request):
+    """Return whether the request is nobody looking, or of somebody who is not to be tracked."""
+    reason = verdicts.uncounted(request)
+    if reason is None and consent.opts_out(request):
+        reason = "opt-out"
+    if reason is None and _is_untracked(request):
+        reason = "untracked user agent"
+    if reason is not None:
         logger.debug("%r is not counted: %s", request.path, reason)
-        return True
-    return False
+    return reason is not None
+
+
+def _is_untracked(request: HttpRequest) -> bool:
+    # Only where visitors are tracked: for mail alone, a hit stays one INSERT and nothing else.
+    if not visiting.is_marked(request):
+        return False
+    if snapshots.due():
+        snapshots.refresh()
+    return filters.is_untracked(header(request, "HTTP_USER_AGENT"))
 
 
 def _is_live(target: Model) -> bool:

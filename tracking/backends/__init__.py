@@ -21,7 +21,7 @@ from tracking.conf import conf
 __all__ = ["BaseBackend", "get_backend"]
 
 
-_instances: dict[str, BaseBackend] = {}
+_instance: BaseBackend | None = None
 _lock = threading.Lock()
 
 
@@ -31,12 +31,14 @@ def get_backend() -> BaseBackend:
     Raises:
         django.core.exceptions.ImproperlyConfigured: ``TRACKING_BACKEND`` names no backend.
     """
-    path = conf.backend
-    if path not in _instances:
+    global _instance  # noqa: PLW0603 - reading the setting each time costs more than all else
+    backend = _instance
+    if backend is None:
         with _lock:
-            if path not in _instances:
-                _instances[path] = _made(path)
-    return _instances[path]
+            if _instance is None:
+                _instance = _made(conf.backend)
+            backend = _instance
+    return backend
 
 
 def _made(path: str) -> BaseBackend:
@@ -54,9 +56,10 @@ def _made(path: str) -> BaseBackend:
 
 
 def _forget(*, setting: str, **_: Any) -> None:
+    global _instance  # noqa: PLW0603
     if setting == "TRACKING_BACKEND":
         with _lock:
-            _instances.clear()
+            _instance = None
 
 
 # A test that overrides the setting gets a backend of its own, without the hits of the last one.

@@ -3,16 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
+from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
-from tracking.hits import Hit
+from tracking.hits import AnyHit
 
 
 class BaseBackend(ABC):
     """Takes hits from the web edge to the database. Made once per process, used by all threads."""
 
     @abstractmethod
-    def send(self, hit: Hit) -> None:
+    def send(self, hit: AnyHit) -> None:
         """Take over one hit.
 
         Returning means that the hit is as safe as this backend makes it. Delivering a
@@ -23,7 +24,15 @@ class BaseBackend(ABC):
                 reader all the same.
         """
 
-    def send_many(self, hits: Iterable[Hit]) -> None:
+    async def asend(self, hit: AnyHit) -> None:
+        """Take over one hit without blocking the event loop.
+
+        Raises:
+            Exception: as for :meth:`send`.
+        """
+        await sync_to_async(self.send)(hit)
+
+    def send_many(self, hits: Iterable[AnyHit]) -> None:
         """Take over several hits; a backend overrides this where it can do better than a loop."""
         for hit in hits:
             self.send(hit)

@@ -1,7 +1,7 @@
 """For tests: hits are kept in a list and never written."""
 
 from tracking.backends.base import BaseBackend
-from tracking.hits import Hit
+from tracking.hits import AnyHit
 
 
 class MemoryBackend(BaseBackend):
@@ -17,10 +17,13 @@ class MemoryBackend(BaseBackend):
     """
 
     def __init__(self) -> None:
-        self.hits: list[Hit] = []
+        self.hits: list[AnyHit] = []
 
-    def send(self, hit: Hit) -> None:
+    def send(self, hit: AnyHit) -> None:
         self.hits.append(hit)
+
+    async def asend(self, hit: AnyHit) -> None:
+        self.send(hit)
 
     def clear(self) -> None:
         """Forget what was sent."""

@@ -1,0 +1,68 @@
+"""The tracking middleware: what it adds to a request that is answered all the same."""
+
+from functools import partial
+
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
+from django.test import RequestFactory, override_settings
+
+from benchmarks.measuring import Variant, compare, print_spread
+from tracking import identity, snapshots
+from tracking.backends.base import BaseBackend
+from tracking.hits import AnyHit
+from tracking.middleware import VisitorTrackingMiddleware
+
+
+class Nowhere(BaseBackend):
+    """Takes hits and forgets them: what a backend costs is measured elsewhere."""
+
+    def send(self, hit: AnyHit) -> None:
+        """Forget the hit."""
+
+
+AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+WITHIN = partial(override_settings, TRACKING_BACKEND=f"{__name__}.Nowhere")
+
+
+def main() -> None:
+    """Measure and print."""
+    snapshots.due = lambda: False  # type: ignore[assignment] - the poll, twice a second, is no part of a request
+    response = HttpResponse("<p>")
+
+    def get_response(request: object) -> HttpResponseBase:
+        return response
+
+    tracked = VisitorTrackingMiddleware(get_response)
+    with WITHIN():
+        cookie = identity.cookie_for("k" * identity.KEY_LENGTH)
+    factory = RequestFactory(HTTP_USER_AGENT=AGENT, HTTP_ACCEPT_LANGUAGE="de")
+    known = factory.get("/tea/", HTTP_COOKIE=f"visitor={cookie}")
+    from_afar = factory.get(
+        "/tea/?utm_source=letter&utm_medium=email",
+        HTTP_COOKIE=f"visitor={cookie}",
+        HTTP_REFERER="https://search.example/?q=tea",
+    )
+    new = factory.get("/tea/")
+    picture = factory.get("/tea/", HTTP_SEC_PURPOSE="prefetch")
+    for request in (known, from_afar, new, picture):
+        _ = request.COOKIES  # which every site reads
+    rounds = compare(
+        {
+            "nothing": Variant(partial(get_response, known), WITHIN),
+            "known": Variant(partial(tracked, known), WITHIN),
+            "from afar": Variant(partial(tracked, from_afar), WITHIN),
+            "new": Variant(partial(tracked, new), WITHIN),
+            "uncounted": Variant(partial(tracked, picture), WITHIN),
+        }
+    )
+
+    def added(name: str) -> list[float]:
+        return [
+            with_us - without
+            for with_us, without in zip(rounds[name], rounds["nothing"], strict=True)
+        ]
+
+    print_spread("page of a known visitor", added("known"), "µs", "at most 30 µs")
+    print_spread("  with referrer and campaign", added("from afar"), "µs", "")
+    print_spread("  of a new one, with a cookie", added("new"), "µs", "")
+    print_spread("what is no page view", added("uncounted"), "µs", "")

@@ -1,0 +1,33 @@
+"""What an address and a user agent say about the sender of a hit: agent, place, verdict."""
+
+from typing import Any
+
+from tracking import agents, geo, verdicts
+
+
+def conclude(address: str | None, user_agent: str, *, is_open: bool = False) -> dict[str, Any]:
+    """Return the values of the columns of :class:`tracking.models.observed.Observed`.
+
+    What each part finds is remembered there, by its distinct value; this is for whoever
+    writes rows, and no work of a request.
+
+    Args:
+        address: the client's, as it is recorded: a masked one is in the same place.
+        user_agent: the ``User-Agent`` of the request.
+        is_open: whether an image of a mail was loaded, for which other rules hold.
+    """
+    verdict = verdicts.judge(user_agent, is_open=is_open)
+    columns: dict[str, Any] = {"verdict": verdict.label, "verdict_reason": verdict.reason}
+    if not verdicts.tells_place_and_device(verdict.label):
+        return columns
+    agent = agents.identify(user_agent)
+    columns |= {"browser": agent.browser, "os": agent.os, "device": agent.device}
+    if place := geo.locate(address):
+        columns |= {
+            "country": place.country,
+            "region": place.region,
+            "city": place.city,
+            "latitude": place.latitude,
+            "longitude": place.longitude,
+        }
+    return columns

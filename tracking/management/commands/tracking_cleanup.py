@@ -1,0 +1,113 @@
+"""``manage.py tracking_cleanup``: deletes what is too old."""
+
+import math
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db.models import ProtectedError, RestrictedError
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from tracking import retention
+
+
+class Command(BaseCommand):
+    """Deletes rows that are older than the settings allow."""
+
+    help = _("Delete rows that are older than the settings allow, in chunks.")
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare how much at once, and of what."""
+        parser.add_argument(
+            "--chunk",
+            type=_positive,
+            default=retention.CHUNK,
+            help=_("Rows that one transaction deletes at most (default: %(default)s)."),
+        )
+        parser.add_argument(
+            "--pause",
+            type=_seconds,
+            default=0.0,
+            help=_("Seconds to rest after each chunk (default: %(default)s)."),
+        )
+        parser.add_argument(
+            "--table",
+            action="append",
+            choices=list(retention.TABLES),
+            help=_("Only this table; may be given several times."),
+        )
+        parser.add_argument("--dry-run", action="store_true", help=_("Only count."))
+
+    def handle(
+        self,
+        *args: Any,
+        chunk: int,
+        pause: float,
+        table: Sequence[str] | None,
+        dry_run: bool,
+        verbosity: int,
+        **options: Any,
+    ) -> None:
+        """Print a line for each table."""
+        shows_progress = verbosity > 0 and self.stdout.isatty()
+        try:
+            counts = retention.clean_up(
+                chunk=chunk,
+                pause=pause,
+                tables=table,
+                dry_run=dry_run,
+                progress=self._show if shows_progress else None,
+            )
+        except (ValueError, ProtectedError, RestrictedError) as error:
+            raise CommandError(error.args[0]) from error
+        if verbosity > 0:
+            self._report(counts, table or list(retention.TABLES), dry_run=dry_run)
+
+    def _show(self, removed: Mapping[str, int]) -> None:
+        total = _grouped(sum(removed.values()))
+        self.stdout.write("\r" + _("%s rows deleted") % total, ending="")
+        self.stdout.flush()
+
+    def _report(self, counts: Mapping[str, int], names: Sequence[str], *, dry_run: bool) -> None:
+        heading = _("Would be deleted:") if dry_run else _("Deleted:")
+        # Over the line of the progress, if there was one.
+        clear = "\r\x1b[K" if self.stdout.isatty() else ""
+        self.stdout.write(clear + heading)
+        for name, table in retention.TABLES.items():
+            if name not in names and name not in counts:
+                continue
+            count = _grouped(counts.get(name, 0))
+            what = str(table.model._meta.verbose_name_plural)
+            self.stdout.write(f"  {what:<14}{count:>13}  {_limit(table)}")
+
+
+def _limit(table: retention.Table) -> str:
+    if table.kept is None:
+        return _("kept for ever")
+    plural = math.ceil(table.kept)
+    if table.unit == "hours":
+        age = ngettext("older than %s hour", "older than %s hours", plural)
+    else:
+        age = ngettext("older than %s day", "older than %s days", plural)
+    return age % f"{table.kept:g}"
+
+
+def _grouped(number: int) -> str:
+    return str(number_format(number, force_grouping=True))
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ArgumentTypeError(_("at least 1"))
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ArgumentTypeError(_("0 or more"))
+    return number

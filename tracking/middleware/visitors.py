@@ -1,0 +1,103 @@
+"""Tracking visitors: every page that is served becomes a hit."""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+from tracking import consent, filters, identity, pages, salts, snapshots, visiting
+from tracking.backends import get_backend
+from tracking.conf import conf
+from tracking.consent import Consent
+from tracking.hits import PageHit, header
+from tracking.isolation import contained
+
+logger = logging.getLogger(__name__)
+
+#: What caches may keep for everybody must not bring anybody's cookie.
+_SHARED = re.compile(r"\b(public|s-maxage)\b")
+
+
+class VisitorTrackingMiddleware:
+    """Looks at each response on its way out, and sends a hit for each page.
+
+    It asks nothing of the database, loads neither session nor user, and whatever fails in
+    it is logged and leaves the page as it is. (A backend that writes at once does so here.)
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], object]) -> None:
+        self.get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+        salts.today()  # tells that this process will need one
+
+    def __call__(self, request: HttpRequest) -> object:
+        if self._is_async:
+            return self._acall(request)
+        visiting.mark(request)
+        response: HttpResponseBase = self.get_response(request)  # type: ignore[assignment]
+        with contained(logger, "Tracking of %r", request.path):
+            if snapshots.due():
+                snapshots.refresh()
+            if hit := _observe(request, response):
+                get_backend().send(hit)
+        return response
+
+    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+        visiting.mark(request)
+        answer: Awaitable[HttpResponseBase] = self.get_response(request)  # type: ignore[assignment]
+        response = await answer
+        with contained(logger, "Tracking of %r", request.path):
+            # Whatever may wait for something goes into a thread; all else is done here.
+            if snapshots.due():
+                await snapshots.arefresh()
+            observe = sync_to_async(_observe) if consent.asks() else None
+            hit = await observe(request, response) if observe else _observe(request, response)
+            if hit:
+                await get_backend().asend(hit)
+        return response
+
+
+def _observe(request: HttpRequest, response: HttpResponseBase) -> PageHit | None:
+    """Return the hit for a page, or ``None`` for all that is not to be tracked."""
+    if reason := pages.uncounted(request, response):
+        logger.debug("%r is not counted: %s", request.path, reason)
+        return None
+    agreed = consent.of(request)
+    if agreed is Consent.REFUSE:
+        _take_cookie_back(request, response)
+        return None
+    if filters.is_untracked(header(request, "HTTP_USER_AGENT")):
+        return None
+    visitor = identity.recognise(request, salts.today())
+    if agreed is Consent.TRACK and identity.sets_cookies() and not visitor.has_cookie:
+        _give_cookie(request, response, visitor.key)
+    return PageHit.from_request(request, visitor.key)
+
+
+def _give_cookie(request: HttpRequest, response: HttpResponseBase, key: str) -> None:
+    if _SHARED.search(response.get("Cache-Control", "")):
+        return
+    response.set_cookie(
+        conf.cookie_name,
+        identity.cookie_for(key),
+        max_age=conf.cookie_age,
+        secure=request.is_secure(),
+        httponly=True,
+        samesite="Lax",
+    )
+    # Django's own cache, too, keeps pages for everybody.
+    patch_vary_headers(response, ["Cookie"])
+
+
+def _take_cookie_back(request: HttpRequest, response: HttpResponseBase) -> None:
+    if conf.cookie_name in request.COOKIES:
+        response.delete_cookie(conf.cookie_name, samesite="Lax")

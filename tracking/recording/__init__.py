@@ -1,0 +1,40 @@
+"""The one place where hits become rows.
+
+=====================  ===================================================================
+:mod:`.beacons`        hits become beacons
+:mod:`.visits`         page hits become visits and page views
+:mod:`.visitors`       and their visitors, many by one statement
+:mod:`.deadlocks`      doing again what a database has given up
+=====================  ===================================================================
+"""
+
+from collections.abc import Iterable, Sequence
+
+from tracking.hits import AnyHit, Hit, PageHit
+from tracking.models import Beacon
+from tracking.recording import beacons, visits
+
+__all__ = ["write"]
+
+
+def write(hits: Iterable[AnyHit]) -> Sequence[Beacon]:
+    """Write a batch of hits, each one once, and tell who listens.
+
+    A hit whose row exists already changes nothing: delivering a batch again after a
+    failure is safe. All of its beacons are written or none of them, and so with its
+    page views. Inside a transaction of the site each gets a savepoint, so that a failure
+    does not poison that.
+
+    Args:
+        hits: what was observed.
+
+    Returns:
+        The beacons that are new rows.
+
+    Raises:
+        django.db.DatabaseError: the database refuses; the batch is to be delivered again.
+    """
+    batch = list(hits)
+    written = beacons.write([hit for hit in batch if isinstance(hit, Hit)])
+    visits.write([hit for hit in batch if isinstance(hit, PageHit)])
+    return written
