@@ -33,6 +33,8 @@ FLOORS = {
     "backends": 2,
     "announcements": 2,
     "snapshots": 2,
+    "salts": 2,
+    "ban_files": 2,
     "bans": 2,
     "filters": 2,
     "presence": 2,

@@ -5,7 +5,7 @@ path("t/", include("tracking.urls"))
 
 from django.urls import path
 
-from tracking import views
+from tracking import live, views
 
 app_name = "tracking"
 
@@ -16,5 +16,6 @@ urlpatterns = [
     path("to/<int:target_id>", views.target, name="target"),
     path("to/<int:target_id>/<slug:source_slug>", views.target, name="target"),
     path("from/<slug:source_slug>.gif", views.source, name="source"),
+    path("active", live.active, name="active"),
     path("<str:token>", views.redirect, name="redirect"),
 ]

@@ -5,7 +5,17 @@ all rows, the objects of a page are fetched with one query per model, and the da
 choose from come from the first and the last row.
 """
 
+from tracking.admin.bans import BannedIPAdmin, UntrackedUserAgentAdmin
 from tracking.admin.beacons import BeaconAdmin
 from tracking.admin.sources import SourceAdmin, TargetAdmin
+from tracking.admin.visitors import VisitAdmin, VisitorAdmin
 
-__all__ = ["BeaconAdmin", "SourceAdmin", "TargetAdmin"]
+__all__ = [
+    "BannedIPAdmin",
+    "BeaconAdmin",
+    "SourceAdmin",
+    "TargetAdmin",
+    "UntrackedUserAgentAdmin",
+    "VisitAdmin",
+    "VisitorAdmin",
+]

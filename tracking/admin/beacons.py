@@ -3,7 +3,6 @@
 import json
 import uuid
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -12,15 +11,13 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking import client
+from tracking.admin import displays
 from tracking.admin.filters import EntityFilter, SourceFilter, TargetFilter
 from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin
 from tracking.admin.tied import Tied
@@ -48,7 +45,7 @@ class BeaconChangeList(ChangeList):
 class BeaconAdmin(LargeTableAdmin):
     """Beacons are facts: looked at, perhaps deleted, never written here."""
 
-    list_display = ("when", "what", "who", "came_from", "led_to", "address")
+    list_display = ("when", "what", "judged", "who", "came_from", "led_to", "place", "address")
     list_display_links = ("when",)
     list_filter = (
         "kind",
@@ -69,13 +66,17 @@ class BeaconAdmin(LargeTableAdmin):
     fields = (
         "exact_time",
         "what",
+        "judged_in_full",
         "who",
         "came_from",
         "led_to",
         "arguments",
         "referrer",
+        "place",
         "address",
         "user_agent",
+        "agent",
+        "browsed_by",
         "id",
     )
     readonly_fields = fields
@@ -184,22 +185,12 @@ class BeaconAdmin(LargeTableAdmin):
     @admin.display(description=_("time"))
     def when(self, beacon: Beacon) -> SafeString:
         """How long ago; exact where the pointer rests."""
-        age = timezone.now() - beacon.time
-        return format_html(
-            '<time datetime="{}" title="{}">{}</time>',
-            beacon.time.isoformat(timespec="milliseconds"),
-            self.exact_time(beacon),
-            gettext("%(time)s ago") % {"time": timesince(beacon.time, depth=1)}
-            if age >= timedelta(minutes=1)
-            else gettext("just now"),
-        )
+        return displays.ago(beacon.time)
 
     @admin.display(description=_("time"))
     def exact_time(self, beacon: Beacon) -> str:
         """To the second, with the time zone."""
-        time = beacon.time
-        local = timezone.localtime(time) if timezone.is_aware(time) else time
-        return f"{date_format(local, 'DATE_FORMAT')}, {local:%H:%M:%S %Z}".rstrip()
+        return displays.exact(beacon.time)
 
     @admin.display(description=_("kind"))
     def what(self, beacon: Beacon) -> SafeString:
@@ -209,6 +200,31 @@ class BeaconAdmin(LargeTableAdmin):
             beacon.kind,
             beacon.get_kind_display(),
         )
+
+    @admin.display(description=_("verdict"))
+    def judged(self, beacon: Beacon) -> SafeString:
+        """The verdict, as a small label."""
+        return displays.verdict(beacon)
+
+    @admin.display(description=_("verdict"))
+    def judged_in_full(self, beacon: Beacon) -> SafeString:
+        """The verdict and its reason."""
+        return displays.verdict_in_full(beacon)
+
+    @admin.display(description=_("place"))
+    def place(self, beacon: Beacon) -> str:
+        """City and country."""
+        return displays.place(beacon)
+
+    @admin.display(description=_("device"))
+    def agent(self, beacon: Beacon) -> str:
+        """Browser, operating system and device."""
+        return displays.agent(beacon)
+
+    @admin.display(description=_("visitor"))
+    def browsed_by(self, beacon: Beacon) -> str:
+        """The browser, if it has been on the site lately."""
+        return Tied.to(beacon).visitor(beacon, self.admin_site)
 
     @admin.display(description=_("who"))
     def who(self, beacon: Beacon) -> str:

@@ -129,6 +129,13 @@ class Tied:
             return format_html('<a href="{}">{}</a>', url, name)
         return name
 
+    def visitor(self, beacon: Beacon, site: admin.AdminSite) -> str:
+        """Return the browser, linked to its page, for who may see visitors."""
+        if beacon.visitor is None or not self._request.user.has_perm("tracking.view_visitor"):
+            return UNKNOWN
+        url = reverse(f"{site.name}:tracking_visitor_change", args=[beacon.visitor.pk])
+        return format_html('<a href="{}">{}</a>', url, beacon.visitor)
+
     def address(self, beacon: Beacon) -> str:
         """Return the address of the client, masked for who may not see it whole."""
         if beacon.ip_address is None:

@@ -1,4 +1,4 @@
-"""System checks: one numbered message for every setting that can be wrong."""
+"""Settings of beacons, tokens, backends and proxies."""
 
 import difflib
 import re

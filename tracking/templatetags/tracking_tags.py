@@ -1,9 +1,12 @@
 """Template tags: ``{% load tracking_tags %}``.
 
-In both, ``source=``, ``entity=`` and ``target=`` take model instances, to which the
-beacon is tied; every other argument goes into its data and to the callbacks.
+In ``tracking_pixel`` and ``tracking_link``, ``source=``, ``entity=`` and ``target=`` take model
+instances, to which the beacon is tied; every other argument goes into its data and to the
+callbacks.
 """
 
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from django import template
@@ -12,7 +15,10 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tracking import links
+from tracking import links, presence, visiting
+from tracking.isolation import contained
+
+logger = logging.getLogger(__name__)
 
 register = template.Library()
 
@@ -61,6 +67,37 @@ def tracking_link(
     return links.link_url(
         url, args, kwargs, source=source, entity=entity, target=target, request=_request(context)
     )
+
+
+@register.simple_tag(takes_context=True)
+def visitors_on_site(context: template.Context, /) -> int:
+    """Return how many visitors are on the site, the reader included.
+
+    {% visitors_on_site as visitors %}{{ visitors }} reader{{ visitors|pluralize }}
+    """
+    return _with_reader(context, presence.on_site)
+
+
+@register.simple_tag(takes_context=True)
+def visitors_on_page(context: template.Context, /) -> int:
+    """Return how many visitors are on the page that is rendered, the reader included.
+
+    {% visitors_on_page as same_page %}
+    """
+    request = _request(context)
+    if request is None:
+        return 0
+    return _with_reader(context, lambda: presence.on_page(request.path))
+
+
+def _with_reader(context: template.Context, count: Callable[[], int]) -> int:
+    """Return a number of visitors; a page must not break where it cannot be found."""
+    number = 0
+    with contained(logger, "Counting of visitors"):
+        number = count()
+    request = _request(context)
+    # Whoever reads the first page is counted when it has been answered, and is there already.
+    return max(number, int(request is not None and visiting.is_marked(request)))
 
 
 def _request(context: template.Context) -> HttpRequest | None:

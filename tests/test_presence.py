@@ -1,0 +1,94 @@
+"""How many visitors are here, in templates."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import DatabaseError
+from django.template import Context, Template
+from django.test import Client, RequestFactory
+from django.utils import timezone
+
+from tracking import presence
+from tracking.models import Visitor
+
+pytestmark = pytest.mark.django_db
+
+
+def render(source, path="/tea/", **context):
+    if path:
+        context["request"] = RequestFactory().get(path)
+    return Template("{% load tracking_tags %}" + source).render(Context(context))
+
+
+ON_SITE = "{% visitors_on_site as n %}{{ n }}"
+ON_PAGE = "{% visitors_on_page as n %}{{ n }}"
+
+
+def visitor(url="/tea/", minutes=0, **values):
+    moment = timezone.now() - timedelta(minutes=minutes)
+    return Visitor.objects.create(url=url, last_update=moment, **values)
+
+
+def test_visitors_on_site_and_on_page():
+    visitor()
+    visitor()
+    visitor("/cart/")
+    visitor(minutes=11)
+    assert render(ON_SITE) == "3"
+    assert render(ON_PAGE) == "2"
+    assert render(ON_PAGE, "/cart/") == "1"
+    assert render(ON_PAGE, "/empty/") == "0"
+    assert render(ON_PAGE, path=None) == "0"
+
+
+def test_machines_do_not_count():
+    visitor(verdict="bot")
+    assert render(ON_SITE) == "0"
+
+
+def test_how_long_somebody_is_active_is_a_setting(settings):
+    visitor(minutes=11)
+    settings.TRACKING_TIMEOUT = 15
+    assert render(ON_SITE) == "1"
+
+
+def test_a_number_in_every_page_costs_no_query_each(django_assert_num_queries):
+    visitor()
+    render(ON_SITE + ON_PAGE)
+    with django_assert_num_queries(0):
+        assert [render(ON_SITE + ON_PAGE) for _ in range(3)] == ["11"] * 3
+
+
+def test_a_number_is_asked_for_again_after_a_few_seconds(monkeypatch):
+    visitor()
+    assert render(ON_SITE) == "1"
+    Visitor.objects.all().update(last_update=timezone.now() - timedelta(hours=1))
+    assert render(ON_SITE) == "1"
+    now = presence.time.monotonic()
+    monkeypatch.setattr(presence.time, "monotonic", lambda: now + presence.SECONDS)
+    assert render(ON_SITE) == "0"
+
+
+def test_the_pages_that_are_remembered_are_not_without_end(monkeypatch):
+    monkeypatch.setattr(presence, "MAX_PAGES", 3)
+    for number in range(10):
+        presence.on_page(f"/{number}/")
+    assert len(presence._remembered) <= 3
+
+
+def test_the_reader_of_the_first_page_is_here(settings):
+    settings.MIDDLEWARE = [
+        *django_settings.MIDDLEWARE,
+        "tracking.middleware.VisitorTrackingMiddleware",
+    ]
+    assert Client().get("/counting/").content == b"1 1"
+
+
+def test_a_page_does_not_break_where_nobody_can_be_counted(monkeypatch, caplog):
+    def away():
+        raise DatabaseError("away")
+
+    monkeypatch.setattr(presence, "on_site", away)
+    assert render(ON_SITE) == "0"
+    assert "Counting of visitors failed" in caplog.text

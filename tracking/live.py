@@ -1,0 +1,94 @@
+"""The feed of active visitors, for pages that show them live."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.utils.html import escape
+from django.utils.translation import gettext, ngettext
+
+from tracking import client, geo
+from tracking.models import Visitor
+
+#: Visitors that one answer lists, the latest.
+MAX_LISTED = 1_000
+
+
+def active(request: HttpRequest) -> HttpResponse:
+    """Answer with the active visitors as JSON, to who may see visitors.
+
+    ``{"users": [...], "total": 3}``, the latest first, a thousand at most. Each has the fields
+    of django-user-tracking, its texts escaped for HTML: ``id``, ``user_agent``,
+    ``referrer``, ``url``, ``page_views``, ``geoip``, ``last_update`` (seconds ago),
+    ``friendly_time`` (the same in words). And ours: ``time_on_site`` (seconds), ``user`` (the
+    name, or null), ``browser``, ``os``, ``device``, ``verdict``, and ``network``, the address
+    without its last part. Neither the session key nor the address is in it.
+
+    Args:
+        request: the request of somebody with the permission ``tracking.view_visitor``.
+
+    Returns:
+        The feed; status 403 and ``{"error": ...}`` for all others.
+    """
+    user = getattr(request, "user", None)
+    if user is None or not user.has_perm("tracking.view_visitor"):
+        response = JsonResponse({"error": "tracking.view_visitor is needed."}, status=403)
+    else:
+        visitors = Visitor.objects.active().select_related("user")
+        listed = list(visitors[: MAX_LISTED + 1])
+        total = len(listed) if len(listed) <= MAX_LISTED else visitors.count()
+        users = [_described(visitor) for visitor in listed[:MAX_LISTED]]
+        response = JsonResponse({"users": users, "total": total})
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _described(visitor: Visitor) -> dict[str, Any]:
+    now = timezone.now() if settings.USE_TZ else datetime.now()
+    # A clock of another machine may be ahead.
+    since = max(now - visitor.last_update, timedelta(0))
+    address = visitor.ip_address
+    return {
+        "id": visitor.pk,
+        "user_agent": escape(visitor.user_agent),
+        "referrer": escape(visitor.referrer),
+        "url": escape(visitor.url),
+        "page_views": visitor.page_views,
+        "geoip": _place(visitor),
+        "last_update": int(since.total_seconds()),
+        "friendly_time": friendly(since),
+        "time_on_site": int(visitor.time_on_site.total_seconds()),
+        "user": escape(visitor.user.get_username()) if visitor.user else None,
+        "browser": escape(visitor.browser),
+        "os": escape(visitor.os),
+        "device": visitor.device,
+        "verdict": visitor.verdict,
+        "network": client.mask(address) if address else None,
+    }
+
+
+def _place(visitor: Visitor) -> dict[str, Any]:
+    if not visitor.country:
+        return {}
+    return {
+        "country_code": visitor.country,
+        "country_name": escape(geo.country_name(visitor.country)),
+        "region": escape(visitor.region),
+        "city": escape(visitor.city),
+        "latitude": visitor.latitude,
+        "longitude": visitor.longitude,
+    }
+
+
+def friendly(time: timedelta) -> str:
+    """Return a length of time in words, to the second: ``"2 minutes, 5 seconds"``."""
+    minutes, seconds = divmod(int(time.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [
+        ngettext("%d hour", "%d hours", hours) % hours if hours else "",
+        ngettext("%d minute", "%d minutes", minutes) % minutes if minutes else "",
+        ngettext("%d second", "%d seconds", seconds) % seconds if seconds else "",
+    ]
+    return ", ".join(part for part in parts if part) or gettext("just now")
