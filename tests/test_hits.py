@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.site.models import Affiliate, ProxyAffiliate, Subscriber
-from tracking.hits import Hit, Kind, Reference, uuid7
+from tracking.hits import Hit, Kind, PageHit, Reference, from_dict, uuid7
 
 
 def test_keys_are_version_7_and_in_the_order_they_were_made(monkeypatch):
@@ -99,3 +99,91 @@ def test_what_cannot_be_found_again_is_refused():
     for value in ("newsletter", 7, None, AnonymousUser(), Affiliate):
         with pytest.raises(TypeError, match="expected a model instance"):
             Reference.to(value)
+
+
+# Pages.
+
+
+def page_hit(**meta):
+    return PageHit.from_request(RequestFactory().get("/tea/?q=1", **meta), "key")
+
+
+def test_a_page_hit_travels_as_json():
+    sent = page_hit(HTTP_REFERER="https://search.example/", QUERY_STRING="utm_source=ä&utm_term=x")
+    arrived = from_dict(json.loads(json.dumps(sent.as_dict())))
+    assert arrived == sent
+    assert isinstance(arrived, PageHit)
+    assert isinstance(from_dict(Hit(kind=Kind.OPEN).as_dict()), Hit)
+
+
+def test_a_page_is_known_by_its_path():
+    hit = page_hit()
+    assert (hit.url, hit.visitor, hit.user, hit.session_key) == ("/tea/", "key", None, "")
+
+
+@pytest.mark.parametrize(
+    ("referrer", "kept"),
+    [
+        ("https://search.example/?q=tea", "https://search.example/?q=tea"),
+        ("http://testserver/cart/", ""),
+        ("https://testserver/cart/", ""),
+        ("http://testserver.evil.example/", "http://testserver.evil.example/"),
+        ("http://[broken", ""),
+        ("", ""),
+    ],
+)
+def test_a_page_of_the_same_site_is_no_referrer(referrer, kept):
+    assert page_hit(HTTP_REFERER=referrer).referrer == kept
+
+
+def test_a_host_that_is_not_ours_breaks_nothing():
+    assert page_hit(HTTP_REFERER="https://a.example/", HTTP_HOST="evil.example").referrer == ""
+
+
+@pytest.mark.parametrize(
+    ("query", "campaign"),
+    [
+        ("", {}),
+        ("q=1&source=x", {}),
+        ("utm_source=letter&utm_medium=email", {"source": "letter", "medium": "email"}),
+        ("utm_campaign=spring+sale&utm_term=%C3%A4&utm_content=%ff", {
+            "campaign": "spring sale", "term": "ä", "content": "\N{REPLACEMENT CHARACTER}",
+        }),
+        ("utm_source=a&utm_source=b&utm_id=7", {"source": "b"}),
+        ("utm_source=x&" + "&".join(f"p{n}=1" for n in range(2_000)), {"source": "x"}),
+    ],
+)  # fmt: skip
+def test_the_campaign_is_that_of_the_query(query, campaign):
+    assert page_hit(QUERY_STRING=query).campaign == campaign
+
+
+class Counted:
+    """A user of whom we know whether somebody has asked for it."""
+
+    is_authenticated = True
+    pk = 7
+    asked = 0
+
+
+def lazily():
+    Counted.asked += 1
+    return Counted()
+
+
+def test_the_user_is_known_only_if_the_page_has_asked():
+    request = RequestFactory().get("/")
+    request.user = SimpleLazyObject(lazily)
+    before = Counted.asked
+    assert PageHit.from_request(request, "key").user is None
+    assert Counted.asked == before
+    assert request.user.pk == 7
+    assert PageHit.from_request(request, "key").user == "7"
+
+
+def test_a_user_that_was_asked_for_otherwise_is_known_too():
+    request = RequestFactory().get("/")
+    request.user = SimpleLazyObject(lazily)
+    request._acached_user = AnonymousUser()
+    assert PageHit.from_request(request, "key").user == ""
+    request.user = Counted()
+    assert PageHit.from_request(request, "key").user == "7"
