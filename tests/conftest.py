@@ -1,7 +1,9 @@
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from django.test import Client
 from hypothesis import HealthCheck, settings
 
 from tracking import snapshots
@@ -29,9 +31,25 @@ def listeners() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> Iterator[None]:
-    """Forget after each test what it has banned, and read from the database."""
+    """Forget before and after each test what was banned, and read from the database."""
+    snapshots.forget()
     yield
     snapshots.forget()
+
+
+@pytest.fixture
+def staff(client: Client, django_user_model: Any) -> Callable[..., Client]:
+    """A client logged in with only the permissions that it is given by name."""
+    from django.contrib.auth.models import Permission  # apps are not ready when this is read
+
+    user = django_user_model.objects.create_user("staff", is_staff=True)
+    client.force_login(user)
+
+    def allow(*codenames: str) -> Client:
+        user.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
+        return client
+
+    return allow
 
 
 @pytest.fixture

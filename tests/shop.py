@@ -32,6 +32,7 @@ class Shop:
             "PORT": str(self.port),
             "EXAMPLE_DATABASE": str(self.database),
             "EXAMPLE_OUTBOX": str(self.outbox),
+            "EXAMPLE_PLACES": str(folder / "places.mmdb"),
         }
 
     def manage(self, *arguments: str) -> str:

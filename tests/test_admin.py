@@ -3,7 +3,6 @@ from html import unescape
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -21,19 +20,6 @@ from tracking.recording import write
 pytestmark = pytest.mark.django_db
 
 BEACONS = "/admin/tracking/beacon/"
-
-
-@pytest.fixture
-def staff(client, django_user_model):
-    """A client logged in with only the permissions that it is given by name."""
-    user = django_user_model.objects.create_user("staff", is_staff=True)
-    client.force_login(user)
-
-    def allow(*codenames):
-        user.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
-        return client
-
-    return allow
 
 
 def record(**values):

@@ -4,7 +4,6 @@ from html import unescape
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -18,26 +17,6 @@ from tracking.models import BannedIP, UntrackedUserAgent, Visitor
 pytestmark = pytest.mark.django_db
 
 BANS = "/admin/tracking/bannedip/"
-
-
-@pytest.fixture(autouse=True)
-def _forget():
-    snapshots.forget()
-    yield
-    snapshots.forget()
-
-
-@pytest.fixture
-def staff(client, django_user_model):
-    """A client logged in with only the permissions that it is given by name."""
-    user = django_user_model.objects.create_user("staff", is_staff=True)
-    client.force_login(user)
-
-    def allow(*codenames):
-        user.user_permissions.add(*Permission.objects.filter(codename__in=codenames))
-        return client
-
-    return allow
 
 
 def page(response):

@@ -7,17 +7,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from tracking import bans, snapshots
+from tracking import bans
 from tracking.models import BannedIP, Visitor
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _forget():
-    snapshots.forget()
-    yield
-    snapshots.forget()
 
 
 def run(*arguments):

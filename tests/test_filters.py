@@ -7,13 +7,6 @@ from tracking.filters import Keywords, is_untracked
 from tracking.models import UntrackedUserAgent
 
 
-@pytest.fixture(autouse=True)
-def _forget():
-    snapshots.forget()
-    yield
-    snapshots.forget()
-
-
 def untracked(user_agent):
     if snapshots.due():
         snapshots.refresh()

@@ -16,13 +16,6 @@ from tracking.models import Agreed
 from tracking.snapshots import Snapshot, changed
 
 
-@pytest.fixture(autouse=True)
-def _forget():
-    snapshots.forget()
-    yield
-    snapshots.forget()
-
-
 @pytest.fixture
 def table():
     """What a snapshot has a copy of."""

@@ -1,7 +1,6 @@
 """Tracking visitors by the middleware, from the request to the rows."""
 
 import logging
-import threading
 from datetime import timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.concurrency import together
 from tests.site.models import Affiliate
 from tracking import links
 from tracking.backends import BaseBackend, get_backend
@@ -90,22 +90,14 @@ def test_two_first_requests_of_one_browser_are_one_visitor():
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="an in-memory database has one writer")
 def test_two_hundred_concurrent_first_requests_of_one_browser_are_one_visitor(caplog):
     """django-user-tracking: page views lost under concurrency."""
-    threads, each = 40, 5
-    barrier = threading.Barrier(threads)
     statuses = []
 
     def browse():
-        barrier.wait()
         # A client of its own each time: none of these requests has a cookie yet.
-        clients = [Client(headers={"User-Agent": FIREFOX}) for _ in range(each)]
+        clients = [Client(headers={"User-Agent": FIREFOX}) for _ in range(5)]
         statuses.extend(client.get("/page/1").status_code for client in clients)
-        connection.close()
 
-    workers = [threading.Thread(target=browse) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    assert together(40, browse) == []
     assert statuses == [200] * 200
     assert Visitor.objects.get().page_views == Visit.objects.get().page_views == 200
     assert PageView.objects.count() == 200

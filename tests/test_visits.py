@@ -1,7 +1,6 @@
 """Page hits become visitors, visits and page views."""
 
 import random
-import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
 
+from tests.concurrency import together
 from tracking.hits import Hit, Kind, PageHit
 from tracking.models import Beacon, PageView, Visit, Visitor
 from tracking.recording import visits, write
@@ -305,27 +305,14 @@ def gone_away():
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="an in-memory database has one writer")
 def test_concurrent_first_requests_of_one_browser_are_one_visitor(caplog):
     """django-user-tracking: page views lost under concurrency; two rows for one visitor."""
-    threads, each = 20, 10
-    barrier = threading.Barrier(threads)
-    failures = []
 
     def browse():
-        barrier.wait()
-        try:
-            for _ in range(each):
-                write([hit(random.random())])
-        except Exception as error:
-            failures.append(error)
-        finally:
-            connection.close()
+        for _ in range(10):
+            write([hit(random.random())])
 
-    workers = [threading.Thread(target=browse) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    failures = together(20, browse)
     assert failures == []
-    assert Visitor.objects.get().page_views == threads * each
-    assert Visit.objects.get().page_views == threads * each
-    assert PageView.objects.count() == threads * each
+    assert Visitor.objects.get().page_views == 200
+    assert Visit.objects.get().page_views == 200
+    assert PageView.objects.count() == 200
     assert not [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}]

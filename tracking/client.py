@@ -118,6 +118,7 @@ _IPV4_WITH_PORT = re.compile(r"(\d+\.\d+\.\d+\.\d+):\d+", re.ASCII)
 _BRACKETED = re.compile(r"\[([^\]]*)\](?::\d+)?", re.ASCII)
 
 
+@lru_cache(maxsize=10_000)
 def normalise(text: str | None) -> str | None:
     """Return the canonical spelling of an address, or ``None`` if ``text`` is not one.
 

@@ -9,7 +9,7 @@ microseconds.
 
 The file is mapped into memory. It is opened again when another takes its place, which
 must be by renaming, as geoipupdate does: a mapped file that is overwritten or cut short
-kills the process that reads it (``SIGBUS``).
+kills the process that reads it (``SIGBUS``), and so may one whose bytes are damaged.
 """
 
 import ipaddress

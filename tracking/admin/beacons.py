@@ -20,6 +20,7 @@ from tracking import client
 from tracking.admin import displays
 from tracking.admin.filters import EntityFilter, SourceFilter, TargetFilter
 from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin
+from tracking.admin.observed import ObservedColumns
 from tracking.admin.tied import Tied
 from tracking.hits import ROLES
 from tracking.models import Beacon
@@ -42,7 +43,7 @@ class BeaconChangeList(ChangeList):
 
 
 @admin.register(Beacon)
-class BeaconAdmin(LargeTableAdmin):
+class BeaconAdmin(ObservedColumns, LargeTableAdmin):
     """Beacons are facts: looked at, perhaps deleted, never written here."""
 
     list_display = ("when", "what", "judged", "who", "came_from", "led_to", "place", "address")
@@ -200,26 +201,6 @@ class BeaconAdmin(LargeTableAdmin):
             beacon.kind,
             beacon.get_kind_display(),
         )
-
-    @admin.display(description=_("verdict"))
-    def judged(self, beacon: Beacon) -> SafeString:
-        """The verdict, as a small label."""
-        return displays.verdict(beacon)
-
-    @admin.display(description=_("verdict"))
-    def judged_in_full(self, beacon: Beacon) -> SafeString:
-        """The verdict and its reason."""
-        return displays.verdict_in_full(beacon)
-
-    @admin.display(description=_("place"))
-    def place(self, beacon: Beacon) -> str:
-        """City and country."""
-        return displays.place(beacon)
-
-    @admin.display(description=_("device"))
-    def agent(self, beacon: Beacon) -> str:
-        """Browser, operating system and device."""
-        return displays.agent(beacon)
 
     @admin.display(description=_("visitor"))
     def browsed_by(self, beacon: Beacon) -> str:

@@ -19,10 +19,10 @@ from tracking.admin import displays
 from tracking.admin.ban_views import ban_confirmation, confirmation_url
 from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin
 from tracking.admin.masking import may_see_whole
+from tracking.admin.observed import ObservedColumns
 from tracking.admin.tied import Rows
 from tracking.hits import Reference
 from tracking.models import PageView, Visit, Visitor
-from tracking.models.observed import Observed
 
 
 class ActiveFilter(admin.SimpleListFilter):
@@ -88,7 +88,7 @@ class ShownChangeList(ChangeList):
         Shown.attach(self.result_list, request, self.model_admin.admin_site)
 
 
-class ObservedAdmin(LargeTableAdmin):
+class ObservedAdmin(ObservedColumns, LargeTableAdmin):
     """Rows that are facts: looked at, perhaps deleted, never written here."""
 
     search_fields = ("id",)
@@ -142,26 +142,6 @@ class ObservedAdmin(LargeTableAdmin):
         return queryset.filter(user_id__in=list(keys[: self.MAX_FOUND])), False
 
     # The columns that both have.
-
-    @admin.display(description=_("verdict"))
-    def judged(self, row: Observed) -> SafeString:
-        """The verdict, as a small label."""
-        return displays.verdict(row)
-
-    @admin.display(description=_("verdict"))
-    def judged_in_full(self, row: Observed) -> SafeString:
-        """The verdict and its reason."""
-        return displays.verdict_in_full(row)
-
-    @admin.display(description=_("place"))
-    def place(self, row: Observed) -> str:
-        """City and country."""
-        return displays.place(row)
-
-    @admin.display(description=_("device"))
-    def agent(self, row: Observed) -> str:
-        """Browser, operating system and device."""
-        return displays.agent(row)
 
     @admin.display(description=_("user"))
     def who(self, row: Any) -> str:

@@ -1,9 +1,7 @@
 """Keeping out who is banned."""
 
 import logging
-from collections.abc import Awaitable, Callable
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
@@ -11,42 +9,33 @@ from django.utils.translation import gettext as _
 
 from tracking import bans, client, snapshots
 from tracking.conf import conf
+from tracking.middleware.base import BaseMiddleware
 
 logger = logging.getLogger(__name__)
 
 
-class BannedIPMiddleware:
+class BannedIPMiddleware(BaseMiddleware):
     """Answers who is banned by itself; put it first, where it spares the site all else.
 
     A request costs a look at the memory, and at most twice a second one short query. What
     fails in it is logged, and the page is served: better one unwanted reader than none.
     """
 
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], object]) -> None:
-        self.get_response = get_response
-        self._is_async = iscoroutinefunction(get_response)
-        if self._is_async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> object:
-        if self._is_async:
-            return self._acall(request)
+    def answer(self, request: HttpRequest) -> HttpResponseBase:
         if snapshots.due():
             snapshots.refresh()
         if _is_banned(request):
             return _refusal()
-        return self.get_response(request)
+        response: HttpResponseBase = self.get_response(request)
+        return response
 
-    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+    async def answer_async(self, request: HttpRequest) -> HttpResponseBase:
         if snapshots.due():
             await snapshots.arefresh()
         if _is_banned(request):
             return _refusal()
-        answer: Awaitable[HttpResponseBase] = self.get_response(request)  # type: ignore[assignment]
-        return await answer
+        response: HttpResponseBase = await self.get_response(request)
+        return response
 
 
 def _is_banned(request: HttpRequest) -> bool:

@@ -2,9 +2,10 @@
 
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
@@ -15,6 +16,7 @@ from tracking.conf import conf
 from tracking.consent import Consent
 from tracking.hits import PageHit, header
 from tracking.isolation import contained
+from tracking.middleware.base import BaseMiddleware
 
 logger = logging.getLogger(__name__)
 
@@ -22,28 +24,20 @@ logger = logging.getLogger(__name__)
 _SHARED = re.compile(r"\b(public|s-maxage)\b")
 
 
-class VisitorTrackingMiddleware:
+class VisitorTrackingMiddleware(BaseMiddleware):
     """Looks at each response on its way out, and sends a hit for each page.
 
     It asks nothing of the database, loads neither session nor user, and whatever fails in
     it is logged and leaves the page as it is. (A backend that writes at once does so here.)
     """
 
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], object]) -> None:
-        self.get_response = get_response
-        self._is_async = iscoroutinefunction(get_response)
-        if self._is_async:
-            markcoroutinefunction(self)
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        super().__init__(get_response)
         salts.today()  # tells that this process will need one
 
-    def __call__(self, request: HttpRequest) -> object:
-        if self._is_async:
-            return self._acall(request)
+    def answer(self, request: HttpRequest) -> HttpResponseBase:
         visiting.mark(request)
-        response: HttpResponseBase = self.get_response(request)  # type: ignore[assignment]
+        response: HttpResponseBase = self.get_response(request)
         with contained(logger, "Tracking of %r", request.path):
             if snapshots.due():
                 snapshots.refresh()
@@ -51,10 +45,9 @@ class VisitorTrackingMiddleware:
                 get_backend().send(hit)
         return response
 
-    async def _acall(self, request: HttpRequest) -> HttpResponseBase:
+    async def answer_async(self, request: HttpRequest) -> HttpResponseBase:
         visiting.mark(request)
-        answer: Awaitable[HttpResponseBase] = self.get_response(request)  # type: ignore[assignment]
-        response = await answer
+        response: HttpResponseBase = await self.get_response(request)
         with contained(logger, "Tracking of %r", request.path):
             # Whatever may wait for something goes into a thread; all else is done here.
             if snapshots.due():
