@@ -46,7 +46,7 @@ $(VENV)/.made:
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml
 	@echo "Installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --editable '.[geoip,bots]'
+	@$(BIN)/python -m pip install --quiet --editable '.[geoip,bots]' --group demo
 	@touch $@
 
 $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: $(VENV)/.demo

@@ -1,5 +1,6 @@
 """The example shop, as other processes run it."""
 
+import http.client
 import os
 import socket
 import sqlite3
@@ -46,8 +47,8 @@ class Shop:
         ).stdout
 
     @contextmanager
-    def served_by(self, *arguments: str) -> Iterator[None]:
-        """Serve the site by a Python program, until the block ends."""
+    def served_by(self, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Serve the site by a Python program, until the block ends; yield its process."""
         server = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=EXAMPLE,
@@ -57,7 +58,7 @@ class Shop:
         )
         try:
             self._wait(server)
-            yield
+            yield server
         finally:
             server.terminate()
             server.wait()
@@ -72,6 +73,18 @@ class Shop:
                 time.sleep(0.1)
         raise AssertionError("the server did not start")
 
+    def ask(self, method, path, headers=None):
+        """Return status, headers and body of the answer to a request."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+            connection.request(method, path, headers=headers or {})
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), response.read()
+
+    def rows(self, query, *values):
+        """Return what the database answers to a query."""
+        with closing(sqlite3.connect(self.database)) as database:
+            return database.execute(query, values).fetchall()
+
     def messages(self):
         return {
             message["To"]: message
@@ -81,15 +94,14 @@ class Shop:
 
     def beacons(self):
         """Return kind, address of the subscriber, name of the affiliate, and data, in order."""
-        with closing(sqlite3.connect(self.database)) as database:
-            return database.execute(
-                """
-                SELECT beacon.kind, subscriber.email, affiliate.name, beacon.url, beacon.data
-                FROM tracking_beacon AS beacon
-                LEFT JOIN shop_subscriber AS subscriber
-                    ON replace(beacon.entity_id, '-', '') = subscriber.id
-                LEFT JOIN shop_affiliate AS affiliate
-                    ON beacon.source_id = affiliate.id
-                ORDER BY beacon.time
-                """
-            ).fetchall()
+        return self.rows(
+            """
+            SELECT beacon.kind, subscriber.email, affiliate.name, beacon.url, beacon.data
+            FROM tracking_beacon AS beacon
+            LEFT JOIN shop_subscriber AS subscriber
+                ON replace(beacon.entity_id, '-', '') = subscriber.id
+            LEFT JOIN shop_affiliate AS affiliate
+                ON beacon.source_id = affiliate.id
+            ORDER BY beacon.time
+            """
+        )

@@ -22,6 +22,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First: who is banned costs nothing more than this.
+    "tracking.middleware.BannedIPMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -29,6 +31,10 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    # After sessions and users, of which it notes what a page has used.
+    "tracking.middleware.VisitorTrackingMiddleware",
+    # Last. A large site runs tracking_cleanup by a timer instead.
+    "tracking.middleware.VisitorCleanUpMiddleware",
 ]
 
 ROOT_URLCONF = "example.urls"
@@ -75,12 +81,27 @@ DEFAULT_FROM_EMAIL = "The Tea Shop <hello@tea-shop.example>"
 # Mail has no request to take the host from.
 TRACKING_BASE_URL = f"http://127.0.0.1:{PORT}"
 
+# Pages of whoever keeps the shop, and the mail of its readers.
+NO_TRACKING_PREFIXES = ["/live/", "/outbox/"]
+
+# The demo builds this database, of networks that only documents use.
+TRACKING_USE_GEOIP = True
+GEOIP_PATH = os.environ.get("EXAMPLE_PLACES", str(BASE_DIR / "places.mmdb"))
+
+# The visitors who are played come from this machine, and say in X-Forwarded-For which place
+# they are from. So does a proxy on the same machine as the site. The consequence: whoever can
+# connect from 127.0.0.1 can claim any address, and get around each ban. Trust your own proxies,
+# and nothing that other people's requests come from directly.
+TRACKING_TRUSTED_PROXIES = ["127.0.0.1"]
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "handlers": {"console": {"class": "logging.StreamHandler"}},
+    "filters": {"not_played": {"()": "shop.quiet.NotPlayed"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["not_played"]}},
     "loggers": {
         "shop": {"handlers": ["console"], "level": "INFO"},
         "tracking": {"handlers": ["console"], "level": "INFO"},
+        "django.request": {"filters": ["not_played"]},
     },
 }

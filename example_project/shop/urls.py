@@ -9,6 +9,7 @@ offer_of_affiliate = {"target_type": Offer, "source_type": Affiliate}
 urlpatterns = [
     path("", views.home, name="home"),
     path("products/<slug:slug>/", views.product, name="product"),
+    path("live/", views.live, name="live"),
     path("outbox/", views.outbox_list, name="outbox"),
     path("outbox/<str:name>/", views.outbox_message, name="outbox-message"),
     path("outbox/<str:name>/body/", views.outbox_body, name="outbox-body"),

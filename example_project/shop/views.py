@@ -29,6 +29,13 @@ def product(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "shop/product.html", {"product": product, "offer": offer})
 
 
+def live(request: HttpRequest) -> HttpResponse:
+    """Show who is in the shop now to those who may see it, and to others where to log in."""
+    if not request.user.has_perm("tracking.view_visitor"):
+        return render(request, "shop/live_refused.html", status=403)
+    return render(request, "shop/live.html")
+
+
 def outbox_list(request: HttpRequest) -> HttpResponse:
     counts = _opens_and_clicks()
     rows = [

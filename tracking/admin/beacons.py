@@ -46,7 +46,7 @@ class BeaconChangeList(ChangeList):
 class BeaconAdmin(ObservedColumns, LargeTableAdmin):
     """Beacons are facts: looked at, perhaps deleted, never written here."""
 
-    list_display = ("when", "what", "judged", "who", "came_from", "led_to", "place", "address")
+    list_display = ("when", "what_judged", "who", "came_from", "led_to", "whence")
     list_display_links = ("when",)
     list_filter = (
         "kind",
@@ -201,6 +201,11 @@ class BeaconAdmin(ObservedColumns, LargeTableAdmin):
             beacon.kind,
             beacon.get_kind_display(),
         )
+
+    @admin.display(description=_("kind"))
+    def what_judged(self, beacon: Beacon) -> str:
+        """The kind, with the verdict unless it is the usual one."""
+        return displays.stacked(self.what(beacon), displays.unusual_verdict(beacon))
 
     @admin.display(description=_("visitor"))
     def browsed_by(self, beacon: Beacon) -> str:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext, ngettext
@@ -61,6 +61,21 @@ def verdict(row: Observed) -> SafeString:
         row.verdict_reason or gettext("Nothing tells of a machine."),
         row.get_verdict_display(),
     )
+
+
+def unusual_verdict(row: Observed) -> str:
+    """Return the verdict, or nothing if nothing tells of a machine."""
+    return "" if row.verdict == Label.HUMAN else verdict(row)
+
+
+def quiet(text: str) -> str:
+    """Return a text of less importance than what it stands below."""
+    return "" if text == UNKNOWN else format_html('<span class="tracking-quiet">{}</span>', text)
+
+
+def stacked(*parts: str) -> str:
+    """Return what there is, one below the other."""
+    return format_html_join(SafeString("<br>"), "{}", ((part,) for part in parts if part))
 
 
 def verdict_in_full(row: Observed) -> SafeString:

@@ -155,8 +155,10 @@ class ObservedAdmin(ObservedColumns, LargeTableAdmin):
 
     @admin.display(description=_("came from"))
     def came_from(self, row: Any) -> str:
-        """The site of the referrer."""
-        return displays.site_of(row.referrer)
+        """The campaign that the visit began with, as far as it is known, or the referrer."""
+        parameters = (getattr(row, name, "") for name in ("source", "medium", "campaign"))
+        campaign = " / ".join(parameter for parameter in parameters if parameter)
+        return campaign or displays.site_of(row.referrer)
 
 
 @admin.register(Visitor)
@@ -164,8 +166,7 @@ class VisitorAdmin(ObservedAdmin):
     """Who is on the site, or was lately."""
 
     list_display = (
-        "seen", "page", "page_views", "time_on_site", "place", "came_from",
-        "agent", "who", "judged", "address",
+        "seen", "page", "amount", "came_from", "whence", "agent_judged", "who",
     )  # fmt: skip
     list_display_links = ("seen",)
     list_filter = (ActiveFilter,)
@@ -238,6 +239,12 @@ class VisitorAdmin(ObservedAdmin):
         """The page that was seen last. Text, and no link."""
         return format_html('<span class="tracking-url">{}</span>', visitor.url)
 
+    @admin.display(description=_("seen"))
+    def amount(self, visitor: Visitor) -> str:
+        """Pages, and the length of the current visit."""
+        length = displays.length(visitor.time_on_site)
+        return displays.stacked(displays.pages(visitor.page_views), displays.quiet(length))
+
     @admin.display(description=_("time on site"))
     def time_on_site(self, visitor: Visitor) -> str:
         """The length of the current visit."""
@@ -287,8 +294,7 @@ class VisitAdmin(ObservedAdmin):
     """The visits of the past."""
 
     list_display = (
-        "started", "entry", "page_views", "length", "source", "came_from", "place",
-        "agent", "who", "judged", "address",
+        "started", "entry", "amount", "came_from", "whence", "agent_judged", "who",
     )  # fmt: skip
     list_display_links = ("started",)
     list_filter = (("started_at", admin.DateFieldListFilter),)
@@ -323,6 +329,12 @@ class VisitAdmin(ObservedAdmin):
     def entry(self, visit: Visit) -> SafeString:
         """The page that it began with. Text, and no link."""
         return format_html('<span class="tracking-url">{}</span>', visit.entry_url)
+
+    @admin.display(description=_("seen"))
+    def amount(self, visit: Visit) -> str:
+        """Pages and length."""
+        length = displays.length(visit.length)
+        return displays.stacked(displays.pages(visit.page_views), displays.quiet(length))
 
     @admin.display(description=_("length"))
     def length(self, visit: Visit) -> str:

@@ -52,14 +52,13 @@ def _refusal() -> HttpResponse:
     The template is rendered without the request, so that no context processor asks the
     database or the session on behalf of who is banned.
     """
-    headers = {"Cache-Control": "no-store"}
     try:
-        return HttpResponse(
-            render_to_string(conf.ban_template), status=conf.ban_status, headers=headers
-        )
+        response = HttpResponse(render_to_string(conf.ban_template), status=conf.ban_status)
     except Exception:
         logger.exception("The answer to a banned client, by %r, failed", conf.ban_template)
         text = _("This site does not accept requests from your network address.")
-        return HttpResponse(
-            text, status=403, content_type="text/plain; charset=utf-8", headers=headers
-        )
+        response = HttpResponse(text, status=403, content_type="text/plain; charset=utf-8")
+    response["Cache-Control"] = "no-store"
+    # Django warns of each 403 in its log, which is not for the banned to fill.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response

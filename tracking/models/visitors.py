@@ -126,7 +126,7 @@ class Visit(Observed):
         ]
 
     def __str__(self) -> str:
-        return str(_("Visit %s")) % self.pk
+        return str(_("Visit that began at %s")) % f"{self.started_at:%Y-%m-%d %H:%M:%S %Z}".rstrip()
 
     @property
     def is_bounce(self) -> bool:

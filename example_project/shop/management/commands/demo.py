@@ -1,9 +1,13 @@
+from contextlib import contextmanager
+from pathlib import Path
+
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from shop import campaign, stock
+from shop import campaign, places, player, stock
+from tracking.models import Visit
 
 NAME, PASSWORD = "admin", "admin"
 
@@ -11,17 +15,53 @@ NAME, PASSWORD = "admin", "admin"
 class Command(BaseCommand):
     help = "Set up the example shop, send a campaign, and serve it. Can be run again and again."
 
+    # The checks miss the database of places, which is built here; runserver does them after.
+    requires_system_checks = []
+
     def add_arguments(self, parser):
         parser.add_argument("--no-server", action="store_true", help="Set up, and stop there.")
+        parser.add_argument(
+            "--visitors",
+            type=int,
+            default=300,
+            help="How many have been there on the day before (%(default)s); "
+            "with 0 nobody comes now, either.",
+        )
 
-    def handle(self, *args, no_server: bool, **options):
+    def handle(self, *args, no_server: bool, visitors: int, **options):
         call_command("migrate", verbosity=0)
         stock.fill()
         self._make_admin()
+        self._build_places()
         sent = campaign.send("spring-sale")
+        if no_server:
+            self._tell(sent)
+            return
+        with self._visitors(visitors):
+            self._tell(sent)
+            call_command("runserver", f"127.0.0.1:{settings.PORT}", use_reloader=False)
+
+    @contextmanager
+    def _visitors(self, visitors: int):
+        """Play a day if there was none yet, and let visitors come and go meanwhile."""
+        if not visitors:
+            yield
+            return
+        with player.front_door() as address:
+            if not Visit.objects.exists():
+                self.stdout.write(f"\nPlaying a day of {visitors} visitors ...")
+                self.stdout.flush()
+                call_command(
+                    "play_day", visitors=visitors, port=address[1], stdout=self.stdout._out
+                )
+            with player.living(address):
+                yield
+
+    def _tell(self, sent: int) -> None:
         base_url = settings.TRACKING_BASE_URL
         lines = (
             ("Shop", f"{base_url}/"),
+            ("Live", f"{base_url}/live/   who is there now; log in first"),
             ("Outbox", f"{base_url}/outbox/   {sent} messages; open one, follow its link"),
             ("Admin", f"{base_url}/admin/tracking/beacon/   name {NAME}, password {PASSWORD}"),
         )
@@ -29,9 +69,13 @@ class Command(BaseCommand):
         for title, text in lines:
             self.stdout.write(f"  {title:<8}{text}")
         self.stdout.write("\n  Stop with Ctrl+C.\n\n")
-        if not no_server:
-            self.stdout.flush()
-            call_command("runserver", f"127.0.0.1:{settings.PORT}", use_reloader=False)
+        self.stdout.flush()
+
+    def _build_places(self) -> None:
+        try:
+            places.build(Path(settings.GEOIP_PATH))
+        except ImportError:
+            self.stderr.write("mmdb-writer is not installed: the demo knows no places.")
 
     def _make_admin(self) -> None:
         users = get_user_model()._default_manager
