@@ -205,3 +205,13 @@ def test_under_asgi_a_failure_leaves_the_page(monkeypatch, caplog):
     assert [r.getMessage() for r in caplog.records if r.name.startswith("tracking")] == [
         "Clean-up failed"
     ]
+
+
+@pytest.mark.django_db
+def test_a_middleware_that_is_new_cleans_up_at_its_first_request():
+    """As each test of a site has it, whatever another one has done in this minute."""
+    for _ in range(2):
+        Visitor.objects.create(last_update=timezone.now() - timedelta(days=2))
+        VisitorCleanUpMiddleware(lambda request: HttpResponse())(RequestFactory().get("/"))
+        assert not Visitor.objects.exists()
+        Agreed.objects.all().delete()

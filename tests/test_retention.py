@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, connections, models, transaction
+from django.db.models import ProtectedError
 from django.db.models.fields.reverse_related import ManyToOneRel
 from django.db.models.signals import post_delete, pre_delete
 from django.test.utils import CaptureQueriesContext
@@ -254,7 +255,8 @@ def test_a_chunk_is_bounded_and_takes_the_oldest_first():
     assert delete_chunk(2) == {}
 
 
-def test_a_chunk_goes_on_to_the_next_table_with_what_is_left_of_it(settings):
+def test_a_chunk_goes_on_to_the_next_table_with_what_is_left_of_it(monkeypatch, settings):
+    monkeypatch.setattr(retention, "wall_clock", lambda: 0.0)  # the first table has the turn
     settings.TRACKING_BEACON_RETENTION = 30
     visitors(3, timedelta(days=2))
     visits(2, timedelta(days=800), pages=2)
@@ -393,6 +395,37 @@ def test_not_a_delete_on_every_request_over_an_unindexed_column(settings):
 
 
 # The site's own rules.
+
+
+def test_each_minute_begins_with_another_table(monkeypatch):
+    settings_tables = [name for name, table in retention.TABLES.items() if table.kept is not None]
+    first = set()
+    for minute in range(len(settings_tables)):
+        some_of_each(timedelta(days=1000))
+        monkeypatch.setattr(retention, "wall_clock", lambda minute=minute: minute * 60.0)
+        (name,) = delete_chunk(1)
+        first.add(name)
+    assert len(first) > 1
+
+
+def test_a_row_that_the_site_protects_stops_no_other(caplog):
+    """Foreign keys with PROTECT raise the same error as this receiver."""
+    some_of_each(timedelta(days=1000))
+    kept = Visitor.objects.earliest("pk")
+
+    def protect(instance, **kwargs):
+        if instance.pk == kept.pk:
+            raise ProtectedError("Orders of the site refer to it.", {instance})
+
+    pre_delete.connect(protect, sender=Visitor)
+    try:
+        assert clean_up(chunk=2)["visitor"] == 2
+        assert clean_up(chunk=1)["visitor"] == 0
+    finally:
+        pre_delete.disconnect(protect, sender=Visitor)
+    assert list(Visitor.objects.all()) == [kept]
+    assert not Visit.objects.exists()
+    assert "Orders of the site" in caplog.text
 
 
 @pytest.mark.parametrize("signal", [pre_delete, post_delete])

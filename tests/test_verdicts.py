@@ -57,6 +57,7 @@ APPLE = "Mozilla/5.0"
         (GMAIL.replace(" GoogleImageProxy", ""), "Gmail's image proxy"),
         (YAHOO, "Yahoo's image proxy"),
         (FASTMAIL, "Fastmail's image proxy"),
+        ("Mozilla/5.0 (compatible; SeznamEmailProxy/2.0.176)", "Seznam's image proxy"),
     ],
 )
 def test_a_mail_proxy_is_no_bot_whatever_bot_lists_say(user_agent, reason, is_open):

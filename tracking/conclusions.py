@@ -4,6 +4,10 @@ from typing import Any
 
 from tracking import agents, geo, verdicts
 
+#: Characters of a user agent that are looked at. Browsers stay below; what is longer is an
+#: attempt to fill the memory in which the conclusions are kept.
+MAX_AGENT = 512
+
 
 def conclude(address: str | None, user_agent: str, *, is_open: bool = False) -> dict[str, Any]:
     """Return the values of the columns of :class:`tracking.models.observed.Observed`.
@@ -16,6 +20,7 @@ def conclude(address: str | None, user_agent: str, *, is_open: bool = False) -> 
         user_agent: the ``User-Agent`` of the request.
         is_open: whether an image of a mail was loaded, for which other rules hold.
     """
+    user_agent = user_agent[:MAX_AGENT]
     verdict = verdicts.judge(user_agent, is_open=is_open)
     columns: dict[str, Any] = {"verdict": verdict.label, "verdict_reason": verdict.reason}
     if not verdicts.tells_place_and_device(verdict.label):

@@ -294,6 +294,10 @@ def _forget(*, setting: str, **_: Any) -> None:
 # Reading settings costs more than a look-up; only override_settings changes them.
 setting_changed.connect(_forget)
 
+# Another thread of the parent may have held the lock. Not on Windows, which has no fork.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_database.cache_clear)
+
 
 # --- The record --------------------------------------------------------------------------
 #

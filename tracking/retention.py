@@ -9,21 +9,33 @@ own, so that nobody waits long for a lock and a replica never gets one giant sta
 Any number of processes may do this at the same time.
 """
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from time import monotonic, sleep
+from time import time as wall_clock
 from typing import Any, NamedTuple
 
 from django.db import router, transaction
-from django.db.models import DO_NOTHING, ForeignObjectRel, Model, Q, QuerySet
+from django.db.models import (
+    DO_NOTHING,
+    ForeignObjectRel,
+    Model,
+    ProtectedError,
+    Q,
+    QuerySet,
+    RestrictedError,
+)
 from django.db.models.signals import post_delete, pre_delete
 from django.utils import timezone
 
 from tracking.conf import conf, full_name
 from tracking.models import Agreed, Beacon, PageView, Visit, Visitor
 from tracking.recording.deadlocks import again_after_deadlock
+
+logger = logging.getLogger(__name__)
 
 #: Rows that one transaction deletes at most.
 CHUNK = 1_000
@@ -104,15 +116,18 @@ class _Old(NamedTuple):
 
     table: Table
     cutoff: datetime
+    #: Keys of rows that models of the site do not let go.
+    protected: set[Any]
 
     @property
     def rows(self) -> QuerySet[Any]:
         return _rows(self.table.model).filter(**{f"{self.table.column}__lte": self.cutoff})
 
     def oldest(self, limit: int) -> list[Any]:
-        """Return the keys of the oldest rows."""
+        """Return the keys of the oldest rows, without those found to be protected."""
         in_order = self.rows.order_by(self.table.column)
-        return list(in_order.values_list("pk", flat=True)[:limit])
+        found = in_order.values_list("pk", flat=True)[: limit + len(self.protected)]
+        return [key for key in found if key not in self.protected][:limit]
 
 
 def clean_up(
@@ -169,6 +184,9 @@ def delete_chunk(limit: int = CHUNK) -> Counter[str]:
     Args:
         limit: how many rows at most, over all tables.
 
+    Each minute begins with another table, so that none has to wait for ever for one that has
+    more than enough, or cannot be deleted from.
+
     Returns:
         The rows deleted, by table.
 
@@ -177,7 +195,9 @@ def delete_chunk(limit: int = CHUNK) -> Counter[str]:
         django.db.DatabaseError: the database refuses.
     """
     removed: Counter[str] = Counter()
-    for old in _all_old(TABLES).values():
+    in_turn = list(_all_old(TABLES).values())
+    first = int(wall_clock() // EVERY) % (len(in_turn) or 1)
+    for old in [*in_turn[first:], *in_turn[:first]]:
         if (room := limit - removed.total()) > 0:
             removed.update(_delete_oldest(old, room))
     return +removed
@@ -195,7 +215,7 @@ def _all_old(names: Collection[str]) -> dict[str, _Old]:
         raise ValueError(f"There is no table {min(unknown)!r}: choose from {', '.join(TABLES)}.")
     now = timezone.now()  # naive with USE_TZ = False, as the columns are then
     return {
-        name: _Old(table, now - timedelta(**{table.unit: kept}))
+        name: _Old(table, now - timedelta(**{table.unit: kept}), set())
         for name, table in TABLES.items()
         if name in names and (kept := table.kept) is not None
     }
@@ -223,7 +243,7 @@ def _delete_oldest(old: _Old, limit: int) -> Counter[str] | None:
         return None
     if old.table.model is Visit:
         return _delete_visits(old, keys, limit)
-    return Counter({_name(old.table.model): _delete(old.rows, keys)})
+    return Counter({_name(old.table.model): _delete(old.rows, keys, old.protected)})
 
 
 def _delete_visits(old: _Old, keys: Sequence[Any], limit: int) -> Counter[str]:
@@ -232,8 +252,8 @@ def _delete_visits(old: _Old, keys: Sequence[Any], limit: int) -> Counter[str]:
     room = limit - len(pages)  # if there is any, all page views have been found
     return Counter(
         {
-            "pageview": _delete(_rows(PageView), pages),
-            "visit": _delete(old.rows, keys[:room]),
+            "pageview": _delete(_rows(PageView), pages, set()),
+            "visit": _delete(old.rows, keys[:room], old.protected),
         }
     )
 
@@ -249,13 +269,14 @@ def _pages_of(visits: Sequence[Any], limit: int) -> list[Any]:
     return pages
 
 
-def _delete(rows: QuerySet[Any], keys: Sequence[Any]) -> int:
+def _delete(rows: QuerySet[Any], keys: Sequence[Any], protected: set[Any]) -> int:
     """Delete those rows that have one of the keys, in one transaction.
 
     Args:
         rows: the rows that may be deleted. Whoever has come back since the keys were read
             is no longer among them, and stays.
         keys: their primary keys.
+        protected: gets the keys of rows that models of the site do not let go.
 
     Returns:
         How many this process has deleted.
@@ -266,11 +287,19 @@ def _delete(rows: QuerySet[Any], keys: Sequence[Any]) -> int:
     in_order = sorted(keys)
     delete = _delete_by_the_site_s_rules if _site_has_rules(rows.model) else _delete_plainly
 
-    def in_a_transaction() -> int:
+    def in_a_transaction(some_keys: Sequence[Any]) -> int:
         with transaction.atomic(using=rows.db):
-            return sum(delete(rows.filter(pk__in=some)) for some in _parts(in_order))
+            return sum(delete(rows.filter(pk__in=some)) for some in _parts(some_keys))
 
-    return again_after_deadlock(rows.db, in_a_transaction)
+    try:
+        return again_after_deadlock(rows.db, lambda: in_a_transaction(in_order))
+    except (ProtectedError, RestrictedError) as error:
+        if len(in_order) == 1:
+            protected.update(in_order)
+            logger.warning("An old %s is kept: %s", _name(rows.model), error.args[0])
+            return 0
+    # One after the other, so that the others can leave.
+    return sum(_delete(rows, [key], protected) for key in in_order)
 
 
 def _site_has_rules(model: type[Model]) -> bool:
@@ -327,6 +356,15 @@ def is_due(name: str = "cleanup", every: float = EVERY) -> bool:
     """
     asked = _asked.get(name)
     return asked is None or monotonic() - asked >= every
+
+
+def ask_anew(name: str = "cleanup") -> None:
+    """Let this process ask for its turn again at once, as if it had just begun.
+
+    Args:
+        name: what is done in turns.
+    """
+    _asked.pop(name, None)
 
 
 def claim(name: str = "cleanup", every: float = EVERY) -> bool:

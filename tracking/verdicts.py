@@ -67,6 +67,7 @@ _MAIL_PROXIES = (
     ("ggpht.com", "Gmail's image proxy"),
     ("YahooMailProxy", "Yahoo's image proxy"),
     ("FastmailUA", "Fastmail's image proxy"),
+    ("SeznamEmailProxy", "Seznam's image proxy"),
 )
 
 #: All that Apple's privacy protection says of itself. Its addresses prove nothing: people

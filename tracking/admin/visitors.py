@@ -182,9 +182,11 @@ class VisitorAdmin(ObservedAdmin):
     #: Visits that the page of a visitor lists.
     MAX_VISITS = 20
 
-    def get_actions(self, request: HttpRequest) -> Any:
+    def get_actions(self, request: HttpRequest, action_location: Any = None) -> Any:
         """Return the actions that whoever is looking may take."""
-        actions = super().get_actions(request)
+        # Django before 6.1 knows of one place for actions only.
+        place = {} if action_location is None else {"action_location": action_location}
+        actions = super().get_actions(request, **place)
         if not request.user.has_perm("tracking.add_bannedip"):
             actions.pop("ban_addresses", None)
             actions.pop("ban_networks", None)

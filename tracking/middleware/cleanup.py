@@ -1,6 +1,8 @@
 """Clean-up for small sites, which need no cron job for it."""
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
@@ -22,6 +24,10 @@ class VisitorCleanUpMiddleware(BaseMiddleware):
 
     #: Rows that are deleted at most, over all tables.
     limit = 500
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        super().__init__(get_response)
+        retention.ask_anew()
 
     def answer(self, request: HttpRequest) -> HttpResponseBase:
         response: HttpResponseBase = self.get_response(request)
