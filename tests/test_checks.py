@@ -131,7 +131,13 @@ def test_a_deployed_site_is_reminded_of_the_host_in_its_mail(settings):
 
 # Visitors, bans, places, clean-up.
 
+
+async def asynchronous(request):
+    """A consent callable that nobody waits for."""
+
+
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+UPDATE_CACHE = "django.middleware.cache.UpdateCacheMiddleware"
 FROM_CACHE = "django.middleware.cache.FetchFromCacheMiddleware"
 BAN, TRACKING, CLEAN_UP = (
     f"tracking.middleware.{name}"
@@ -165,6 +171,8 @@ BAN, TRACKING, CLEAN_UP = (
         ("TRACKING_USE_GEOIP", True, "tracking.W008"),
         ("MIDDLEWARE", [SESSIONS, BAN], "tracking.W009"),
         ("MIDDLEWARE", [FROM_CACHE, TRACKING], "tracking.W010"),
+        ("MIDDLEWARE", [UPDATE_CACHE, TRACKING, FROM_CACHE], "tracking.W010"),
+        ("TRACKING_CONSENT", "tests.test_checks.asynchronous", "tracking.E011"),
     ],
 )
 def test_what_is_wrong_about_visitors_has_a_number(settings, name, value, expected):
@@ -183,7 +191,7 @@ def test_each_middleware_that_stands_before_the_bans_is_named(settings):
     [
         [BAN, SESSIONS, TRACKING, CLEAN_UP],
         ["django.middleware.security.SecurityMiddleware", BAN, SESSIONS, TRACKING],
-        [TRACKING, FROM_CACHE],
+        [TRACKING, UPDATE_CACHE, FROM_CACHE],
         [],
     ],
 )

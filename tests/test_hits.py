@@ -118,7 +118,7 @@ def test_a_page_hit_travels_as_json():
 
 def test_a_page_is_known_by_its_path():
     hit = page_hit()
-    assert (hit.url, hit.visitor, hit.user, hit.session_key) == ("/tea/", "key", None, "")
+    assert (hit.url, hit.visitor, hit.user, hit.session_key) == ("/tea/", "key", None, None)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,8 @@ def test_a_page_is_known_by_its_path():
     [
         ("https://search.example/?q=tea", "https://search.example/?q=tea"),
         ("http://testserver/cart/", ""),
+        ("http://TESTSERVER:80/cart/", ""),
+        ("http://testserver:8000/cart/", "http://testserver:8000/cart/"),
         ("https://testserver/cart/", ""),
         ("http://testserver.evil.example/", "http://testserver.evil.example/"),
         ("http://[broken", ""),

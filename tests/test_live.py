@@ -82,6 +82,16 @@ def test_what_strangers_send_is_escaped(watcher):
     assert "&lt;script&gt;" in text
 
 
+def test_names_are_for_who_may_see_users(watcher):
+    user = get_user_model().objects.create_user("anna")
+    visitor(user=user)
+    visitor(5)
+    assert [user["user"] for user in feed(watcher)["users"]] == [None, None]
+    may_see = Permission.objects.get(codename="view_user")
+    get_user_model().objects.get(username="watcher").user_permissions.add(may_see)
+    assert [user["user"] for user in feed(watcher)["users"]] == ["anna", None]
+
+
 def test_neither_session_key_nor_address_is_told(watcher):
     visitor(session_key="the-session-key", ip_address="192.0.2.77", key="the-visitor-key")
     text = json.dumps(feed(watcher))
@@ -106,7 +116,7 @@ def test_a_long_list_is_cut_and_says_so(watcher, monkeypatch, django_assert_max_
     monkeypatch.setattr(live, "MAX_LISTED", 3)
     for number in range(5):
         visitor(number)
-    with django_assert_max_num_queries(6):  # session, user, two for its permissions, and ours
+    with django_assert_max_num_queries(7):  # session, user, two for its permissions, and ours
         answer = feed(watcher)
     assert (len(answer["users"]), answer["total"]) == (3, 5)
 

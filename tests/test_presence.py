@@ -4,12 +4,13 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from tracking import presence
+from tracking.columns import text
 from tracking.models import Visitor
 
 pytestmark = pytest.mark.django_db
@@ -17,7 +18,8 @@ pytestmark = pytest.mark.django_db
 
 def render(source, path="/tea/", **context):
     if path:
-        context["request"] = RequestFactory().get(path)
+        context["request"] = RequestFactory().get("/")
+        context["request"].path = path
     return Template("{% load tracking_tags %}" + source).render(Context(context))
 
 
@@ -70,11 +72,18 @@ def test_a_number_is_asked_for_again_after_a_few_seconds(monkeypatch):
     assert render(ON_SITE) == "0"
 
 
-def test_the_pages_that_are_remembered_are_not_without_end(monkeypatch):
-    monkeypatch.setattr(presence, "MAX_PAGES", 3)
-    for number in range(10):
-        presence.on_page(f"/{number}/")
+def test_what_is_remembered_is_not_without_end(monkeypatch):
+    monkeypatch.setattr(presence, "MAX_REMEMBERED", 3)
+    for _ in range(10):
+        with transaction.atomic():
+            presence.on_page("/tea/")
     assert len(presence._remembered) <= 3
+
+
+@pytest.mark.parametrize("path", ["/a\0b/", "/" + "x" * 3_000])
+def test_a_page_is_found_by_what_is_kept_of_its_path(path):
+    visitor(text(path))
+    assert render(ON_PAGE, path) == "1"
 
 
 def test_the_reader_of_the_first_page_is_here(settings):

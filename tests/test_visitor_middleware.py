@@ -8,6 +8,7 @@ from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
+from django.core.cache import cache
 from django.db import connection
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
@@ -125,6 +126,48 @@ def test_who_opts_out_is_not_tracked_and_loses_the_cookie(client, headers):
     client.get("/page/1")
     response = client.get("/page/2", headers=headers)
     assert response.cookies["visitor"]["max-age"] == 0
+    assert Visitor.objects.get().page_views == 1
+
+
+@pytest.mark.parametrize("headers", [{}, {"DNT": "1"}])
+def test_no_cache_hands_the_cookie_of_one_reader_to_another(client, headers):
+    client.get("/page/1")
+    assert "Cookie" in client.get("/page/2", headers={"DNT": "1"})["Vary"]
+    assert not client.get("/cached/", headers=headers).cookies
+
+
+@pytest.fixture
+def site_cache():
+    cache.clear()
+    yield
+    cache.clear()
+
+
+def test_a_cache_of_the_whole_site_is_filled_and_every_reader_counted(settings, site_cache):
+    settings.MIDDLEWARE = [
+        TRACKING,
+        "django.middleware.cache.UpdateCacheMiddleware",
+        "django.middleware.cache.FetchFromCacheMiddleware",
+    ]
+    for number in range(5):
+        reader = Client(headers={"User-Agent": FIREFOX}, REMOTE_ADDR=f"203.0.113.{number}")
+        with CaptureQueriesContext(connection) as queries:
+            assert reader.get("/numbered/").content == b"<p>1"
+    assert Visitor.objects.filter(url="/numbered/").count() == 5
+    assert not any("affiliate" in query["sql"] for query in queries)
+
+
+def test_a_cookie_without_consent_is_not_read(settings, client):
+    client.get("/page/1")
+    settings.TRACKING_CONSENT = "tests.test_consent.not_asked"
+    client.get("/page/1", REMOTE_ADDR="203.0.113.9")
+    assert Visitor.objects.count() == 2
+
+
+def test_the_consent_callable_may_be_given_itself(settings, client):
+    settings.TRACKING_CONSENT = lambda request: request.path != "/page/1"
+    client.get("/page/1")
+    client.get("/page/2")
     assert Visitor.objects.get().page_views == 1
 
 

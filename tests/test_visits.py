@@ -1,12 +1,15 @@
 """Page hits become visitors, visits and page views."""
 
+import itertools
 import random
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import OperationalError, connection, connections
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from tests.concurrency import together
 from tracking.hits import Hit, Kind, PageHit
@@ -116,6 +119,17 @@ def test_hits_that_arrive_in_any_order_make_the_same_rows():
         assert visitor.session_start == NOON + timedelta(minutes=200)
 
 
+@pytest.mark.parametrize("order", list(itertools.permutations([0, 20, 40, 60])))
+@BOTH_WAYS
+def test_a_hit_that_arrives_late_joins_two_visits(both_ways, order):
+    both_ways(*(hit(minute, url=f"/{minute}/") for minute in order))
+    assert shape() == [(0, 60, 4)]
+    visit = Visit.objects.get()
+    assert (visit.entry_url, visit.exit_url) == ("/0/", "/60/")
+    assert visit.pages.count() == 4
+    assert Visitor.objects.get().session_start == NOON
+
+
 def test_a_page_is_counted_once_however_often_it_is_delivered():
     first, second, third = hit(), hit(1), hit(2)
     write([first, first, second])
@@ -189,6 +203,51 @@ def test_logging_out_ends_it_for_the_visitor_and_not_for_the_visit(both_ways, us
     visitor = Visitor.objects.get()
     assert (visitor.user, visitor.logged_in_at) == (None, None)
     assert Visit.objects.get().user == user
+
+
+def test_what_a_late_page_knows_of_the_user_is_no_news(user):
+    other = get_user_model().objects.create_user("ben")
+    seen(hit(user=str(user.pk)), hit(10, user=str(other.pk)), hit(5, user=str(user.pk)))
+    assert Visit.objects.get().user == Visitor.objects.get().user == other
+    assert Visitor.objects.get().logged_in_at == NOON + timedelta(minutes=10)
+
+
+def test_a_late_page_can_tell_an_earlier_moment(user):
+    seen(hit(user=""), hit(10, user=str(user.pk)), hit(5, user=str(user.pk)))
+    assert Visitor.objects.get().logged_in_at == NOON + timedelta(minutes=5)
+
+
+def test_a_log_in_is_not_lost_to_a_later_page_that_does_not_ask(user):
+    seen(hit(user=""), hit(10), hit(9.99, user=str(user.pk)))
+    assert Visitor.objects.get().user == user
+
+
+def test_the_session_that_was_left_is_forgotten():
+    seen(hit(session_key="abc"), hit(1))
+    assert Visitor.objects.get().session_key == "abc"
+    seen(hit(2, session_key=""))
+    assert Visitor.objects.get().session_key == ""
+
+
+def test_half_a_character_is_no_reason_to_lose_a_hit():
+    write([hit(user_agent="\ud800", referrer="\udfff", url="/\ud800")])
+    assert Visitor.objects.get().user_agent == "?"
+
+
+def test_with_naive_times_the_zone_of_a_reader_does_not_matter(settings):
+    settings.USE_TZ = False
+    with timezone.override("Asia/Tokyo"):
+        write([hit()])
+    assert Visitor.objects.get().last_update == NOON.astimezone(ZoneInfo("Europe/Berlin")).replace(
+        tzinfo=None
+    )
+
+
+def test_who_is_deleted_is_forgotten(user):
+    seen(hit(user=str(user.pk)))
+    user.delete()
+    assert Visitor.objects.get().user_id is None
+    assert Visit.objects.get().user_id is None
 
 
 def test_a_page_that_does_not_ask_changes_nothing_about_the_user(user):

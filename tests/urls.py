@@ -43,6 +43,7 @@ urlpatterns = [
     path("failing/", pages.failing),
     path("counting/", pages.counting),
     path("cached/", pages.cached),
+    path("numbered/", pages.numbered),
     path("open/<source_id>.gif", trigger, {"source_type": models.Affiliate, "pixel": True}),
     path(
         "lenient-open/<source_id>.gif",

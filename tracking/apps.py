@@ -1,8 +1,17 @@
 """Wiring: what happens when Django starts."""
 
+import logging
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models import Model
+from django.db.models.signals import post_delete
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
+
+from tracking.isolation import isolated
+
+logger = logging.getLogger(__name__)
 
 
 class TrackingConfig(AppConfig):
@@ -15,6 +24,18 @@ class TrackingConfig(AppConfig):
 
     def ready(self) -> None:
         """Register checks and snapshots, and let the site's ``pixels.py`` register callbacks."""
-        from tracking import bans, checks, filters  # noqa: F401, PLC0415 - models come first
+        from django.contrib.auth import get_user_model  # noqa: PLC0415 - models come first
 
+        from tracking import bans, checks, filters  # noqa: F401, PLC0415
+
+        post_delete.connect(_forget_user, sender=get_user_model(), dispatch_uid="tracking.user")
         autodiscover_modules("pixels")
+
+
+def _forget_user(instance: Model, **_arguments: Any) -> None:
+    """Leave no trace in visitors and visits of a user that the site has deleted."""
+    from tracking.models import Visit, Visitor  # noqa: PLC0415
+
+    with isolated(logger, "Forgetting of user %s", instance.pk):
+        for model in (Visitor, Visit):
+            model._default_manager.filter(user_id=instance.pk).update(user_id=None)

@@ -118,16 +118,23 @@ _IPV4_WITH_PORT = re.compile(r"(\d+\.\d+\.\d+\.\d+):\d+", re.ASCII)
 _BRACKETED = re.compile(r"\[([^\]]*)\](?::\d+)?", re.ASCII)
 
 
-@lru_cache(maxsize=10_000)
 def normalise(text: str | None) -> str | None:
     """Return the canonical spelling of an address, or ``None`` if ``text`` is not one.
 
     Args:
         text: an address, with or without port, brackets (``[::1]:443``) or zone.
     """
-    if not text:
+    if not text or len(text) > _LONGEST:
         return None
-    text = text.strip()
+    return _normalised(text.strip())
+
+
+#: Characters of the longest address, with brackets, port and the name of an interface.
+_LONGEST = 80
+
+
+@lru_cache(maxsize=10_000)
+def _normalised(text: str) -> str | None:
     for spelling in (_IPV4_WITH_PORT, _BRACKETED):
         if match := spelling.fullmatch(text):
             text = match[1]

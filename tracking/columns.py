@@ -7,6 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.timezone import get_default_timezone
 
 #: Characters kept of what strangers send. Browsers stay far below; what is longer is
 #: an attempt to fill the disk.
@@ -20,7 +21,10 @@ def text(value: str, limit: int = MAX_TEXT) -> str:
         value: what was sent.
         limit: how many characters are kept.
     """
-    return without_nul(value[:limit])
+    value = value[:limit]
+    if not value.isascii():  # half a surrogate pair is no text
+        value = value.encode(errors="replace").decode()
+    return without_nul(value)
 
 
 def without_nul(value: str) -> str:
@@ -30,7 +34,8 @@ def without_nul(value: str) -> str:
 
 def moment(time: datetime) -> datetime:
     """Return a time as this site keeps it: aware, or with ``USE_TZ = False`` naive."""
-    return time if settings.USE_TZ else timezone.make_naive(time)
+    # In the zone of the site, whatever zone is activated for a reader.
+    return time if settings.USE_TZ else timezone.make_naive(time, get_default_timezone())
 
 
 def known_keys(rows: QuerySet, keys: Sequence[UUID]) -> set[UUID]:  # type: ignore[type-arg]

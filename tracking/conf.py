@@ -10,10 +10,11 @@ told by the system checks (:mod:`tracking.checks`), so that a wrong value is a
 numbered message with a hint and never an error at import.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
+from django.http import HttpRequest
 
 PREFIX = "TRACKING_"
 
@@ -167,13 +168,14 @@ class Settings:
         return bool(self._get("RESPECT_OPT_OUT", True))
 
     @property
-    def consent(self) -> str:
-        """``TRACKING_CONSENT``: dotted path of a callable that tells whether a reader agrees.
+    def consent(self) -> str | Callable[[HttpRequest], object]:
+        """``TRACKING_CONSENT``: a callable, or its dotted path, that tells whether a reader agrees.
 
         It is given the request, and returns ``True`` (track), ``None`` (not asked yet: track
         without setting a cookie) or ``False`` (do not track). Default ``""``: nobody is asked.
         """
-        return str(self._get("CONSENT", "") or "")
+        consent: str | Callable[[HttpRequest], object] = self._get("CONSENT", "") or ""
+        return consent
 
     @property
     def exclude(self) -> Sequence[str]:

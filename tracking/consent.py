@@ -6,6 +6,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from asgiref.sync import iscoroutinefunction
 from django.core.signals import setting_changed
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
@@ -77,10 +78,22 @@ def _policy() -> _Policy:
 
 def _callable_of_the_site() -> Callable[[HttpRequest], object]:
     try:
-        ask: Callable[[HttpRequest], object] = import_string(conf.consent)
-    except Exception:
-        logger.exception("TRACKING_CONSENT cannot be imported; nobody is tracked")
+        return loaded()
+    except (ImportError, TypeError):
+        logger.exception("TRACKING_CONSENT cannot be used; nobody is tracked")
         return lambda _request: False
+
+
+def loaded() -> Callable[[HttpRequest], object]:
+    """Return the callable of the site, whether it is named or there itself.
+
+    Raises:
+        ImportError: there is nothing of that name.
+        TypeError: it cannot be called and answer.
+    """
+    ask = import_string(conf.consent) if isinstance(conf.consent, str) else conf.consent
+    if not callable(ask) or iscoroutinefunction(ask):
+        raise TypeError(f"{ask!r} is no callable that answers at once.")
     return ask
 
 

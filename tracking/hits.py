@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from django.core.exceptions import DisallowedHost
 from django.db.models import Model, TextChoices
@@ -177,7 +177,8 @@ class PageHit:
         time: when the page was answered (aware).
         referrer: the page of another site that led here, or ``""``.
         campaign: the UTM parameters of the page, without ``utm_``.
-        session_key: the key of the session, if the page has used one.
+        session_key: the key of the session, ``""`` for none, and ``None`` if the page has not
+            used it.
         user: the primary key of who is logged in as text, ``""`` for nobody, and ``None``
             if the page did not ask.
         ip_address: the client, or ``None`` if unknown.
@@ -190,7 +191,7 @@ class PageHit:
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
     referrer: str = ""
     campaign: Mapping[str, str] = field(default_factory=dict)
-    session_key: str = ""
+    session_key: str | None = None
     user: str | None = None
     ip_address: str | None = None
     user_agent: str = ""
@@ -283,9 +284,18 @@ def _outside_referrer(request: HttpRequest) -> str:
     if not referrer:
         return ""
     try:
-        return "" if urlsplit(referrer).netloc == request.get_host() else referrer
+        came_from = urlsplit(referrer)
+        here = urlsplit(f"{came_from.scheme}://{request.get_host()}")
+        is_ours = _origin(came_from) == _origin(here)
     except (ValueError, DisallowedHost):  # strangers write what they like
         return ""
+    return "" if is_ours else referrer
+
+
+def _origin(parts: SplitResult) -> tuple[str | None, int | None]:
+    """Return host and port; a port that the scheme has anyway is none."""
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.hostname, None if parts.port == usual else parts.port
 
 
 _UTM = ("source", "medium", "campaign", "term", "content")
@@ -297,17 +307,26 @@ def _campaign(request: HttpRequest) -> dict[str, str]:
     query = request.META.get("QUERY_STRING", "")
     if "utm_" not in query:
         return {}
+    if len(query) > _MAX_QUERY:
+        query = query[:_MAX_QUERY].rpartition("&")[0]
     # By hand, because request.GET raises on a thousand parameters.
-    found = dict(parse_qsl(query[:_MAX_QUERY], errors="replace"))
+    found = dict(parse_qsl(query, errors="replace"))
     return {name: found["utm_" + name] for name in _UTM if "utm_" + name in found}
 
 
-def _session_key(request: HttpRequest) -> str:
+#: Characters of the longest key of a session. Sessions that are kept in a signed cookie call
+#: their whole content a key, which is none of our business.
+_MAX_SESSION_KEY = 40
+
+
+def _session_key(request: HttpRequest) -> str | None:
+    """Return the key of the session, ``""`` for none, and ``None`` if the page has not used it."""
     session = getattr(request, "session", None)
     # A session that the page has not touched stays untouched.
     if not getattr(session, "accessed", False):
-        return ""
-    return getattr(session, "session_key", None) or ""
+        return None
+    key = getattr(session, "session_key", None) or ""
+    return key if len(key) <= _MAX_SESSION_KEY else ""
 
 
 def _user(request: HttpRequest) -> str | None:

@@ -19,12 +19,17 @@ from django.http import HttpRequest
 
 from tracking import client
 from tracking.conf import conf
+from tracking.consent import Consent
 
 #: Ties a signature to its purpose.
 _SALT = "tracking.visitor"
 
 #: Characters of a key: ``KEY_BYTES`` in base64 without padding.
 KEY_LENGTH = len(client.random_key())
+
+
+#: Characters of the longest cookie that is looked at; ours have 66.
+MAX_COOKIE = 200
 
 
 class Identity(NamedTuple):
@@ -39,15 +44,23 @@ class Identity(NamedTuple):
     has_cookie: bool
 
 
-def recognise(request: HttpRequest, salt: bytes | None) -> Identity:
+def recognise(
+    request: HttpRequest, salt: bytes | None, agreed: Consent = Consent.TRACK
+) -> Identity:
     """Return who sends ``request``.
 
     Args:
         request: the request as Django hands it to a view or middleware.
         salt: the salt of the day; ``None`` makes do with one that the site's secret gives.
+        agreed: how far the sender agrees; who was not asked is not known by a cookie, even if
+            the browser still brings one.
     """
     policy = _policy()
-    if policy.cookies and (cookie := request.COOKIES.get(policy.cookie_name)):
+    if (
+        agreed is Consent.TRACK
+        and policy.cookies
+        and (cookie := request.COOKIES.get(policy.cookie_name))
+    ):
         key = _key_in(cookie)
         if key is not None:
             return Identity(key, has_cookie=True)
@@ -93,13 +106,20 @@ class _Policy(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _policy() -> _Policy:
-    signers = tuple(signing.Signer(key=key, salt=_SALT) for key in conf.secret_keys)
+    signers = tuple(
+        signing.Signer(key=key, salt=_SALT, fallback_keys=[]) for key in conf.secret_keys
+    )
     return _Policy(conf.cookies, conf.cookie_name, signers)
 
 
-@lru_cache(maxsize=10_000)
 def _key_in(cookie: str) -> str | None:
     """Return the key that a cookie brings, or ``None`` if it is not one of ours."""
+    # What cannot be one is not kept in memory either: strangers send what they like.
+    return _key_signed(cookie) if 0 < len(cookie) <= MAX_COOKIE else None
+
+
+@lru_cache(maxsize=10_000)
+def _key_signed(cookie: str) -> str | None:
     for signer in _policy().signers:
         try:
             key = signer.unsign(cookie)
@@ -121,7 +141,7 @@ def _makeshift_salt() -> bytes:
 def _forget(*, setting: str, **_: Any) -> None:
     if setting.startswith(("TRACKING_", "SECRET_KEY")):
         _policy.cache_clear()
-        _key_in.cache_clear()
+        _key_signed.cache_clear()
 
 
 # Reading settings and checking signatures cost more than all else here.

@@ -1,9 +1,11 @@
 """The feed of active visitors, for pages that show them live."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_permission_codename, get_user_model
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.utils.html import escape
@@ -23,8 +25,9 @@ def active(request: HttpRequest) -> HttpResponse:
     of django-user-tracking, its texts escaped for HTML: ``id``, ``user_agent``,
     ``referrer``, ``url``, ``page_views``, ``geoip``, ``last_update`` (seconds ago),
     ``friendly_time`` (the same in words). And ours: ``time_on_site`` (seconds), ``user`` (the
-    name, or null), ``browser``, ``os``, ``device``, ``verdict``, and ``network``, the address
-    without its last part. Neither the session key nor the address is in it.
+    name, for who may see users, or null), ``browser``, ``os``, ``device``, ``verdict``, and
+    ``network``, the address without its last part. Neither the session key nor the address
+    is in it.
 
     Args:
         request: the request of somebody with the permission ``tracking.view_visitor``.
@@ -36,16 +39,29 @@ def active(request: HttpRequest) -> HttpResponse:
     if user is None or not user.has_perm("tracking.view_visitor"):
         response = JsonResponse({"error": "tracking.view_visitor is needed."}, status=403)
     else:
-        visitors = Visitor.objects.active().select_related("user")
+        visitors = Visitor.objects.active()
         listed = list(visitors[: MAX_LISTED + 1])
         total = len(listed) if len(listed) <= MAX_LISTED else visitors.count()
-        users = [_described(visitor) for visitor in listed[:MAX_LISTED]]
+        names = _names_of_users(listed, user)
+        users = [_described(visitor, names) for visitor in listed[:MAX_LISTED]]
         response = JsonResponse({"users": users, "total": total})
     response["Cache-Control"] = "no-store"
     return response
 
 
-def _described(visitor: Visitor) -> dict[str, Any]:
+def _names_of_users(visitors: Iterable[Visitor], reader: Any) -> dict[Any, str]:
+    """Return the names of who is logged in, by key, as far as the reader may see users."""
+    model = get_user_model()
+    if not reader.has_perm(
+        f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}"
+    ):
+        return {}
+    keys = {visitor.user_id for visitor in visitors if visitor.user_id is not None}
+    found = model._default_manager.in_bulk(list(keys))
+    return {key: user.get_username() for key, user in found.items()}
+
+
+def _described(visitor: Visitor, names: Mapping[Any, str]) -> dict[str, Any]:
     now = timezone.now() if settings.USE_TZ else datetime.now()
     # A clock of another machine may be ahead.
     since = max(now - visitor.last_update, timedelta(0))
@@ -60,7 +76,7 @@ def _described(visitor: Visitor) -> dict[str, Any]:
         "last_update": int(since.total_seconds()),
         "friendly_time": friendly(since),
         "time_on_site": int(visitor.time_on_site.total_seconds()),
-        "user": escape(visitor.user.get_username()) if visitor.user else None,
+        "user": escape(names[visitor.user_id]) if visitor.user_id in names else None,
         "browser": escape(visitor.browser),
         "os": escape(visitor.os),
         "device": visitor.device,

@@ -12,6 +12,7 @@ from django.core.signals import setting_changed
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import get_script_prefix
+from django.utils.functional import Promise
 
 from tracking import verdicts
 from tracking.conf import conf
@@ -121,7 +122,7 @@ def _policy() -> _Policy:
     prefixes = [prefixes] if isinstance(prefixes, str) else prefixes
     urls = (settings.STATIC_URL, settings.MEDIA_URL)
     return _Policy(
-        tuple(prefix for prefix in prefixes if prefix),
+        tuple(str(prefix) for prefix in prefixes if prefix and isinstance(prefix, str | Promise)),
         tuple((name, RULES[name]) for name in RULES if name in conf.exclude),
         tuple(url for url in urls if url and url.rstrip("/") != get_script_prefix().rstrip("/")),
     )

@@ -5,24 +5,41 @@ seconds in each process, and not one each time.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from threading import Lock
+from typing import NamedTuple
 
 from django.core.signals import setting_changed
 from django.db import connections, router
+from django.db.models import Count
 from django.db.models.signals import post_save
 
+from tracking.columns import text
 from tracking.isolation import savepoint
 from tracking.models import Visitor
 
 #: Seconds for which a number is remembered.
 SECONDS = 5.0
 
-#: Pages that are remembered at once.
-MAX_PAGES = 10_000
+#: Counts that are remembered at once: one, but for savepoints.
+MAX_REMEMBERED = 100
 
-_Key = tuple[str | None, tuple[str, ...]]
-_remembered: dict[_Key, tuple[float, int]] = {}
+
+class _Count(NamedTuple):
+    """Who is here, as it was counted.
+
+    Attributes:
+        until: when it is to be counted again, in seconds of the monotonic clock.
+        on_site: visitors.
+        on_page: visitors by page.
+    """
+
+    until: float
+    on_site: int
+    on_page: Mapping[str, int]
+
+
+_remembered: dict[tuple[str, ...], _Count] = {}
 _lock = Lock()
 
 
@@ -32,7 +49,7 @@ def on_site() -> int:
     Raises:
         django.db.DatabaseError: the database does not answer.
     """
-    return _recall(None, lambda: Visitor.objects.active().humans().count())
+    return _count().on_site
 
 
 def on_page(url: str) -> int:
@@ -44,23 +61,29 @@ def on_page(url: str) -> int:
     Raises:
         django.db.DatabaseError: the database does not answer.
     """
-    return _recall(url, lambda: Visitor.objects.active().humans().filter(url=url).count())
+    return _count().on_page.get(text(url), 0)
 
 
-def _recall(url: str | None, count: Callable[[], int]) -> int:
+def _count() -> _Count:
     # Inside of savepoints (as in each test) numbers may be rolled back: they are not for others.
     savepoints = connections[router.db_for_read(Visitor)].savepoint_ids
-    key = (url, tuple(savepoint for savepoint in savepoints if savepoint))
-    now = time.monotonic()
-    until, number = _remembered.get(key, (0.0, 0))
-    if now >= until:
-        with savepoint():
-            number = count()
+    key = tuple(savepoint for savepoint in savepoints if savepoint)
+    remembered = _remembered.get(key)
+    if remembered is None or time.monotonic() >= remembered.until:
+        remembered = _counted()
         with _lock:
-            if len(_remembered) >= MAX_PAGES:
+            if len(_remembered) >= MAX_REMEMBERED:
                 _remembered.clear()
-            _remembered[key] = (now + SECONDS, number)
-    return number
+            _remembered[key] = remembered
+    return remembered
+
+
+def _counted() -> _Count:
+    """Count all pages by one query: it reads who is active, and no index could spare that."""
+    with savepoint():
+        here = Visitor.objects.active().humans().order_by()
+        pages = dict(here.values_list("url").annotate(number=Count("pk")))
+    return _Count(time.monotonic() + SECONDS, sum(pages.values()), pages)
 
 
 def _forget(**_: object) -> None:

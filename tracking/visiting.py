@@ -23,6 +23,9 @@ def key_of(request: HttpRequest) -> str | None:
     Args:
         request: the request as Django hands it to a view.
     """
-    if not is_marked(request) or consent.of(request) is consent.Consent.REFUSE:
+    if not is_marked(request):
         return None
-    return identity.recognise(request, salts.today()).key
+    agreed = consent.of(request)
+    if agreed is consent.Consent.REFUSE:
+        return None
+    return identity.recognise(request, salts.today(), agreed).key

@@ -52,3 +52,9 @@ def counting(request: HttpRequest) -> HttpResponse:
 
 def cached(request: HttpRequest) -> HttpResponse:
     return HttpResponse("<p>", headers={"Cache-Control": "public, max-age=60"})
+
+
+def numbered(request: HttpRequest) -> HttpResponse:
+    """Say how often this was called."""
+    Affiliate.objects.create(name="called")
+    return HttpResponse(f"<p>{Affiliate.objects.filter(name='called').count()}")

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, QuerySet
@@ -19,26 +18,18 @@ from django.utils.translation import gettext_lazy as _
 from tracking import client
 from tracking.admin import displays
 from tracking.admin.filters import EntityFilter, SourceFilter, TargetFilter
-from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin
+from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin, LargeTableChangeList
 from tracking.admin.observed import ObservedColumns
 from tracking.admin.tied import Tied
 from tracking.hits import ROLES
 from tracking.models import Beacon
 
 
-class BeaconChangeList(ChangeList):
+class BeaconChangeList(LargeTableChangeList):
     """Fetches what a page of beacons is tied to all at once."""
-
-    def get_filters(self, request: HttpRequest) -> Any:
-        """Read the filters of the URL; a year that no date can have is a wrong one."""
-        try:
-            return super().get_filters(request)
-        except OverflowError as error:
-            raise IncorrectLookupParameters from error
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)
         Tied.attach(self.result_list, request, self.model_admin.admin_site)
 
 

@@ -1,14 +1,21 @@
 """Lists that are fast whatever the size of their table."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
 from django.core.paginator import Paginator
+from django.db import DataError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.formats import number_format
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
+
+from tracking.isolation import savepoint
 
 if TYPE_CHECKING:  # Django's own classes take no type arguments when they run
     _Paginator = Paginator[Any]
@@ -46,6 +53,30 @@ class BoundedPaginator(_Paginator):
         return rows[: self.MAX_ROWS + 1].count()
 
 
+class LargeTableChangeList(ChangeList):
+    """Takes what no date or number can be for a wrong filter, and not for an error of the site."""
+
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Read the filters of the URL."""
+        with _impossible_filters_are_wrong():
+            return super().get_filters(request)
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Fetch the rows of the page."""
+        with _impossible_filters_are_wrong():
+            super().get_results(request)
+            self.result_list = list(self.result_list)
+
+
+@contextmanager
+def _impossible_filters_are_wrong() -> Iterator[None]:
+    try:
+        with savepoint():
+            yield
+    except (OverflowError, ValueError, DataError) as error:  # the year 99999, the year 0
+        raise IncorrectLookupParameters from error
+
+
 class LargeTableAdmin(_ModelAdmin):
     """What keeps a list fast whatever the size of its table."""
 
@@ -57,6 +88,10 @@ class LargeTableAdmin(_ModelAdmin):
 
     class Media:
         css = {"all": ["tracking/admin.css"]}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the class of the list."""
+        return LargeTableChangeList
 
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any

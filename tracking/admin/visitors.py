@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from tracking import bans, client
 from tracking.admin import displays
 from tracking.admin.ban_views import ban_confirmation, confirmation_url
-from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin
+from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin, LargeTableChangeList
 from tracking.admin.masking import may_see_whole
 from tracking.admin.observed import ObservedColumns
 from tracking.admin.tied import Rows
@@ -79,12 +79,11 @@ class Shown:
         return Reference(self._label, str(row.user_id))
 
 
-class ShownChangeList(ChangeList):
+class ShownChangeList(LargeTableChangeList):
     """Fetches what a page of rows shows all at once."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)
         Shown.attach(self.result_list, request, self.model_admin.admin_site)
 
 

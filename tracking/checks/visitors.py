@@ -8,9 +8,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
 from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
-from django.utils.module_loading import import_string
+from django.utils.functional import Promise
 
-from tracking import geo, pages, retention
+from tracking import consent, geo, pages, retention
 from tracking.checks.beacons import TAG
 from tracking.conf import conf
 
@@ -30,7 +30,12 @@ _COSTLY = (
     CLEAN_UP,
 )
 
-_FROM_CACHE = "django.middleware.cache.FetchFromCacheMiddleware"
+#: What keeps pages: those that give a cookie are not kept, and those that were kept are not seen.
+_CACHES = (
+    "django.middleware.cache.UpdateCacheMiddleware",
+    "django.middleware.cache.CacheMiddleware",
+    "django.middleware.cache.FetchFromCacheMiddleware",
+)
 
 
 @register(TAG)
@@ -39,21 +44,17 @@ def check_consent(**_: Any) -> list[CheckMessage]:
     if not conf.consent:
         return []
     try:
-        ask = import_string(conf.consent)
+        consent.loaded()
     except Exception as error:  # noqa: BLE001 - whatever the site's module raises
-        return [_consent_error(f"TRACKING_CONSENT cannot be imported: {error!r}")]
-    return (
-        [] if callable(ask) else [_consent_error(f"TRACKING_CONSENT {conf.consent}: no callable.")]
-    )
-
-
-def _consent_error(message: str) -> Error:
-    return Error(
-        message,
-        hint="Give the dotted path of a callable that takes a request. Until then no page is "
-        "tracked, because nobody has said yes.",
-        id="tracking.E011",
-    )
+        return [
+            Error(
+                f"TRACKING_CONSENT cannot be used: {error!r}",
+                hint="Give a callable that takes a request, or its dotted path; no coroutine "
+                "function. Until then no page is tracked, because nobody has said yes.",
+                id="tracking.E011",
+            )
+        ]
+    return []
 
 
 @register(TAG)
@@ -82,7 +83,7 @@ def check_prefixes(**_: Any) -> list[CheckMessage]:
     if isinstance(prefixes, str) or not isinstance(prefixes, Sequence):
         wrong = [prefixes]
     else:
-        wrong = [p for p in prefixes if not (isinstance(p, str) and p.startswith("/"))]
+        wrong = [p for p in prefixes if not _is_beginning(p)]
     return [
         Error(
             f"NO_TRACKING_PREFIXES: {prefix!r} is no beginning of a path.",
@@ -91,6 +92,10 @@ def check_prefixes(**_: Any) -> list[CheckMessage]:
         )
         for prefix in wrong
     ]
+
+
+def _is_beginning(prefix: object) -> bool:
+    return isinstance(prefix, str | Promise) and str(prefix).startswith("/")
 
 
 @register(TAG)
@@ -179,10 +184,11 @@ def check_middleware_order(**_: Any) -> list[CheckMessage]:
     unseen = [
         Warning(
             f"{TRACKING} comes after {other}.",
-            hint="It does not see the pages that the cache answers. Put it before.",
+            hint="It does not see the pages that the cache answers, and keeps it from being "
+            "filled by new visitors. Put it before.",
             id="tracking.W010",
         )
-        for other in _before(TRACKING, [_FROM_CACHE])
+        for other in _before(TRACKING, _CACHES)
     ]
     return [*too_late, *unseen]
 

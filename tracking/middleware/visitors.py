@@ -21,7 +21,7 @@ from tracking.middleware.base import BaseMiddleware
 logger = logging.getLogger(__name__)
 
 #: What caches may keep for everybody must not bring anybody's cookie.
-_SHARED = re.compile(r"\b(public|s-maxage)\b")
+_SHARED = re.compile(r"\b(public|s-maxage)\b", re.IGNORECASE)
 
 
 class VisitorTrackingMiddleware(BaseMiddleware):
@@ -70,27 +70,33 @@ def _observe(request: HttpRequest, response: HttpResponseBase) -> PageHit | None
         return None
     if filters.is_untracked(header(request, "HTTP_USER_AGENT")):
         return None
-    visitor = identity.recognise(request, salts.today())
+    visitor = identity.recognise(request, salts.today(), agreed)
     if agreed is Consent.TRACK and identity.sets_cookies() and not visitor.has_cookie:
         _give_cookie(request, response, visitor.key)
     return PageHit.from_request(request, visitor.key)
 
 
 def _give_cookie(request: HttpRequest, response: HttpResponseBase, key: str) -> None:
-    if _SHARED.search(response.get("Cache-Control", "")):
-        return
-    response.set_cookie(
-        conf.cookie_name,
-        identity.cookie_for(key),
-        max_age=conf.cookie_age,
-        secure=request.is_secure(),
-        httponly=True,
-        samesite="Lax",
-    )
-    # Django's own cache, too, keeps pages for everybody.
-    patch_vary_headers(response, ["Cookie"])
+    if _is_for_one_reader(response):
+        response.set_cookie(
+            conf.cookie_name,
+            identity.cookie_for(key),
+            max_age=conf.cookie_age,
+            secure=request.is_secure(),
+            httponly=True,
+            samesite="Lax",
+        )
 
 
 def _take_cookie_back(request: HttpRequest, response: HttpResponseBase) -> None:
-    if conf.cookie_name in request.COOKIES:
+    if conf.cookie_name in request.COOKIES and _is_for_one_reader(response):
         response.delete_cookie(conf.cookie_name, samesite="Lax")
+
+
+def _is_for_one_reader(response: HttpResponseBase) -> bool:
+    """Return whether a response may carry a cookie, and see to it that no other reader gets it."""
+    if _SHARED.search(response.get("Cache-Control", "")):
+        return False
+    # Django's own cache, too, keeps pages for everybody, unless they vary.
+    patch_vary_headers(response, ["Cookie"])
+    return True

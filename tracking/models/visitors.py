@@ -33,9 +33,11 @@ class VisitorQuerySet(models.QuerySet["Visitor"]):
 
 
 def _user_key() -> SoftForeignKey:
+    # Users may live in another database, where Django could not look for these rows: who is
+    # deleted is forgotten by a receiver (tracking.apps).
     return SoftForeignKey(
         settings.AUTH_USER_MODEL,
-        on_delete=models.SET_NULL,
+        on_delete=models.DO_NOTHING,
         null=True,
         blank=True,
         related_name="+",
@@ -56,6 +58,8 @@ class Visitor(Observed):
         blank=True,
         help_text=_("When a page first knew this visitor as the user."),
     )
+    #: Of the last page that has asked who is logged in: what an earlier one says is no news.
+    user_known_at = models.DateTimeField(null=True, blank=True, editable=False)
     user_agent = models.TextField(_("user agent"), blank=True)
     referrer = models.TextField(
         _("referrer"), blank=True, help_text=_("Which other site the visit came from.")
@@ -73,6 +77,7 @@ class Visitor(Observed):
         get_latest_by = "last_update"
         indexes = [
             models.Index(fields=["last_update"], name="tracking_visitor_update"),
+            models.Index(fields=["verdict", "last_update"], name="tracking_visitor_verdict"),
             models.Index(fields=["ip_address", "last_update"], name="tracking_visitor_address"),
         ]
 

@@ -43,7 +43,10 @@ def upsert(rows: Sequence[Visitor], using: str) -> None:
 def stored(keys: Sequence[str], using: str) -> dict[str, Visitor]:
     """Return the rows of visitors, by key, with what is needed to bring them up to date."""
     found: dict[str, Visitor] = {}
-    columns = ("key", "user_id", "logged_in_at", "referrer", "session_start", "last_update")
+    columns = (
+        *("key", "user_id", "user_known_at", "logged_in_at"),
+        *("session_key", "referrer", "session_start", "last_update"),
+    )
     for start in range(0, len(keys), _BATCH):
         # A locking read sees what was committed while this transaction was waiting, whatever
         # its isolation level.
@@ -82,7 +85,10 @@ def _statement(connection: BaseDatabaseWrapper, rows: int) -> str:
     # MySQL goes from left to right and compares with what it has just set: last_update is last.
     updates = [
         f"{quote('page_views')} = {old('page_views')} + {new('page_views')}",
-        chosen("session_key", f"{is_later} AND {new('session_key')} <> ''"),
+        chosen(
+            "user_known_at",
+            f"{old('user_known_at')} IS NULL OR {new('user_known_at')} > {old('user_known_at')}",
+        ),
         *(chosen(column, is_later) for column in _LATEST),
         chosen("last_update", is_later),
     ]

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple, Self
+from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
@@ -65,24 +66,56 @@ def write(hits: Iterable[PageHit]) -> None:
             return
 
 
+class _User(NamedTuple):
+    """Who is logged in, as the pages of a batch show it.
+
+    Attributes:
+        key: the primary key, or ``None`` for nobody.
+        since: the first page of those that know this user, back from the last one.
+        known_at: the last page that has asked.
+    """
+
+    key: Any
+    since: datetime
+    known_at: datetime
+
+    @classmethod
+    def of(cls, hits: Sequence[PageHit]) -> Self | None:
+        """Return what these hits, from first to last, say; ``None`` if no page has asked."""
+        known = [hit for hit in hits if hit.user is not None]
+        if not known:
+            return None
+        last = known[-1]
+        since = last.time
+        for hit in reversed(known):
+            if hit.user != last.user:
+                break
+            since = hit.time
+        return cls(_user_key(last.user), moment(since), moment(last.time))
+
+
 class _Seen(NamedTuple):
     """What a batch says of one visitor.
 
     Attributes:
         hits: the pages, from first to last.
-        user: who was logged in last and since which of the pages, if any has asked.
+        user: who is logged in, if any of the pages has asked.
+        session_key: the session that was used last, if any has.
         row: the unsaved row that these hits alone would make.
     """
 
     hits: Sequence[PageHit]
-    user: tuple[Any, datetime] | None
+    user: _User | None
+    session_key: str | None
     row: Visitor
 
     @classmethod
     def of(cls, hits: Iterable[PageHit]) -> Self:
         in_order = sorted(hits, key=attrgetter("time", "id"))
-        user = _last_user(in_order)
-        return cls(in_order, user, _visitor(in_order, user))
+        user = _User.of(in_order)
+        known = (hit.session_key for hit in reversed(in_order) if hit.session_key is not None)
+        session_key = next(known, None)
+        return cls(in_order, user, session_key, _visitor(in_order, user, session_key or ""))
 
 
 def _write(hits: Sequence[PageHit], using: str) -> None:
@@ -91,31 +124,23 @@ def _write(hits: Sequence[PageHit], using: str) -> None:
     all_seen = {key: _Seen.of(group) for key, group in by_visitor}
     with transaction.atomic(using=using):
         visitors.upsert([seen.row for seen in all_seen.values()], using)
-        visits = _visits_around(hits, using)
-        changed: dict[Any, Visit] = {}
-        views: list[PageView] = []
+        found = _visits_around(hits, using)
+        histories = {key: History(found.get(key, ())) for key in all_seen}
         for key, seen in all_seen.items():
-            mine = visits.setdefault(key, [])
             for hit in seen.hits:
-                visit = _visit_of(hit, mine)
-                changed[visit.pk] = visit
-                views.append(
-                    PageView(id=hit.id, visit=visit, time=moment(hit.time), url=text(hit.url))
-                )
-        _save_visits(list(changed.values()), using)
-        if conf.page_views:
-            PageView.objects.using(using).bulk_create(views)
-        _bring_up_to_date(all_seen, visits, using)
+                histories[key].add(hit)
+        _save(histories.values(), using)
+        _bring_up_to_date(all_seen, histories, using)
 
 
-def _visitor(hits: Sequence[PageHit], user: tuple[Any, datetime] | None) -> Visitor:
+def _visitor(hits: Sequence[PageHit], user: _User | None, session_key: str) -> Visitor:
     first, last = hits[0], hits[-1]
-    user_id, since = user or (None, None)
     return Visitor(
         key=last.visitor,
-        session_key=text(next((h.session_key for h in reversed(hits) if h.session_key), ""), 40),
-        user_id=user_id,
-        logged_in_at=None if user_id is None else since,
+        session_key=text(session_key, 40),
+        user_id=user and user.key,
+        logged_in_at=user.since if user and user.key is not None else None,
+        user_known_at=user and user.known_at,
         referrer=text(first.referrer),
         url=text(last.url),
         page_views=len(hits),
@@ -123,20 +148,6 @@ def _visitor(hits: Sequence[PageHit], user: tuple[Any, datetime] | None) -> Visi
         last_update=moment(last.time),
         **_shown(last),
     )
-
-
-def _last_user(hits: Sequence[PageHit]) -> tuple[Any, datetime] | None:
-    """Return who was logged in last, if any of the pages has asked, and since which of them."""
-    known = [hit for hit in hits if hit.user is not None]
-    if not known:
-        return None
-    user = known[-1].user
-    since = known[-1].time
-    for hit in reversed(known):
-        if hit.user != user:
-            break
-        since = hit.time
-    return _user_key(user), moment(since)
 
 
 def _user_key(text: str | None) -> Any:
@@ -163,26 +174,69 @@ def _visits_around(hits: Sequence[PageHit], using: str) -> dict[str, list[Visit]
     return found
 
 
-def _visit_of(hit: PageHit, visits: list[Visit]) -> Visit:
-    """Return the visit that a hit belongs to, with the hit counted; a new one if there is none."""
-    time = moment(hit.time)
-    for visit in visits:
-        if visit.started_at - GAP < time < visit.ended_at + GAP:
-            break
-    else:
-        visit = Visit(id=hit.id, visitor_id=hit.visitor, started_at=time, ended_at=time)
-        visits.append(visit)
-        _enter(visit, hit)
+class History:
+    """The visits of one visitor around a batch, which the hits are put into one by one.
+
+    The result is the same in whatever order hits arrive: two visits between which one turns
+    up that belongs to both are one.
+
+    Attributes:
+        visits: the visits, among them those that nothing has changed.
+        changed: those to be written, by key.
+        absorbed: the keys of those that have become part of another, with that one.
+        pages: each hit with the key of the visit that it was put into.
+    """
+
+    def __init__(self, visits: Iterable[Visit]) -> None:
+        self.visits = list(visits)
+        self.changed: dict[UUID, Visit] = {}
+        self.absorbed: dict[UUID, Visit] = {}
+        self.pages: list[tuple[PageHit, UUID]] = []
+
+    def add(self, hit: PageHit) -> None:
+        """Put a hit into its visit; into a new one if there is none."""
+        time = moment(hit.time)
+        near = [v for v in self.visits if v.started_at - GAP < time < v.ended_at + GAP]
+        if near:
+            visit, *others = sorted(near, key=attrgetter("started_at"))
+            for other in others:
+                self._absorb(visit, other)
+        else:
+            visit = Visit(id=hit.id, visitor_id=hit.visitor, started_at=time, ended_at=time)
+            self.visits.append(visit)
+            _enter(visit, hit)
+        _extend(visit, hit, time)
+        self.changed[visit.pk] = visit
+        self.pages.append((hit, visit.pk))
+
+    def visit_of(self, key: UUID) -> Visit:
+        """Return the visit with this key, or the one that it has become part of."""
+        while (into := self.absorbed.get(key)) is not None:
+            key = into.pk
+        return self.changed[key]
+
+    def _absorb(self, visit: Visit, other: Visit) -> None:
+        visit.page_views += other.page_views
+        visit.ended_at, visit.exit_url = other.ended_at, other.exit_url
+        visit.user_id = other.user_id or visit.user_id
+        self.visits.remove(other)
+        self.changed.pop(other.pk, None)
+        self.absorbed[other.pk] = visit
+
+
+def _extend(visit: Visit, hit: PageHit, time: datetime) -> None:
+    """Count a hit as part of a visit."""
+    is_latest = time >= visit.ended_at
     if time < visit.started_at:  # delivered late
         visit.started_at = time
         _enter(visit, hit)
-    if time >= visit.ended_at:
+    if is_latest:
         visit.ended_at = time
         visit.exit_url = text(hit.url)
-    if (user := _user_key(hit.user)) is not None:
+    user = _user_key(hit.user)
+    if user is not None and (is_latest or visit.user_id is None):
         visit.user_id = user
     visit.page_views += 1
-    return visit
 
 
 def _enter(visit: Visit, hit: PageHit) -> None:
@@ -207,15 +261,29 @@ def _shown(hit: PageHit) -> dict[str, Any]:
     }
 
 
-def _save_visits(visits: Sequence[Visit], using: str) -> None:
-    """Insert what is new and update what is not, by one statement."""
+def _save(histories: Iterable[History], using: str) -> None:
+    """Write visits, those that are new and those that are not, by one statement; and pages."""
+    histories = list(histories)
     targeted = connections[using].features.supports_update_conflicts_with_target
     Visit.objects.using(using).bulk_create(
-        visits,
+        [visit for history in histories for visit in history.changed.values()],
         update_conflicts=True,
         unique_fields=["id"] if targeted else None,
         update_fields=_CHANGING,
     )
+    pages = PageView.objects.using(using)
+    for history in histories:
+        for key in history.absorbed:
+            pages.filter(visit_id=key).update(visit=history.visit_of(key))
+            Visit.objects.using(using).filter(pk=key).delete()
+    if conf.page_views:
+        pages.bulk_create(
+            PageView(
+                id=hit.id, visit=history.visit_of(key), time=moment(hit.time), url=text(hit.url)
+            )
+            for history in histories
+            for hit, key in history.pages
+        )
 
 
 _CHANGING = [
@@ -226,7 +294,7 @@ _CHANGING = [
 
 
 def _bring_up_to_date(
-    all_seen: Mapping[str, _Seen], visits: Mapping[str, Sequence[Visit]], using: str
+    all_seen: Mapping[str, _Seen], histories: Mapping[str, History], using: str
 ) -> None:
     """Write what the upsert could not know: since when a visitor is here, and as which user.
 
@@ -236,24 +304,40 @@ def _bring_up_to_date(
     for key, visitor in visitors.stored(list(all_seen), using).items():
         before = _state(visitor)
         seen = all_seen[key]
-        visit = max(visits[key], key=attrgetter("ended_at"))
+        visit = max(histories[key].visits, key=attrgetter("ended_at"))
         if visit.ended_at >= visitor.last_update:
             visitor.session_start, visitor.referrer = visit.started_at, visit.referrer
-        if seen.user and seen.row.last_update >= visitor.last_update:
-            if visitor.user_id != seen.row.user_id:
-                visitor.logged_in_at = seen.row.logged_in_at
-            visitor.user_id = seen.row.user_id
+        if seen.session_key is not None and seen.row.last_update >= visitor.last_update:
+            visitor.session_key = seen.row.session_key
+        if seen.user:
+            _log_in(visitor, seen.user)
         if _state(visitor) != before:
             changed.append(visitor)
     if changed:
         Visitor.objects.using(using).bulk_update(changed, _STATE)
 
 
-_STATE = ["session_start", "referrer", "user", "logged_in_at"]
+def _log_in(visitor: Visitor, user: _User) -> None:
+    """Take over who is logged in, unless a later page has known better."""
+    is_latest = visitor.user_known_at is None or user.known_at >= visitor.user_known_at
+    if is_latest and visitor.user_id != user.key:
+        visitor.user_id = user.key
+        visitor.logged_in_at = None if user.key is None else user.since
+    elif visitor.logged_in_at is not None and visitor.user_id == user.key:
+        visitor.logged_in_at = min(visitor.logged_in_at, user.since)
+
+
+_STATE = ["session_start", "referrer", "session_key", "user", "logged_in_at"]
 
 
 def _state(visitor: Visitor) -> tuple[Any, ...]:
-    return visitor.session_start, visitor.referrer, visitor.user_id, visitor.logged_in_at
+    return (
+        visitor.session_start,
+        visitor.referrer,
+        visitor.session_key,
+        visitor.user_id,
+        visitor.logged_in_at,
+    )
 
 
 def _announce(hits: Sequence[PageHit], using: str) -> None:
