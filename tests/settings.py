@@ -1,10 +1,14 @@
 """Settings of the tests.
 
 ``TRACKING_TEST_DATABASE`` chooses the database: ``sqlite`` (the default, which needs no
-service), ``postgresql`` or ``mariadb``, as they listen on this machine.
+service), ``postgresql`` or ``mariadb``, as they listen on this machine. Its tables are in the
+database ``test_tracking``, or ``test_`` and what ``TRACKING_TEST_NAME`` says, so that two may
+test at the same time.
 """
 
 import os
+
+_NAME = os.environ.get("TRACKING_TEST_NAME", "tracking")
 
 _DATABASES = {
     "sqlite": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
@@ -13,14 +17,14 @@ _DATABASES = {
         "HOST": os.environ.get("PGHOST", "127.0.0.1"),
         "USER": os.environ.get("PGUSER", "postgres"),
         "PASSWORD": os.environ.get("PGPASSWORD", ""),
-        "NAME": "tracking",
+        "NAME": _NAME,
     },
     "mariadb": {
         "ENGINE": "django.db.backends.mysql",
         "HOST": os.environ.get("MYSQL_HOST", "127.0.0.1"),
         "USER": os.environ.get("MYSQL_USER", "root"),
         "PASSWORD": os.environ.get("MYSQL_PWD", ""),
-        "NAME": "tracking",
+        "NAME": _NAME,
         "OPTIONS": {"charset": "utf8mb4"},
     },
 }
