@@ -10,7 +10,7 @@ import os
 
 _NAME = os.environ.get("TRACKING_TEST_NAME", "tracking")
 
-_DATABASES = {
+SERVERS = {
     "sqlite": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
     "postgresql": {
         "ENGINE": "django.db.backends.postgresql",
@@ -29,7 +29,7 @@ _DATABASES = {
     },
 }
 
-DATABASES = {"default": _DATABASES[os.environ.get("TRACKING_TEST_DATABASE", "sqlite")]}
+DATABASES = {"default": SERVERS[os.environ.get("TRACKING_TEST_DATABASE", "sqlite")]}
 
 SECRET_KEY = "a secret that only the tests have"
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
