@@ -1,11 +1,12 @@
 """Writing beacons and visitors in batches, on every database that answers.
 
-``create()`` and ``bulk_create()`` get instances whose agent, place and verdict are known
+``create()`` and ``bulk_create()`` get values whose agent, place and verdict are known
 already, and the raw COPY gets rows, or text, that only have to be sent: what ours finds out
 and spells by itself is in its time alone.
 """
 
 import random
+import sys
 import time as clock
 from collections.abc import Callable
 from typing import Any
@@ -68,9 +69,9 @@ def _hits(number: int) -> list[Hit]:
     ]
 
 
-def _instances(hits: list[Hit], using: str) -> list[Beacon]:
-    rows = beacons.Rows(using, PLAIN, {})
-    return [Beacon(**dict(zip(beacons.COLUMNS, rows.of(hit), strict=True))) for hit in hits]
+def _values(hits: list[Hit], using: str) -> list[dict[str, Any]]:
+    rows = beacons.Rows(using, PLAIN)
+    return [dict(zip(beacons.COLUMNS, rows.of(hit), strict=True)) for hit in hits]
 
 
 def _beacons(using: str) -> None:
@@ -95,13 +96,14 @@ def _rounds(using: str) -> Rounds:
     rounds: Rounds = {}
     ContentType.objects.get_for_models(Source)
     for number in range(ROUNDS):
-        print(f"  round {number + 1} of {ROUNDS}", end="\r", flush=True)
+        print(f"  round {number + 1} of {ROUNDS}", end="\r", file=sys.stderr, flush=True)
         for name, (rows, prepare) in _variants(using).items():
             work = prepare(rows)
             _empty(using)
             seconds = _timed(work)
             assert Beacon.objects.count() == rows, name
             rounds.setdefault(name, []).append(rows / seconds)
+    print(end="\x1b[2K", file=sys.stderr, flush=True)
     return rounds
 
 
@@ -112,12 +114,12 @@ def _variants(using: str) -> dict[str, tuple[int, Prepare]]:
     connection = connections[using]
 
     def create(number: int) -> Callable[[], object]:
-        instances = _instances(_hits(number), using)
-        return lambda: [instance.save(force_insert=True) for instance in instances]
+        rows = _values(_hits(number), using)
+        return lambda: [Beacon.objects.create(**values) for values in rows]
 
     def bulk_create(number: int) -> Callable[[], object]:
-        instances = _instances(_hits(number), using)
-        return lambda: Beacon.objects.bulk_create(instances)
+        rows = _values(_hits(number), using)
+        return lambda: Beacon.objects.bulk_create(Beacon(**values) for values in rows)
 
     def ours(at_once: int) -> Prepare:
         def prepare(number: int) -> Callable[[], object]:
@@ -128,7 +130,7 @@ def _variants(using: str) -> dict[str, tuple[int, Prepare]]:
         return prepare
 
     def ready(number: int) -> list[tuple[Any, ...]]:
-        rows = beacons.Rows(using, spelling_for(connections[using]), {})
+        rows = beacons.Rows(using, spelling_for(connections[using]))
         return [rows.of(hit) for hit in _hits(number)]
 
     table = inserts._table(connection, Beacon, beacons.COLUMNS)

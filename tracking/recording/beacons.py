@@ -1,16 +1,16 @@
 """Hits become beacons."""
 
 import logging
-from collections.abc import Sequence
-from typing import Any, overload
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, overload
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, connections, router, transaction
 
+from tracking import conclusions
 from tracking.announcements import announce
 from tracking.columns import known_keys, moment, text, without_nul
-from tracking.conclusions import conclude
 from tracking.hits import ROLES, Hit, Kind
 from tracking.models import Beacon
 from tracking.models.observed import Observed
@@ -19,25 +19,26 @@ from tracking.recording.inserts import Row, insert
 from tracking.recording.spelling import PLAIN, Spelling, spelling_for
 from tracking.registry import renamed
 from tracking.signals import beacon_recorded, beacons_recorded
-from tracking.verdicts import Label
+from tracking.verdicts import Label, tells_place_and_device
 
 logger = logging.getLogger(__name__)
 
 #: Where ``data`` keeps a reference to a model that this site does not have.
 UNRESOLVED = "unresolved"
 
-#: What is concluded, with what stands there where nothing is.
-_CONCLUDED = {field.name: field.get_default() for field in Observed._meta.local_fields}
-
-#: What an address and a user agent say; the same for all hits that have both.
-_SENDER = ("ip_address", "user_agent", *_CONCLUDED)
+#: What is told by the address of a hit, and what by its user agent. The others of
+#: :class:`Observed` are blank where nothing is concluded.
+_PLACE = ("country", "region", "city", "latitude", "longitude")
+_AGENT = ("browser", "os", "device", "verdict", "verdict_reason")
+_BLANK = {field.name: field.get_default() for field in Observed._meta.local_fields}
 
 #: The columns of a row, in the order in which ``Rows`` makes them.
 COLUMNS = (
     *("id", "kind", "time", "data", "url", "referrer"),
     *(column for role in ROLES for column in (f"{role}_type_id", f"{role}_id")),
     "visitor_id",
-    *_SENDER,
+    *("user_agent", *_AGENT),
+    *("ip_address", *_PLACE),
 )
 
 
@@ -57,12 +58,11 @@ def write(hits: Sequence[Hit]) -> Sequence[Beacon]:
         return []
     using = router.db_for_write(Beacon)
     each_once = list({hit.id: hit for hit in hits}.values())
-    concluded: _Concluded = {}
-    rows = Rows(using, spelling_for(connections[using]), concluded)
+    rows = Rows(using, spelling_for(connections[using]))
     new = _insert(each_once, [rows.of(hit) for hit in each_once], using)
     if not new:
         return []
-    written = _Written(new, Rows(using, PLAIN, concluded), using)
+    written = _Written(new, Rows(using, PLAIN), using)
     _tell(written)
     return written
 
@@ -99,57 +99,82 @@ def _tell(written: Sequence[Beacon]) -> None:
         announce(beacons_recorded, Beacon, beacons=written)
 
 
-#: By address, user agent and whether it is an open: what is in the columns, in their order.
-_Concluded = dict[tuple[str | None, str, bool], tuple[Any, ...]]
+class _Sender(NamedTuple):
+    """What a user agent says, for all hits that have it.
+
+    Attributes:
+        is_human: whether the browser is a person's own.
+        has_place: whether the address is the person's.
+        columns: the agent itself, and ``_AGENT``.
+    """
+
+    is_human: bool
+    has_place: bool
+    columns: Row
 
 
 class Rows:
-    """The rows of one batch. What hits have in common is found out once."""
+    """The rows of one batch. What hits have in common is found out once.
 
-    def __init__(self, using: str, spelling: Spelling, concluded: _Concluded) -> None:
+    Args:
+        using: the alias of the database.
+        spelling: how it wants its values.
+    """
+
+    def __init__(self, using: str, spelling: Spelling) -> None:
         self._using = using
         self._spelling = spelling
-        self._concluded = concluded
-        self._senders: dict[tuple[str | None, str, bool], tuple[bool, Row]] = {}
+        self._senders: dict[tuple[str, bool], _Sender] = {}
+        self._addresses: dict[tuple[str | None, bool], Row] = {}
         self._types: dict[str, Any] = {}
 
     def of(self, hit: Hit) -> Row:
         """Return the values of ``COLUMNS``, without anything that a database would refuse."""
         spelling = self._spelling
-        key = (hit.ip_address, hit.user_agent, hit.kind == Kind.OPEN)
-        is_human, sender = self._senders.get(key) or self._sender(key)
+        agent = (hit.user_agent, hit.kind == _OPEN)
+        sender = self._senders.get(agent) or self._sender(agent)
+        address = (hit.ip_address, sender.has_place)
         tied, unresolved = self._tied(hit)
         data = hit.data
         if unresolved:
             data = {UNRESOLVED: unresolved, **renamed(data, [UNRESOLVED])}
         return (
             spelling.key(hit.id),
-            _plain(hit.kind),
+            _KINDS.get(hit.kind) or _plain(hit.kind),
             spelling.time(moment(hit.time)),
             spelling.data(data),
             without_nul(hit.url),
             text(hit.referrer),
             *tied,
             # A machine that fetches for others is the browser of none of them.
-            _plain(hit.visitor) if is_human else None,
-            *sender,
+            _plain(hit.visitor) if sender.is_human else None,
+            *sender.columns,
+            *(self._addresses.get(address) or self._address(address)),
         )
 
-    def _sender(self, key: tuple[str | None, str, bool]) -> tuple[bool, Row]:
-        """Return whether that is a human, and the columns that tell of who has sent a hit."""
-        address, user_agent, is_open = key
-        if key not in self._concluded:
-            found = {**_CONCLUDED, **conclude(address, user_agent, is_open=is_open)}
-            self._concluded[key] = tuple(found.values())
-        values = dict(zip(_CONCLUDED, self._concluded[key], strict=True))
-        is_human = values["verdict"] == Label.HUMAN
-        spelled = (
-            self._spelling.number(value) if name in _NUMBERS else _plain(value)
-            for name, value in values.items()
+    def _sender(self, agent: tuple[str, bool]) -> _Sender:
+        user_agent, is_open = agent
+        found = conclusions.of_agent(user_agent, is_open=is_open)
+        columns = (_plain(found.get(name, _BLANK[name])) for name in _AGENT)
+        sender = _Sender(
+            is_human=found["verdict"] == Label.HUMAN,
+            has_place=tells_place_and_device(found["verdict"]),
+            columns=(text(user_agent), *columns),
         )
-        columns = (self._spelling.address(address), text(user_agent), *spelled)
-        self._senders[key] = is_human, columns
-        return is_human, columns
+        self._senders[agent] = sender
+        return sender
+
+    def _address(self, key: tuple[str | None, bool]) -> Row:
+        address, has_place = key
+        place = conclusions.of_address(address) if has_place else {}
+        columns = (self._spelling.address(address), *(self._place(place) if place else _NOWHERE))
+        self._addresses[key] = columns
+        return columns
+
+    def _place(self, found: Mapping[str, Any]) -> Row:
+        number = self._spelling.number
+        country, region, city, latitude, longitude = (found[name] for name in _PLACE)
+        return _plain(country), _plain(region), _plain(city), number(latitude), number(longitude)
 
     def _tied(self, hit: Hit) -> tuple[Row, dict[str, list[str]]]:
         """Return the columns of the three roles, and the references that lead nowhere."""
@@ -174,8 +199,11 @@ class Rows:
         return self._types[label]
 
 
+_OPEN = Kind.OPEN.value
+#: Members of the enumeration, which are texts too, and as such alone.
+_KINDS = {kind.value: kind.value for kind in Kind}
 _UNTIED = (None, None)
-_NUMBERS = frozenset({"latitude", "longitude"})
+_NOWHERE = tuple(_BLANK[name] for name in _PLACE)
 
 
 def _plain(value: str | None) -> str | None:
