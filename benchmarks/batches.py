@@ -172,9 +172,7 @@ def _visitors(using: str) -> None:
             rounds[name].append(VISITORS / _timed(lambda: work(rows, using)))
     print_spread("visitors, get and save", rounds["get and save"], "rows/s", "")
     print_spread(f"visitors, upsert of {VISITORS}", rounds["upsert"], "rows/s", "")
-    print_spread(
-        "  to get and save", ratios(rounds["upsert"], rounds["get and save"]), "times", ""
-    )
+    print_spread("  to get and save", ratios(rounds["upsert"], rounds["get and save"]), "times", "")
 
 
 def _seen() -> list[Visitor]:

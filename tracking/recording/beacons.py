@@ -1,12 +1,12 @@
 """Hits become beacons."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, overload
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
-from django.db import IntegrityError, connections, router, transaction
+from django.db import IntegrityError, connections, router
 
 from tracking import conclusions
 from tracking.announcements import announce
@@ -58,37 +58,36 @@ def write(hits: Sequence[Hit]) -> Sequence[Beacon]:
         return []
     using = router.db_for_write(Beacon)
     each_once = list({hit.id: hit for hit in hits}.values())
-    rows = Rows(using, spelling_for(connections[using]))
-    new = _insert(each_once, [rows.of(hit) for hit in each_once], using)
+    new = _insert(each_once, using)
     if not new:
         return []
-    written = _Written(new, Rows(using, PLAIN), using)
+    written = _Written(new, using)
     _tell(written)
     return written
 
 
-def _insert(hits: Sequence[Hit], rows: Sequence[Row], using: str) -> Sequence[Hit]:
+def _insert(hits: Sequence[Hit], using: str) -> Sequence[Hit]:
     """Insert the rows of hits as far as they are not there yet, and return whose they are."""
-
-    def attempt() -> None:
-        with transaction.atomic(using=using):
-            insert(Beacon, COLUMNS, rows, using)
-
-    while hits:
+    rows = Rows(using, spelling_for(connections[using]))
+    rows.know_types(hits)
+    missing = hits
+    while missing:
         try:
-            again_after_deadlock(using, attempt)
+            again_after_deadlock(
+                using,
+                lambda: insert(Beacon, COLUMNS, missing, rows.of, using),  # noqa: B023 - run at once
+            )
         except IntegrityError:
             # Delivered before, all or some: rare, and so worth a second look at the table
             # rather than a slower statement for every batch. Another process may deliver
             # the rest meanwhile; each round leaves fewer.
-            known = known_keys(Beacon.objects.using(using), [hit.id for hit in hits])
+            known = known_keys(Beacon.objects.using(using), [hit.id for hit in missing])
             if not known:
                 raise
-            missing = [pair for pair in zip(hits, rows, strict=True) if pair[0].id not in known]
-            hits, rows = [hit for hit, _row in missing], [row for _hit, row in missing]
+            missing = [hit for hit in missing if hit.id not in known]
         else:
             break
-    return hits
+    return missing
 
 
 def _tell(written: Sequence[Beacon]) -> None:
@@ -127,6 +126,12 @@ class Rows:
         self._senders: dict[tuple[str, bool], _Sender] = {}
         self._addresses: dict[tuple[str | None, bool], Row] = {}
         self._types: dict[str, Any] = {}
+
+    def know_types(self, hits: Iterable[Hit]) -> None:
+        """Look up what the hits are tied to, so that ``of`` asks nothing of the database."""
+        tied = (tied for hit in hits for tied in (hit.source, hit.entity, hit.target) if tied)
+        for label in {reference.label for reference in tied}:
+            self._type(label)
 
     def of(self, hit: Hit) -> Row:
         """Return the values of ``COLUMNS``, without anything that a database would refuse."""
@@ -217,9 +222,9 @@ class _Written(Sequence[Beacon]):
     Most batches are written without anybody who asks.
     """
 
-    def __init__(self, hits: Sequence[Hit], rows: Rows, using: str) -> None:
+    def __init__(self, hits: Sequence[Hit], using: str) -> None:
         self._hits = hits
-        self._rows = rows
+        self._rows = Rows(using, PLAIN)
         self._using = using
         self._made: dict[int, Beacon] = {}
 

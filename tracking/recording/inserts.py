@@ -14,67 +14,91 @@ answer to which rows are new; MariaDB's ``INSERT IGNORE`` would in addition writ
 fit, cut; and ``COPY`` has no such thing at all.
 """
 
-from collections.abc import Sequence
-from itertools import chain
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any, TypeVar
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 
 #: Rows from which COPY is worth its two more round trips.
 COPY_FROM = 10
+
+#: Rows that are sent to COPY at once. While the server puts them into its indexes, the next
+#: are spelled; that halves the time of a batch.
+_SENT_AT_ONCE = 100
 
 #: Rows of one INSERT of many rows.
 _BATCH = 500
 
 
 def insert(
-    model: type[Model], attributes: Sequence[str], rows: Sequence[Row], using: str
+    model: type[Model],
+    attributes: Sequence[str],
+    things: Sequence[T],
+    row_of: Callable[[T], Row],
+    using: str,
+    *,
+    savepoint: bool = True,
 ) -> None:
-    """Insert rows. The caller has opened a transaction or savepoint for it.
+    """Insert a row for each of many things, all of them or none.
 
     Args:
         model: whose table it is.
         attributes: the names of the columns, as attributes of the model.
-        rows: the values of each, in the same order, in the spelling of the database
-            (:func:`tracking.recording.spelling.spelling_for`), without NUL in any text.
+        things: what becomes rows; not empty.
+        row_of: returns the values of the columns for one of them, in the spelling of the
+            database (:func:`tracking.recording.spelling.spelling_for`), without NUL in any
+            text. It must not ask the same database, which may be amid a COPY.
         using: the alias of the database.
+        savepoint: whether a failure leaves the transaction of the caller, if there is one,
+            as good as new.
 
     Raises:
         django.db.IntegrityError: a row is there already, or is refused.
         django.db.DatabaseError: what else the database refuses.
     """
     connection = connections[using]
+    if connection.vendor == "postgresql" and len(things) >= COPY_FROM and _can_copy():
+        table = _table(connection, model, attributes)
+        with transaction.atomic(using=using, savepoint=savepoint):
+            _copy(connection, table, map(row_of, things))
+        return
+    # Spelled before the transaction begins, which on SQLite nobody else can write beside.
+    rows = [row_of(thing) for thing in things]
+    with transaction.atomic(using=using, savepoint=savepoint):
+        _insert(connection, model, attributes, rows)
+
+
+def _insert(
+    connection: BaseDatabaseWrapper,
+    model: type[Model],
+    attributes: Sequence[str],
+    rows: Sequence[Row],
+) -> None:
+    table = _table(connection, model, attributes)
     if connection.vendor == "postgresql":
-        if len(rows) >= COPY_FROM and _can_copy():
-            _copy(connection, f"COPY {_table(connection, model, attributes)} FROM STDIN", rows)
-        else:
-            _insert_many(connection, _statement(connection, model, attributes), rows)
+        _insert_many(connection, table, rows)
     elif connection.vendor in {"sqlite", "mysql"}:
-        _insert_each(connection, _statement(connection, model, attributes), rows)
+        _insert_each(connection, table, rows)
     else:
         instances = [model(**dict(zip(attributes, row, strict=True))) for row in rows]
-        model._default_manager.using(using).bulk_create(instances)
+        model._default_manager.using(connection.alias).bulk_create(instances)
 
 
 def _table(connection: BaseDatabaseWrapper, model: type[Model], attributes: Sequence[str]) -> str:
     quote = connection.ops.quote_name
-    columns = (quote(model._meta.get_field(name).column) for name in attributes)  # type: ignore[union-attr]
-    return f"{quote(model._meta.db_table)} ({', '.join(columns)})"
+    named = {field.attname: str(field.column) for field in model._meta.concrete_fields}
+    columns = ", ".join(quote(named[attribute]) for attribute in attributes)
+    return f"{quote(model._meta.db_table)} ({columns})"
 
 
-def _statement(
-    connection: BaseDatabaseWrapper, model: type[Model], attributes: Sequence[str]
-) -> str:
-    placeholders = ", ".join(["%s"] * len(attributes))
-    table = _table(connection, model, attributes)
-    return f"INSERT INTO {table} VALUES ({placeholders})"  # noqa: S608 - names of the model's own
-
-
-def _insert_each(connection: BaseDatabaseWrapper, statement: str, rows: Sequence[Row]) -> None:
+def _insert_each(connection: BaseDatabaseWrapper, table: str, rows: Sequence[Row]) -> None:
+    statement = f"INSERT INTO {table} VALUES {_placeholders(rows[0])}"  # noqa: S608 - names of the model's own
     with connection.cursor() as cursor:
         if len(rows) == 1:
             cursor.execute(statement, rows[0])
@@ -82,15 +106,20 @@ def _insert_each(connection: BaseDatabaseWrapper, statement: str, rows: Sequence
             cursor.executemany(statement, rows)
 
 
-def _insert_many(connection: BaseDatabaseWrapper, statement: str, rows: Sequence[Row]) -> None:
-    head, values = statement.split(" VALUES ")
+def _insert_many(connection: BaseDatabaseWrapper, table: str, rows: Sequence[Row]) -> None:
+    placeholders = _placeholders(rows[0])
     limit = connection.features.max_query_params
     size = min(limit // len(rows[0]), _BATCH) if limit else _BATCH
     with connection.cursor() as cursor:
         for start in range(0, len(rows), size):
             some = rows[start : start + size]
-            sql = f"{head} VALUES {', '.join([values] * len(some))}"
+            values = ", ".join([placeholders] * len(some))
+            sql = f"INSERT INTO {table} VALUES {values}"  # noqa: S608 - likewise
             cursor.execute(sql, list(chain.from_iterable(some)))
+
+
+def _placeholders(row: Row) -> str:
+    return f"({', '.join(['%s'] * len(row))})"
 
 
 def _can_copy() -> bool:
@@ -101,12 +130,16 @@ def _can_copy() -> bool:
     return is_psycopg3
 
 
-def _copy(connection: BaseDatabaseWrapper, statement: str, rows: Sequence[Row]) -> None:
+def _copy(connection: BaseDatabaseWrapper, table: str, rows: Iterator[Row]) -> None:
     # What Django does for each statement, and not for COPY, of which it knows nothing.
     connection.validate_no_broken_transaction()
-    with connection.cursor() as cursor, connection.wrap_database_errors:
-        with cursor.copy(statement) as copy:
-            copy.write(_lines(rows))
+    with (
+        connection.cursor() as cursor,
+        connection.wrap_database_errors,
+        cursor.copy(f"COPY {table} FROM STDIN") as copy,
+    ):
+        while some := list(islice(rows, _SENT_AT_ONCE)):
+            copy.write(_lines(some))
 
 
 #: What stands for NULL, between two values and between two rows until all is escaped. No
@@ -114,7 +147,7 @@ def _copy(connection: BaseDatabaseWrapper, statement: str, rows: Sequence[Row]) 
 _NULL, _NEXT, _END = "\0N", "\0,", "\0;"
 
 
-def _lines(rows: Sequence[Row]) -> str:
+def _lines(rows: Iterable[Row]) -> str:
     r"""Return rows in the text format of COPY, all of it escaped at once.
 
     https://www.postgresql.org/docs/current/sql-copy.html, "Text Format".

@@ -27,6 +27,8 @@ from tracking.hits import PageHit
 from tracking.models import PageView, Visit, Visitor
 from tracking.recording import visitors
 from tracking.recording.deadlocks import again_after_deadlock
+from tracking.recording.inserts import Row, insert
+from tracking.recording.spelling import spelling_for
 from tracking.signals import visitor_seen
 
 #: A visitor who has seen no page for so long begins a new visit with the next.
@@ -93,18 +95,16 @@ def _write(hits: Sequence[PageHit], using: str) -> None:
         visitors.upsert([seen.row for seen in all_seen.values()], using)
         visits = _visits_around(hits, using)
         changed: dict[Any, Visit] = {}
-        views: list[PageView] = []
+        views: list[tuple[PageHit, Visit]] = []
         for key, seen in all_seen.items():
             mine = visits.setdefault(key, [])
             for hit in seen.hits:
                 visit = _visit_of(hit, mine)
                 changed[visit.pk] = visit
-                views.append(
-                    PageView(id=hit.id, visit=visit, time=moment(hit.time), url=text(hit.url))
-                )
+                views.append((hit, visit))
         _save_visits(list(changed.values()), using)
         if conf.page_views:
-            PageView.objects.using(using).bulk_create(views)
+            _insert_views(views, using)
         _bring_up_to_date(all_seen, visits, using)
 
 
@@ -216,6 +216,21 @@ def _save_visits(visits: Sequence[Visit], using: str) -> None:
         unique_fields=["id"] if targeted else None,
         update_fields=_CHANGING,
     )
+
+
+def _insert_views(views: Sequence[tuple[PageHit, Visit]], using: str) -> None:
+    spelling = spelling_for(connections[using])
+
+    def row(view: tuple[PageHit, Visit]) -> Row:
+        hit, visit = view
+        return (
+            spelling.key(hit.id),
+            spelling.key(visit.pk),
+            spelling.time(moment(hit.time)),
+            text(hit.url),
+        )
+
+    insert(PageView, ("id", "visit_id", "time", "url"), views, row, using, savepoint=False)
 
 
 _CHANGING = [
