@@ -9,6 +9,7 @@ import random
 import sys
 import time as clock
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
@@ -56,7 +57,7 @@ def _hits(number: int) -> list[Hit]:
     source = Reference.to(Source(pk=7))
     return [
         Hit(
-            kind=Kind.OPEN if random.random() < 0.8 else Kind.CLICK,
+            kind=random.choice([Kind.OPEN, Kind.OPEN, Kind.OPEN, Kind.CLICK]),
             source=source,
             entity=Reference("auth.user", str(random.randrange(10**6))),
             data={"campaign": "spring-sale", "user": random.randrange(10**6)},
@@ -98,7 +99,7 @@ def _rounds(using: str) -> Rounds:
     for number in range(ROUNDS):
         print(f"  round {number + 1} of {ROUNDS}", end="\r", file=sys.stderr, flush=True)
         for name, (rows, prepare) in _variants(using).items():
-            work = prepare(rows)
+            work = prepare(_hits(rows), using)
             _empty(using)
             seconds = _timed(work)
             assert Beacon.objects.count() == rows, name
@@ -107,58 +108,70 @@ def _rounds(using: str) -> Rounds:
     return rounds
 
 
-Prepare = Callable[[int], Callable[[], object]]
+Prepare = Callable[[list[Hit], str], Callable[[], object]]
 
 
 def _variants(using: str) -> dict[str, tuple[int, Prepare]]:
-    connection = connections[using]
-
-    def create(number: int) -> Callable[[], object]:
-        rows = _values(_hits(number), using)
-        return lambda: [Beacon.objects.create(**values) for values in rows]
-
-    def bulk_create(number: int) -> Callable[[], object]:
-        rows = _values(_hits(number), using)
-        return lambda: Beacon.objects.bulk_create(Beacon(**values) for values in rows)
-
-    def ours(at_once: int) -> Prepare:
-        def prepare(number: int) -> Callable[[], object]:
-            hits = _hits(number)
-            batches = [hits[start : start + at_once] for start in range(0, number, at_once)]
-            return lambda: [recording.write(batch) for batch in batches]
-
-        return prepare
-
-    def ready(number: int) -> list[tuple[Any, ...]]:
-        rows = beacons.Rows(using, spelling_for(connections[using]))
-        return [rows.of(hit) for hit in _hits(number)]
-
-    table = inserts._table(connection, Beacon, beacons.COLUMNS)
-
-    def copied(send: Callable[[Any], None]) -> None:
-        with transaction.atomic(using=using), connection.cursor() as cursor:
-            with cursor.copy(f"COPY {table} FROM STDIN") as copy:
-                send(copy)
-
-    def raw_rows(number: int) -> Callable[[], object]:
-        rows = ready(number)
-        return lambda: copied(lambda copy: [copy.write_row(row) for row in rows])  # type: ignore[arg-type,return-value]
-
-    def raw_text(number: int) -> Callable[[], object]:
-        text = inserts._lines(ready(number)).encode()
-        return lambda: copied(lambda copy: copy.write(text))
-
-    variants = {
-        "create()": (ONE_BY_ONE, create),
-        f"bulk_create(), {BATCH:,} at once": (BATCH, bulk_create),
-        "ours, 1 at once": (ONE_BY_ONE, ours(1)),
-        "ours, 100 at once": (BATCH, ours(100)),
-        f"ours, {BATCH:,} at once": (BATCH, ours(BATCH)),
+    variants: dict[str, tuple[int, Prepare]] = {
+        "create()": (ONE_BY_ONE, _create),
+        f"bulk_create(), {BATCH:,} at once": (BATCH, _bulk_create),
+        "ours, 1 at once": (ONE_BY_ONE, _ours(1)),
+        "ours, 100 at once": (BATCH, _ours(100)),
+        f"ours, {BATCH:,} at once": (BATCH, _ours(BATCH)),
     }
-    if connection.vendor == "postgresql":
-        variants["raw COPY of rows"] = (BATCH, raw_rows)
-        variants["raw COPY of text"] = (BATCH, raw_text)
+    if connections[using].vendor == "postgresql":
+        variants["raw COPY of rows"] = (BATCH, _copy_of_rows)
+        variants["raw COPY of text"] = (BATCH, _copy_of_text)
     return variants
+
+
+def _create(hits: list[Hit], using: str) -> Callable[[], object]:
+    rows = _values(hits, using)
+    return lambda: [Beacon.objects.create(**values) for values in rows]
+
+
+def _bulk_create(hits: list[Hit], using: str) -> Callable[[], object]:
+    rows = _values(hits, using)
+    return lambda: Beacon.objects.bulk_create(Beacon(**values) for values in rows)
+
+
+def _ours(at_once: int) -> Prepare:
+    def prepare(hits: list[Hit], using: str) -> Callable[[], object]:
+        batches = [hits[start : start + at_once] for start in range(0, len(hits), at_once)]
+        return lambda: [recording.write(batch) for batch in batches]
+
+    return prepare
+
+
+def _copy_of_rows(hits: list[Hit], using: str) -> Callable[[], object]:
+    rows = _ready(hits, using)
+
+    def send(copy: Any) -> None:
+        for row in rows:
+            copy.write_row(row)
+
+    return lambda: _copied(send, using)
+
+
+def _copy_of_text(hits: list[Hit], using: str) -> Callable[[], object]:
+    text = inserts._lines(_ready(hits, using)).encode()
+    return lambda: _copied(lambda copy: copy.write(text), using)
+
+
+def _ready(hits: list[Hit], using: str) -> list[tuple[Any, ...]]:
+    rows = beacons.Rows(using, spelling_for(connections[using]))
+    return [rows.of(hit) for hit in hits]
+
+
+def _copied(send: Callable[[Any], object], using: str) -> None:
+    connection = connections[using]
+    table = inserts._table(connection, Beacon, beacons.COLUMNS)
+    with (
+        transaction.atomic(using=using),
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {table} FROM STDIN") as copy,
+    ):
+        send(copy)
 
 
 def _visitors(using: str) -> None:
@@ -169,7 +182,7 @@ def _visitors(using: str) -> None:
             rows = _seen()
             _empty(using)
             visitors.upsert(rows, using)
-            rounds[name].append(VISITORS / _timed(lambda: work(rows, using)))
+            rounds[name].append(VISITORS / _timed(partial(work, rows, using)))
     print_spread("visitors, get and save", rounds["get and save"], "rows/s", "")
     print_spread(f"visitors, upsert of {VISITORS}", rounds["upsert"], "rows/s", "")
     print_spread("  to get and save", ratios(rounds["upsert"], rounds["get and save"]), "times", "")

@@ -55,9 +55,7 @@ def spelling_for(connection: BaseDatabaseWrapper) -> Spelling:
         # Both have no time zones: the times are of the zone that the connection has.
         adapt = connection.ops.adapt_datetimefield_value
         time = _utc_time(adapt) if connection.timezone is UTC else adapt
-        # MariaDB has a type of its own, and refuses some of the UUIDs that have no hyphens.
-        key = str if connection.features.has_native_uuid_field else _hex
-        return Spelling(key, time, _json, _address_field(connection), _same)
+        return Spelling(_hex, time, _json, _address_field(connection), _same)
     return PLAIN
 
 
@@ -72,6 +70,7 @@ def without_any_nul(value: Any) -> Any:
     return value
 
 
+#: All databases read a UUID without its hyphens.
 _hex = attrgetter("hex")
 
 #: One for all, as it keeps nothing between two calls; ``json.dumps`` would make it each time.
