@@ -160,7 +160,7 @@ def test_one_row_is_as_the_orm_writes_it(places, hit):
 
 
 @HYPOTHESIS
-@given(hits=st.lists(any_hit, min_size=inserts.COPY_FROM, max_size=inserts.COPY_FROM + 3))
+@given(hits=st.lists(any_hit, min_size=inserts.COPY_FROM, max_size=12))
 def test_many_rows_are_as_the_orm_writes_them(places, hits):
     check(hits)
 
@@ -198,7 +198,7 @@ page_hits = st.builds(
 
 @pytest.mark.parametrize("use_tz", [True, False])
 @HYPOTHESIS
-@given(hits=st.lists(page_hits, min_size=1, max_size=inserts.COPY_FROM + 5))
+@given(hits=st.lists(page_hits, min_size=1, max_size=12))
 def test_page_views_are_as_the_orm_writes_them(settings, use_tz, hits):
     settings.USE_TZ = use_tz
     with transaction.atomic():
