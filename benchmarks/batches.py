@@ -44,7 +44,7 @@ Rounds = dict[str, list[float]]
 
 def main() -> None:
     """Measure and print."""
-    print(f"Rows in a second; {ROUNDS} rounds; the tables are emptied before each.")
+    print(f"Rows in a second; {ROUNDS} rounds here; the tables are emptied before each.")
     for title in CONFIGURED:
         with made(title) as using:
             if using:

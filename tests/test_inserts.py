@@ -288,7 +288,7 @@ def test_nobody_listens_and_no_instance_is_made(made):
         written[30]
 
 
-def test_an_instance_is_as_one_that_was_loaded(django_assert_num_queries):
+def test_an_instance_is_as_one_that_was_loaded():
     [beacon] = write([Hit(kind=Kind.OPEN)])
     assert not beacon._state.adding
     assert beacon._state.db == "default"
@@ -363,6 +363,15 @@ def test_a_batch_delivered_by_many_at_once_is_written_once():
     assert together(6, deliver) == []
     assert Beacon.objects.count() == 60
     assert sorted(key for keys in written for key in keys) == sorted(hit.id for hit in hits)
+
+
+def test_an_unknown_model_is_logged_once_in_a_batch(caplog):
+    hits = [Hit(kind=Kind.OPEN, entity=Reference("elsewhere.customer", str(n))) for n in range(9)]
+    written = write(hits)
+    assert written[8].data == {"unresolved": {"entity": ["elsewhere.customer", "8"]}}
+    assert [record.getMessage() for record in caplog.records] == [
+        "Hits are tied to the unknown model elsewhere.customer; kept in their data."
+    ]
 
 
 class Elsewhere:

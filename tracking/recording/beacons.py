@@ -131,7 +131,9 @@ class Rows:
         """Look up what the hits are tied to, so that ``of`` asks nothing of the database."""
         tied = (tied for hit in hits for tied in (hit.source, hit.entity, hit.target) if tied)
         for label in {reference.label for reference in tied}:
-            self._type(label)
+            if self._type(label) is None:
+                # A token of another site that shares our secrets, or of a model since removed.
+                logger.warning("Hits are tied to the unknown model %s; kept in their data.", label)
 
     def of(self, hit: Hit) -> Row:
         """Return the values of ``COLUMNS``, without anything that a database would refuse."""
@@ -257,7 +259,5 @@ def _content_type(label: str, using: str) -> ContentType | None:
     try:
         model = apps.get_model(label)
     except (LookupError, ValueError):
-        # A token of another site that shares our secrets, or of a model since removed.
-        logger.warning("A hit is tied to the unknown model %s; kept in its data.", label)
         return None
     return ContentType.objects.db_manager(using).get_for_model(model)
