@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from tracking import snapshots
 from tracking.registry import Tracker, tracker
-from tracking.signals import address_banned, beacon_recorded, visitor_seen
+from tracking.signals import address_banned, beacon_recorded, beacons_recorded, visitor_seen
 
 # Random tests explore more where nobody waits for them.
 settings.register_profile("default", deadline=None)
@@ -21,7 +21,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 @pytest.fixture
 def listeners() -> Iterator[None]:
     """Forget after a test who has begun to listen to the signals in it."""
-    signals = (address_banned, beacon_recorded, visitor_seen)
+    signals = (address_banned, beacon_recorded, beacons_recorded, visitor_seen)
     before = [list(signal.receivers) for signal in signals]
     yield
     for signal, receivers in zip(signals, before, strict=True):

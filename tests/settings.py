@@ -1,31 +1,35 @@
 """Settings of the tests.
 
 ``TRACKING_TEST_DATABASE`` chooses the database: ``sqlite`` (the default, which needs no
-service), ``postgresql`` or ``mariadb``, as they listen on this machine.
+service), ``postgresql`` or ``mariadb``, as they listen on this machine. Its tables are in the
+database ``test_tracking``, or ``test_`` and what ``TRACKING_TEST_NAME`` says, so that two may
+test at the same time.
 """
 
 import os
 
-_DATABASES = {
+_NAME = os.environ.get("TRACKING_TEST_NAME", "tracking")
+
+SERVERS = {
     "sqlite": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"},
     "postgresql": {
         "ENGINE": "django.db.backends.postgresql",
         "HOST": os.environ.get("PGHOST", "127.0.0.1"),
         "USER": os.environ.get("PGUSER", "postgres"),
         "PASSWORD": os.environ.get("PGPASSWORD", ""),
-        "NAME": "tracking",
+        "NAME": _NAME,
     },
     "mariadb": {
         "ENGINE": "django.db.backends.mysql",
         "HOST": os.environ.get("MYSQL_HOST", "127.0.0.1"),
         "USER": os.environ.get("MYSQL_USER", "root"),
         "PASSWORD": os.environ.get("MYSQL_PWD", ""),
-        "NAME": "tracking",
+        "NAME": _NAME,
         "OPTIONS": {"charset": "utf8mb4"},
     },
 }
 
-DATABASES = {"default": _DATABASES[os.environ.get("TRACKING_TEST_DATABASE", "sqlite")]}
+DATABASES = {"default": SERVERS[os.environ.get("TRACKING_TEST_DATABASE", "sqlite")]}
 
 SECRET_KEY = "a secret that only the tests have"
 ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]

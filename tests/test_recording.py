@@ -67,7 +67,7 @@ def test_a_hit_is_written_once_however_often_it_is_delivered(announced):
 def test_a_batch_is_one_insert(django_assert_num_queries):
     affiliate = Affiliate.objects.create(name="A")
     ContentType.objects.get_for_model(affiliate)
-    hits = [Hit(kind=Kind.OPEN, source=Reference.to(affiliate)) for _ in range(30)]
+    hits = [Hit(kind=Kind.OPEN, source=Reference.to(affiliate)) for _ in range(50)]
     with django_assert_num_queries(3):  # the insert, and the savepoint around it
         write(hits)
 

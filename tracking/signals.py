@@ -16,6 +16,12 @@ from django.dispatch import Signal
 #: Arguments: ``sender``, the model ``Beacon``; ``beacon``, the instance.
 beacon_recorded = Signal()
 
+#: Sent once for each batch of which beacons became rows, after ``beacon_recorded``: for work
+#: that is done for many at once. Several hits make a batch where a backend collects them.
+#: Arguments: ``sender``, the model ``Beacon``; ``beacons``, the instances, a sequence that
+#: makes each when it is asked for, so that ``len(beacons)`` costs nothing.
+beacons_recorded = Signal()
+
 #: Sent once for each visitor of a batch of page views that became rows.
 #: Arguments: ``sender``, the model ``Visitor``; ``visitor``, the instance as it is now;
 #: ``page_views``, how many pages the batch has added.

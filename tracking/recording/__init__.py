@@ -4,6 +4,8 @@
 :mod:`.beacons`        hits become beacons
 :mod:`.visits`         page hits become visits and page views
 :mod:`.visitors`       and their visitors, many by one statement
+:mod:`.inserts`        many rows into one table, by the fastest way the database has
+:mod:`.spelling`       values as Django's fields would give them to a database
 :mod:`.deadlocks`      doing again what a database has given up
 =====================  ===================================================================
 """
@@ -29,7 +31,7 @@ def write(hits: Iterable[AnyHit]) -> Sequence[Beacon]:
         hits: what was observed.
 
     Returns:
-        The beacons that are new rows.
+        The beacons that are new rows. Each is made when it is asked for.
 
     Raises:
         django.db.DatabaseError: the database refuses; the batch is to be delivered again.

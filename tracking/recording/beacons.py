@@ -1,26 +1,45 @@
 """Hits become beacons."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, overload
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
-from django.db import IntegrityError, router, transaction
+from django.db import IntegrityError, connections, router
 
+from tracking import conclusions
 from tracking.announcements import announce
 from tracking.columns import known_keys, moment, text, without_nul
-from tracking.conclusions import conclude
-from tracking.hits import ROLES, Hit, Kind, Reference
+from tracking.hits import ROLES, Hit, Kind
 from tracking.models import Beacon
+from tracking.models.observed import Observed
+from tracking.recording.deadlocks import again_after_deadlock
+from tracking.recording.inserts import Row, insert
+from tracking.recording.spelling import PLAIN, Spelling, spelling_for
 from tracking.registry import renamed
-from tracking.signals import beacon_recorded
-from tracking.verdicts import Label
+from tracking.signals import beacon_recorded, beacons_recorded
+from tracking.verdicts import Label, tells_place_and_device
 
 logger = logging.getLogger(__name__)
 
 #: Where ``data`` keeps a reference to a model that this site does not have.
 UNRESOLVED = "unresolved"
+
+#: What is told by the address of a hit, and what by its user agent. The others of
+#: :class:`Observed` are blank where nothing is concluded.
+_PLACE = ("country", "region", "city", "latitude", "longitude")
+_AGENT = ("browser", "os", "device", "verdict", "verdict_reason")
+_BLANK = {field.name: field.get_default() for field in Observed._meta.local_fields}
+
+#: The columns of a row, in the order in which ``Rows`` makes them.
+COLUMNS = (
+    *("id", "kind", "time", "data", "url", "referrer"),
+    *(column for role in ROLES for column in (f"{role}_type_id", f"{role}_id")),
+    "visitor_id",
+    *("user_agent", *_AGENT),
+    *("ip_address", *_PLACE),
+)
 
 
 def write(hits: Sequence[Hit]) -> Sequence[Beacon]:
@@ -30,7 +49,7 @@ def write(hits: Sequence[Hit]) -> Sequence[Beacon]:
         hits: what was observed.
 
     Returns:
-        The beacons that are new rows.
+        The beacons that are new rows. Each is made when it is asked for.
 
     Raises:
         django.db.DatabaseError: the database refuses; nothing was written.
@@ -38,83 +57,207 @@ def write(hits: Sequence[Hit]) -> Sequence[Beacon]:
     if not hits:
         return []
     using = router.db_for_write(Beacon)
-    beacons = list({hit.id: _beacon(hit, using) for hit in hits}.values())
-    written = _insert(beacons, using)
-    if beacon_recorded.has_listeners(Beacon):
-        for beacon in written:
-            announce(beacon_recorded, Beacon, beacon=beacon)
+    each_once = list({hit.id: hit for hit in hits}.values())
+    new = _insert(each_once, using)
+    if not new:
+        return []
+    written = _Written(new, using)
+    _tell(written)
     return written
 
 
-def _insert(beacons: Sequence[Beacon], using: str) -> Sequence[Beacon]:
-    """Insert what is not there yet, and return it."""
-    rows = Beacon.objects.using(using)
-    missing = beacons
+def _insert(hits: Sequence[Hit], using: str) -> Sequence[Hit]:
+    """Insert the rows of hits as far as they are not there yet, and return whose they are."""
+    rows = Rows(using, spelling_for(connections[using]))
+    rows.know_types(hits)
+    missing = hits
     while missing:
         try:
-            with transaction.atomic(using=using):
-                return rows.bulk_create(missing)
+            again_after_deadlock(
+                using,
+                lambda: insert(Beacon, COLUMNS, missing, rows.of, using),  # noqa: B023 - run at once
+            )
         except IntegrityError:
             # Delivered before, all or some: rare, and so worth a second look at the table
             # rather than a slower statement for every batch. Another process may deliver
             # the rest meanwhile; each round leaves fewer.
-            known = known_keys(rows, [beacon.pk for beacon in missing])
+            known = known_keys(Beacon.objects.using(using), [hit.id for hit in missing])
             if not known:
                 raise
-            missing = [beacon for beacon in missing if beacon.pk not in known]
-    return []
-
-
-def _beacon(hit: Hit, using: str) -> Beacon:
-    """Return the unsaved row for a hit, without anything that a database would refuse."""
-    columns: dict[str, Any] = {}
-    unresolved: dict[str, list[str]] = {}
-    for role in ROLES:
-        reference: Reference | None = getattr(hit, role)
-        if reference is None:
-            continue
-        content_type = _content_type(reference.label, using)
-        if content_type is None:
-            unresolved[role] = list(reference)
+            missing = [hit for hit in missing if hit.id not in known]
         else:
-            columns[f"{role}_type_id"] = content_type.pk
-            columns[f"{role}_id"] = reference.pk
-    data = dict(hit.data)
-    if unresolved:
-        data = {UNRESOLVED: unresolved, **renamed(data, [UNRESOLVED])}
-    concluded = conclude(hit.ip_address, hit.user_agent, is_open=hit.kind == Kind.OPEN)
-    return Beacon(
-        id=hit.id,
-        kind=hit.kind,
-        time=moment(hit.time),
-        data=_without_nul(data),
-        url=without_nul(hit.url),
-        referrer=text(hit.referrer),
-        ip_address=hit.ip_address,
-        user_agent=text(hit.user_agent),
-        # A machine that fetches for others is the browser of none of them.
-        visitor_id=hit.visitor if concluded["verdict"] == Label.HUMAN else None,
-        **concluded,
-        **columns,
-    )
+            break
+    return missing
+
+
+def _tell(written: Sequence[Beacon]) -> None:
+    if beacon_recorded.has_listeners(Beacon):
+        for beacon in written:
+            announce(beacon_recorded, Beacon, beacon=beacon)
+    if beacons_recorded.has_listeners(Beacon):
+        announce(beacons_recorded, Beacon, beacons=written)
+
+
+class _Sender(NamedTuple):
+    """What a user agent says, for all hits that have it.
+
+    Attributes:
+        is_human: whether the browser is a person's own.
+        has_place: whether the address is the person's.
+        columns: the agent itself, and ``_AGENT``.
+    """
+
+    is_human: bool
+    has_place: bool
+    columns: Row
+
+
+class Rows:
+    """The rows of one batch. What hits have in common is found out once.
+
+    Args:
+        using: the alias of the database.
+        spelling: how it wants its values.
+    """
+
+    def __init__(self, using: str, spelling: Spelling) -> None:
+        self._using = using
+        self._spelling = spelling
+        self._senders: dict[tuple[str, bool], _Sender] = {}
+        self._addresses: dict[tuple[str | None, bool], Row] = {}
+        self._types: dict[str, Any] = {}
+
+    def know_types(self, hits: Iterable[Hit]) -> None:
+        """Look up what the hits are tied to, so that ``of`` asks nothing of the database."""
+        tied = (tied for hit in hits for tied in (hit.source, hit.entity, hit.target) if tied)
+        for label in {reference.label for reference in tied}:
+            if self._type(label) is None:
+                # A token of another site that shares our secrets, or of a model since removed.
+                logger.warning("Hits are tied to the unknown model %s; kept in their data.", label)
+
+    def of(self, hit: Hit) -> Row:
+        """Return the values of ``COLUMNS``, without anything that a database would refuse."""
+        spelling = self._spelling
+        agent = (hit.user_agent, hit.kind == _OPEN)
+        sender = self._senders.get(agent) or self._sender(agent)
+        address = (hit.ip_address, sender.has_place)
+        tied, unresolved = self._tied(hit)
+        data = hit.data
+        if unresolved:
+            data = {UNRESOLVED: unresolved, **renamed(data, [UNRESOLVED])}
+        return (
+            spelling.key(hit.id),
+            _KINDS.get(hit.kind) or _plain(hit.kind),
+            spelling.time(moment(hit.time)),
+            spelling.data(data),
+            without_nul(hit.url),
+            text(hit.referrer),
+            *tied,
+            # A machine that fetches for others is the browser of none of them.
+            _plain(hit.visitor) if sender.is_human else None,
+            *sender.columns,
+            *(self._addresses.get(address) or self._address(address)),
+        )
+
+    def _sender(self, agent: tuple[str, bool]) -> _Sender:
+        user_agent, is_open = agent
+        found = conclusions.of_agent(user_agent, is_open=is_open)
+        columns = (_plain(found.get(name, _BLANK[name])) for name in _AGENT)
+        sender = _Sender(
+            is_human=found["verdict"] == Label.HUMAN,
+            has_place=tells_place_and_device(found["verdict"]),
+            columns=(text(user_agent), *columns),
+        )
+        self._senders[agent] = sender
+        return sender
+
+    def _address(self, key: tuple[str | None, bool]) -> Row:
+        address, has_place = key
+        place = conclusions.of_address(address) if has_place else {}
+        columns = (self._spelling.address(address), *(self._place(place) if place else _NOWHERE))
+        self._addresses[key] = columns
+        return columns
+
+    def _place(self, found: Mapping[str, Any]) -> Row:
+        number = self._spelling.number
+        country, region, city, latitude, longitude = (found[name] for name in _PLACE)
+        return _plain(country), _plain(region), _plain(city), number(latitude), number(longitude)
+
+    def _tied(self, hit: Hit) -> tuple[Row, dict[str, list[str]]]:
+        """Return the columns of the three roles, and the references that lead nowhere."""
+        columns: list[Any] = []
+        unresolved = {}
+        for role in ROLES:
+            reference = getattr(hit, role)
+            if reference is None:
+                columns += _UNTIED
+            elif (content_type := self._type(reference.label)) is None:
+                columns += _UNTIED
+                unresolved[role] = list(reference)
+            else:
+                columns += (content_type, without_nul(reference.pk))
+        return tuple(columns), unresolved
+
+    def _type(self, label: str) -> Any:
+        """Return the key of the content type of a model, ``None`` if there is no such model."""
+        if label not in self._types:
+            found = _content_type(label, self._using)
+            self._types[label] = found and self._spelling.number(found.pk)
+        return self._types[label]
+
+
+_OPEN = Kind.OPEN.value
+#: Members of the enumeration, which are texts too, and as such alone.
+_KINDS = {kind.value: kind.value for kind in Kind}
+_UNTIED = (None, None)
+_NOWHERE = tuple(_BLANK[name] for name in _PLACE)
+
+
+def _plain(value: str | None) -> str | None:
+    """Return a text that may be a member of an enumeration, as text alone."""
+    return None if value is None else without_nul(str(value))
+
+
+class _Written(Sequence[Beacon]):
+    """The beacons of a batch, each of them made when it is first asked for.
+
+    Most batches are written without anybody who asks.
+    """
+
+    def __init__(self, hits: Sequence[Hit], using: str) -> None:
+        self._hits = hits
+        self._rows = Rows(using, PLAIN)
+        self._using = using
+        self._made: dict[int, Beacon] = {}
+
+    def __len__(self) -> int:
+        return len(self._hits)
+
+    @overload
+    def __getitem__(self, index: int) -> Beacon: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Beacon]: ...
+    def __getitem__(self, index: int | slice) -> Beacon | Sequence[Beacon]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        position = range(len(self))[index]
+        if position not in self._made:
+            self._made[position] = self._make(self._hits[position])
+        return self._made[position]
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+    def _make(self, hit: Hit) -> Beacon:
+        beacon = Beacon(**dict(zip(COLUMNS, self._rows.of(hit), strict=True)))
+        beacon._state.adding = False
+        beacon._state.db = self._using
+        return beacon
 
 
 def _content_type(label: str, using: str) -> ContentType | None:
     try:
         model = apps.get_model(label)
     except (LookupError, ValueError):
-        # A token of another site that shares our secrets, or of a model since removed.
-        logger.warning("A hit is tied to the unknown model %s; kept in its data.", label)
         return None
     return ContentType.objects.db_manager(using).get_for_model(model)
-
-
-def _without_nul(value: Any) -> Any:
-    """Return ``value`` with NUL characters replaced wherever there are texts in it."""
-    if isinstance(value, str):
-        return without_nul(value)
-    if isinstance(value, Mapping):
-        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nul(item) for item in value]
-    return value

@@ -28,6 +28,8 @@ from tracking.hits import PageHit
 from tracking.models import PageView, Visit, Visitor
 from tracking.recording import visitors
 from tracking.recording.deadlocks import again_after_deadlock
+from tracking.recording.inserts import Row, insert
+from tracking.recording.spelling import spelling_for
 from tracking.signals import visitor_seen
 
 #: A visitor who has seen no page for so long begins a new visit with the next.
@@ -277,13 +279,25 @@ def _save(histories: Iterable[History], using: str) -> None:
             pages.filter(visit_id=key).update(visit=history.visit_of(key))
             Visit.objects.using(using).filter(pk=key).delete()
     if conf.page_views:
-        pages.bulk_create(
-            PageView(
-                id=hit.id, visit=history.visit_of(key), time=moment(hit.time), url=text(hit.url)
-            )
-            for history in histories
-            for hit, key in history.pages
+        views = [
+            (hit, history.visit_of(key)) for history in histories for hit, key in history.pages
+        ]
+        _insert_views(views, using)
+
+
+def _insert_views(views: Sequence[tuple[PageHit, Visit]], using: str) -> None:
+    spelling = spelling_for(connections[using])
+
+    def row(view: tuple[PageHit, Visit]) -> Row:
+        hit, visit = view
+        return (
+            spelling.key(hit.id),
+            spelling.key(visit.pk),
+            spelling.time(moment(hit.time)),
+            text(hit.url),
         )
+
+    insert(PageView, ("id", "visit_id", "time", "url"), views, row, using, savepoint=False)
 
 
 _CHANGING = [

@@ -1,0 +1,80 @@
+"""Databases to measure on: made for it, and removed afterwards."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.db import DatabaseError, connections
+from django.test import override_settings
+
+from tests.settings import SERVERS
+
+NAME = "tracking_benchmark"
+
+#: A file as Django opens it, and as it is advised for sites.
+_STOCK: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3"}
+_WAL = {
+    **_STOCK,
+    "OPTIONS": {
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+    },
+}
+
+CONFIGURED: dict[str, dict[str, Any]] = {
+    "sqlite": _WAL,
+    "sqlite, stock": _STOCK,
+    "postgresql": SERVERS["postgresql"],
+    "mariadb": SERVERS["mariadb"],
+}
+
+
+class ToTheOneMeasured:
+    """A router that sends everything to the database that is being measured."""
+
+    alias = "default"
+
+    def db_for_read(self, model: object, **hints: object) -> str:
+        """Return the alias."""
+        return self.alias
+
+    db_for_write = db_for_read
+
+
+@contextmanager
+def made(title: str) -> Iterator[str | None]:
+    """Make a database with the tables of the app, and remove it afterwards.
+
+    Within it all models are read from and written to it.
+
+    Args:
+        title: one of ``CONFIGURED``.
+
+    Returns:
+        Its alias; ``None`` if its server does not answer.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        values = dict(CONFIGURED[title])
+        if values["ENGINE"].endswith("sqlite3"):
+            values |= {"NAME": str(Path(folder) / NAME), "TEST": {"NAME": str(Path(folder) / "t")}}
+        else:
+            values |= {"NAME": NAME}
+        connections.settings[title] = values
+        connections.settings = connections.configure_settings(connections.settings)
+        connection = connections[title]
+        try:
+            connection.creation.create_test_db(verbosity=0, autoclobber=True)
+        except (DatabaseError, SystemExit) as error:
+            print(f"  {title}: not measured ({str(error).splitlines()[0]})")
+            yield None
+            return
+        router = f"{__name__}.{ToTheOneMeasured.__name__}"
+        ToTheOneMeasured.alias = title
+        try:
+            with override_settings(DATABASE_ROUTERS=[router]):
+                yield title
+        finally:
+            connection.creation.destroy_test_db(NAME, verbosity=0)
+            connection.close()
