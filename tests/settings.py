@@ -1,7 +1,8 @@
 """Settings of the tests.
 
 ``TRACKING_TEST_DATABASE`` chooses the database: ``sqlite`` (the default, which needs no
-service), ``postgresql`` or ``mariadb``, as they listen on this machine.
+service), ``postgresql`` or ``mariadb``, as they listen on this machine, and
+``TRACKING_TEST_NAME`` the name of the database there.
 """
 
 import os
@@ -13,14 +14,14 @@ _DATABASES = {
         "HOST": os.environ.get("PGHOST", "127.0.0.1"),
         "USER": os.environ.get("PGUSER", "postgres"),
         "PASSWORD": os.environ.get("PGPASSWORD", ""),
-        "NAME": "tracking",
+        "NAME": os.environ.get("TRACKING_TEST_NAME", "tracking"),
     },
     "mariadb": {
         "ENGINE": "django.db.backends.mysql",
         "HOST": os.environ.get("MYSQL_HOST", "127.0.0.1"),
         "USER": os.environ.get("MYSQL_USER", "root"),
         "PASSWORD": os.environ.get("MYSQL_PWD", ""),
-        "NAME": "tracking",
+        "NAME": os.environ.get("TRACKING_TEST_NAME", "tracking"),
         "OPTIONS": {"charset": "utf8mb4"},
     },
 }
