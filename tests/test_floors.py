@@ -33,7 +33,7 @@ FLOORS = {
     "recording": 2,
     "delivery": 2,
     "batches": 2,
-    "figures": 2,
+    "draining": 2,
     "backends": 2,
     "announcements": 2,
     "snapshots": 2,

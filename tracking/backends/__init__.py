@@ -56,7 +56,7 @@ def _made(path: str) -> BaseBackend:
 
 
 def _forget(*, setting: str, **_: Any) -> None:
-    global _instance  # noqa: PLW0603
+    global _instance
     if setting in {"TRACKING_BACKEND", "TRACKING_SPOOL"}:
         with _lock:
             old, _instance = _instance, None

@@ -91,8 +91,8 @@ class BufferedBackend(BaseBackend):
             self.spool.append(hits)
         except OSError as error:
             if self._disk_again_at is None:
-                logger.error("The spool %s takes nothing, hits are written at once: %s",
-                             self.spool.folder, error)  # fmt: skip
+                message = "The spool %s takes nothing, hits are written at once: %s"
+                logger.error(message, self.spool.folder, error)  # noqa: TRY400 - no traceback
             self._disk_again_at = monotonic() + self.retry_disk
             return False
         if self._disk_again_at is not None:
@@ -119,6 +119,7 @@ class BufferedBackend(BaseBackend):
         with self._starting:
             if self._thread is not None and self._thread.is_alive():
                 return
+            _living.add(self)
             thread = threading.Thread(target=self._run, name="tracking-writer", daemon=True)
             try:
                 thread.start()
@@ -152,7 +153,7 @@ class BufferedBackend(BaseBackend):
                 self._adopt()
                 while batch := self.spool.take(self.batch_size):
                     self._deliver_batch(batch)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next round may go well
             return self._after_failure(error)
         finally:
             close_old_connections()
@@ -197,7 +198,8 @@ class BufferedBackend(BaseBackend):
     def _after_failure(self, error: Exception) -> float:
         self._failures += 1
         self._counted.failures += 1
-        pause = min(self.first_pause * 2 ** min(self._failures - 1, 20), self.longest_pause)
+        doubled = self.first_pause * float(2 ** min(self._failures - 1, 20))
+        pause = min(doubled, self.longest_pause)
         if self._failures == 1:
             expected = isinstance(error, Unavailable | OSError)
             logger.error("Hits wait on disk: %s", error, exc_info=None if expected else error)
@@ -273,6 +275,7 @@ class BufferedBackend(BaseBackend):
             self._closing.clear()
         if self.spool.waiting > 0:
             logger.warning("%s hits stay in %s", self.spool.waiting, self.spool.folder)
+        _living.discard(self)
 
     def check(self) -> list[CheckMessage]:
         """E017: the folder of the spool."""
@@ -317,7 +320,7 @@ _living: "weakref.WeakSet[BufferedBackend]" = weakref.WeakSet()
 
 def _after_fork() -> None:
     for backend in list(_living):
-        backend._after_fork()  # noqa: SLF001 - one room
+        backend._after_fork()
 
 
 def _at_exit() -> None:

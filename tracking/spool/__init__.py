@@ -111,9 +111,7 @@ class Spool:
 
     def _segment_for(self, size: int) -> Segment:
         active = self._active
-        if active is not None and (
-            active.end + size <= self._segment_size or active.end == START
-        ):
+        if active is not None and (active.end + size <= self._segment_size or active.end == START):
             return active
         prepare(self.folder)
         new = Segment.create(self.folder)
@@ -200,5 +198,3 @@ class Spool:
             if segment in held:
                 held.remove(segment)
         segment.remove()
-
-

@@ -35,7 +35,7 @@ def folder() -> Path:
     """
     if conf.spool:
         return Path(conf.spool)
-    database = settings.DATABASES.get("default", {})
+    database: Any = settings.DATABASES.get("default", {})
     names = [str(database.get(key, "")) for key in ("ENGINE", "HOST", "PORT", "NAME")]
     site = salted_hmac("tracking.spool", "\0".join(names), algorithm="sha256").hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"tracking-spool-{os.geteuid()}-{site}"

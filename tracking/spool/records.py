@@ -164,7 +164,9 @@ def _next_start(buffer: bytes, position: int, *, at_end: bool) -> int:
     """Return where the next whole record begins, or the first of which the end is not there yet."""
     while (position := buffer.find(MARKER, position)) >= 0:
         end = _end_of(buffer, position)
-        if end is not None and (_record(buffer, position, end) if end <= len(buffer) else not at_end):
+        if end is not None and (
+            _record(buffer, position, end) if end <= len(buffer) else not at_end
+        ):
             return position
         position += 1
     # A marker may be cut in two by the end of the piece.
