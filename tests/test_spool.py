@@ -59,7 +59,11 @@ def spool(tmp_path):
 
 def test_a_hit_comes_back_with_types_beyond_json():
     sent = hit(
-        data=VALUES, target=Reference("shop.tea", "7"), ip_address="::1", visitor="v", url="https://x"
+        data=VALUES,
+        target=Reference("shop.tea", "7"),
+        ip_address="::1",
+        visitor="v",
+        url="https://x",
     )
     assert decode(encode(sent)) == sent
     page = PageHit(visitor="v", url="/a", campaign={"source": "x"}, user="7")
@@ -109,9 +113,10 @@ def test_records_come_back_except_for_what_is_damaged(texts, data):
         assert [i.payload for i in items if isinstance(i, Record)] == [
             text for i, text in enumerate(texts) if i != hurt
         ]
-        assert b"".join(i.raw for i in items if isinstance(i, Damage)) == wrong[
-            starts[hurt] : starts[hurt] + len(frames[hurt])
-        ]
+        assert (
+            b"".join(i.raw for i in items if isinstance(i, Damage))
+            == wrong[starts[hurt] : starts[hurt] + len(frames[hurt])]
+        )
         assert used == len(whole)
 
 
@@ -335,7 +340,7 @@ def test_the_default_folder_is_for_this_site_and_user(settings):
 
 def test_a_folder_that_others_may_have_made_is_not_trusted(tmp_path, settings):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError):
+    with pytest.raises(FileExistsError):
         prepare(tmp_path / "file")
     open_to_all = tmp_path / "open"
     open_to_all.mkdir()
