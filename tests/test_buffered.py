@@ -206,8 +206,11 @@ def test_poison_is_set_aside_and_replayed(backend, table, capsys):
     assert table.numbers == list(range(10))
     assert look(backend.spool.folder).rejected == 0
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
-        ["files", "1"], ["hits", "written", "1"], ["of", "them", "duplicate", "0"], ["set", "aside", "0"],
-    ]  # fmt: skip
+        ["files", "1"],
+        ["hits", "written", "1"],
+        ["of", "them", "duplicate", "0"],
+        ["set", "aside", "0"],
+    ]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

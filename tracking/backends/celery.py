@@ -114,5 +114,5 @@ def _connected(app: Any) -> "Connection":
     else:
         ours = {}
     connection.transport_options = {**options, **ours, "max_retries": 0}
-    connection.ensure_connection(max_retries=1, timeout=TIMEOUT)
+    connection.ensure_connection(max_retries=1, interval_start=0, timeout=TIMEOUT)
     return connection
