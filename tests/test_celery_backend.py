@@ -4,11 +4,9 @@ import base64
 import logging
 import os
 import signal
-import socket
-import threading
 import time
 import zlib
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 
 import pytest
@@ -17,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 
 from tests.brokers import BROKERS
+from tests.doors import Door
 from tests.processes import Site, wait_until
 from tests.services import missing
 from tracking import batches, delivery
@@ -274,6 +273,7 @@ def kill(process, number):
     process.wait()
 
 
+@pytest.mark.slow
 def test_hits_arrive_once_though_a_worker_is_killed(site, broker):
     with worker(site, slowly=0.2) as first:
         acknowledged = site.run("-c", SENDER, "2000").split()
@@ -291,49 +291,7 @@ def log_of(site, name):
     return (site.folder / f"{name}.log").read_text()[-4_000:]
 
 
-class Door:
-    """A port in front of a broker that can be closed, with all connections through it."""
-
-    def __init__(self, host, port):
-        self._behind = (host, port)
-        self.port = 0
-        self._open = []
-
-    def open(self):
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, args=[self._listener], daemon=True).start()
-
-    def close(self):
-        for piece in [self._listener, *self._open]:
-            with ExitStack() as stack:
-                stack.callback(piece.close)
-                try:
-                    piece.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue
-        self._open.clear()
-
-    def _accept(self, listener):
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(self._behind)
-            self._open += [client, server]
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
-
-    def _carry(self, source, sink):
-        try:
-            while piece := source.recv(65_536):
-                sink.sendall(piece)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            return
-
-
+@pytest.mark.slow
 def test_a_broker_that_goes_away_and_comes_back(tmp_path, broker):
     from urllib.parse import urlsplit
 
@@ -361,6 +319,7 @@ def test_a_broker_that_goes_away_and_comes_back(tmp_path, broker):
     door.close()
 
 
+@pytest.mark.slow
 def test_a_dead_sender_s_hits_are_sent_by_the_next(site):
     left = Spool(site.spool)
     left.append(hits(7))
