@@ -264,6 +264,24 @@ def test_threads_append_side_by_side(tmp_path):
     spool.close()
 
 
+def test_a_hit_that_comes_while_a_drained_file_is_put_away_is_kept(tmp_path, monkeypatch):
+    spool = Spool(tmp_path, segment_size=200)
+    spool.append([hit(1)])
+    real = spool._put_away
+
+    def late(segment):
+        monkeypatch.undo()
+        spool.append([hit(2)])  # another thread, at the worst moment: behind the first,
+        spool.append([hit(3)])  # and into the next file
+        real(segment)
+
+    monkeypatch.setattr(spool, "_put_away", late)
+    spool.settle(spool.take(1))
+    assert len(list(tmp_path.iterdir())) == 2
+    assert numbers(everything(spool)) == [2, 3]
+    spool.close()
+
+
 APPENDER = """
 import django, os, signal, sys
 django.setup()

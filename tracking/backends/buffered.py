@@ -153,11 +153,22 @@ class BufferedBackend(BaseBackend):
                 self._adopt()
                 while batch := self.spool.take(self.batch_size):
                     self._deliver_batch(batch)
+                    if self._is_worth_waiting(batch):
+                        break
         except Exception as error:  # noqa: BLE001 - whatever it is, the next round may go well
             return self._after_failure(error)
         finally:
             close_old_connections()
         return 0.0
+
+    def _is_worth_waiting(self, batch: Batch) -> bool:
+        """Return whether what has come in meanwhile is better gathered to a larger batch."""
+        if self._closing.is_set() or not 0 < self.spool.waiting < self.batch_size:
+            return False
+        if not self.spool.is_current(batch.segment):
+            return False
+        self._work.set()
+        return True
 
     def _adopt(self) -> None:
         if monotonic() < self._look_at:

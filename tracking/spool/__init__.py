@@ -172,6 +172,10 @@ class Spool:
             self._active = None
             return True
 
+    def is_current(self, segment: Segment) -> bool:
+        """Return whether a segment is the one that is written to."""
+        return segment is self._active
+
     def close(self) -> None:
         """Let go of all files; what is in them is delivered by whoever comes next."""
         with self._lock:
@@ -190,8 +194,11 @@ class Spool:
     def _put_away(self, segment: Segment) -> None:
         """Empty the file that is written to; delete any other."""
         with self._lock:
+            # Looked at again: a hit may have been appended, and another file begun, since.
+            if not segment.is_drained:
+                return
             if segment is self._active:
-                if segment.is_drained and segment.end > START:
+                if segment.end > START:
                     segment.reset()
                 return
         for held in (self._adopted, self._older):
