@@ -265,7 +265,7 @@ def test_threads_append_side_by_side(tmp_path):
 
 
 def test_a_hit_that_comes_while_a_drained_file_is_put_away_is_kept(tmp_path, monkeypatch):
-    spool = Spool(tmp_path, segment_size=200)
+    spool = Spool(tmp_path, segment_size=2 * len(framed(encode(hit(1)))) + 20)
     spool.append([hit(1)])
     real = spool._put_away
 
