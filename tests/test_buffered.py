@@ -241,6 +241,12 @@ def test_a_folder_that_takes_nothing_falls_back_to_writing_at_once(backend, tabl
     assert backend.counters.at_once == 2
 
 
+def test_a_hit_that_is_too_long_for_the_spool_is_written_at_once(backend, table):
+    backend.send_many(hits(1, url="x" * 5_000_000))
+    assert len(table.rows) == backend.counters.at_once == 1
+    assert backend.disk_takes_hits
+
+
 def test_a_disk_that_is_full_in_the_middle_of_a_hit(backend, table):
     backend.interval = 30
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

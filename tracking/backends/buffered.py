@@ -89,6 +89,8 @@ class BufferedBackend(BaseBackend):
             return False
         try:
             self.spool.append(hits)
+        except (TypeError, ValueError, OverflowError):
+            return False  # too long, or no JSON: the database is asked, or says what is wrong
         except OSError as error:
             if self._disk_again_at is None:
                 message = "The spool %s takes nothing, hits are written at once: %s"
