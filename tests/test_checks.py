@@ -72,6 +72,8 @@ def test_the_defaults_are_fine():
         ("TRACKING_TRUSTED_PROXIES", ["128.0.0.0/1"], "tracking.W005"),
         ("TRACKING_ENCODER", "tests.test_checks.Unmakeable", "tracking.E004"),
         ("TRACKING_BACKEND", "tests.test_checks.Unmakeable", "tracking.E006"),
+        ("TRACKING_MAX_LAG", 0, "tracking.E018"),
+        ("TRACKING_MAX_LAG", "1m", "tracking.E018"),
         ("TRACKING_BASEURL", "https://a.example", "tracking.W001"),
         ("ROOT_URLCONF", "tests.empty_urls", "tracking.W003"),
     ],
@@ -206,3 +208,12 @@ def test_a_site_behind_a_proxy_is_asked_whom_to_believe(settings):
     assert ids() == {"tracking.W011"}
     settings.TRACKING_TRUSTED_PROXIES = ["10.0.0.0/8"]
     assert ids() == set()
+
+
+def test_hits_that_wait_among_temporary_files_are_told_of_when_it_is_deployed(settings):
+    settings.TRACKING_BACKEND = "tracking.backends.buffered.BufferedBackend"
+    assert "tracking.W012" in ids(include_deployment_checks=True)
+    settings.TRACKING_SPOOL = "/var/spool/site"
+    assert "tracking.W012" not in ids(include_deployment_checks=True)
+    settings.TRACKING_SPOOL = "spool"
+    assert "tracking.E017" in ids()

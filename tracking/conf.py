@@ -79,6 +79,24 @@ class Settings:
         return str(self._get("BACKEND", "tracking.backends.immediate.ImmediateBackend"))
 
     @property
+    def spool(self) -> str:
+        """``TRACKING_SPOOL``: the folder in which hits wait, on a local disk.
+
+        For the backends that have one. Default ``""``: a folder for this site and user among
+        the temporary files, which some systems empty when they start.
+        """
+        return str(self._get("SPOOL", "") or "")
+
+    @property
+    def max_lag(self) -> float:
+        """``TRACKING_MAX_LAG``: seconds after which a hit that is still waiting is late.
+
+        Default 60. Then a line is logged, and the health view answers with 503.
+        """
+        seconds: float = self._get("MAX_LAG", 60)
+        return seconds
+
+    @property
     def trusted_proxies(self) -> Sequence[str]:
         """``TRACKING_TRUSTED_PROXIES``: networks of proxies that are believed about the client.
 

@@ -5,7 +5,7 @@ path("t/", include("tracking.urls"))
 
 from django.urls import path
 
-from tracking import live, views
+from tracking import health, live, views
 
 app_name = "tracking"
 
@@ -17,5 +17,6 @@ urlpatterns = [
     path("to/<int:target_id>/<slug:source_slug>", views.target, name="target"),
     path("from/<slug:source_slug>.gif", views.source, name="source"),
     path("active", live.active, name="active"),
+    path("health", health.health, name="health"),
     path("<str:token>", views.redirect, name="redirect"),
 ]

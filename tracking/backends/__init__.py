@@ -56,10 +56,12 @@ def _made(path: str) -> BaseBackend:
 
 
 def _forget(*, setting: str, **_: Any) -> None:
-    global _instance  # noqa: PLW0603
-    if setting == "TRACKING_BACKEND":
+    global _instance
+    if setting in {"TRACKING_BACKEND", "TRACKING_SPOOL"}:
         with _lock:
-            _instance = None
+            old, _instance = _instance, None
+        if old is not None:
+            old.close()
 
 
 # A test that overrides the setting gets a backend of its own, without the hits of the last one.

@@ -37,6 +37,9 @@ class BaseBackend(ABC):
         for hit in hits:
             self.send(hit)
 
+    def close(self) -> None:  # noqa: B027 - most have nothing to let go of
+        """Let go of what is held: another backend takes the place of this one."""
+
     def check(self) -> list[CheckMessage]:
         """Return what is wrong with the settings of this backend, for ``manage.py check``."""
         return []

@@ -161,6 +161,35 @@ def check_backend(**_: Any) -> list[CheckMessage]:
         ]
 
 
+@register(TAG)
+def check_max_lag(**_: Any) -> list[CheckMessage]:
+    """E018: when a hit is late."""
+    lag = conf.max_lag
+    if isinstance(lag, int | float) and not isinstance(lag, bool) and lag > 0:
+        return []
+    return [
+        Error(
+            f"TRACKING_MAX_LAG is {lag!r}.",
+            hint="Give a positive number of seconds.",
+            id="tracking.E018",
+        )
+    ]
+
+
+@register(TAG, deploy=True)
+def check_deployed_spool(**_: Any) -> list[CheckMessage]:
+    """W012: hits wait where files are temporary."""
+    if conf.spool or not hasattr(get_backend(), "spool"):
+        return []
+    return [
+        Warning(
+            "TRACKING_SPOOL is not set: hits wait among the temporary files.",
+            hint="Name a folder on a local disk that survives a restart of the machine.",
+            id="tracking.W012",
+        )
+    ]
+
+
 @register(TAG, Tags.security)
 def check_proxies(**_: Any) -> list[CheckMessage]:
     """E007-E008, E010, W005-W006: who is believed about the client's address."""

@@ -1,4 +1,4 @@
-"""``manage.py tracking_doctor``: what is wrong, and how an address is found."""
+"""``manage.py tracking_doctor``: what is wrong, what is waiting, and how an address is found."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -6,16 +6,19 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
-from tracking import client
+from tracking import client, health
+from tracking.backends import get_backend
 from tracking.conf import conf
+from tracking.management.spooling import print_figures
 
 
 class Command(BaseCommand):
-    """Shows how the client's address of a request is derived."""
+    """Shows how the recording is doing, or how the client's address of a request is derived."""
 
     help = _(
-        "Show how the address of a client is found, hop by hop, for a connection and the "
-        "header of its proxies. The system checks run first."
+        "Show how the recording is doing. With --remote-addr, show how the address of a client "
+        "is found instead, hop by hop, for a connection and the header of its proxies. The "
+        "system checks run first."
     )
     requires_system_checks = "__all__"
 
@@ -23,7 +26,7 @@ class Command(BaseCommand):
         """Declare what tells of the request."""
         parser.add_argument(
             "--remote-addr",
-            required=True,
+            default=None,
             help=_("The peer of the connection (REMOTE_ADDR); '' for a unix socket."),
         )
         parser.add_argument(
@@ -32,8 +35,35 @@ class Command(BaseCommand):
             help=_("What the header of TRACKING_PROXY_HEADER says, as it reaches the site."),
         )
 
-    def handle(self, *args: Any, remote_addr: str, header: str, **options: Any) -> None:
-        """Print one line for each hop, and the result."""
+    def handle(self, *args: Any, remote_addr: str | None, header: str, **options: Any) -> None:
+        """Print one line for each figure or hop, and the result."""
+        if remote_addr is None:
+            self._show_recording()
+        else:
+            self._show_hops(remote_addr, header)
+
+    def _show_recording(self) -> None:
+        backend = get_backend()
+        problems, figures = health.report(backend)
+        self.stdout.write(f"  {_('backend'):<24}{conf.backend}")
+        if spool := getattr(backend, "spool", None):
+            self.stdout.write(f"  {_('spool'):<24}{spool.folder}")
+        names = {
+            "waiting": _("hits waiting"),
+            "lag": _("oldest, seconds"),
+            "files": _("files with them"),
+            "left_behind": _("left behind"),
+            "size": _("bytes"),
+            "rejected": _("hits set aside"),
+        }
+        figures_of_all = [(name, figures[key]) for key, name in names.items() if key in figures]
+        print_figures(self, figures_of_all)
+        for problem in problems:
+            self.stdout.write(_("Wrong: %s.") % problem)
+        if not problems:
+            self.stdout.write(_("All is well."))
+
+    def _show_hops(self, remote_addr: str, header: str) -> None:
         if remote_addr and client.normalise(remote_addr) is None:
             raise CommandError(_("%r is no address.") % remote_addr)
         known = None

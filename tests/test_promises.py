@@ -1,0 +1,317 @@
+"""What was answered with 200 or 302 is a row, once, whatever is killed, stopped or full.
+
+Servers over sockets, load from several threads, every answer noted with the number that its
+token carries.
+"""
+
+import http.client
+import itertools
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+import uuid
+from collections import Counter
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.doors import Door
+from tests.processes import Site, wait_until
+from tracking import links
+from tracking.spool import look
+from tracking.views import GIF
+
+pytestmark = pytest.mark.slow
+
+POSTGRESQL = {
+    "host": os.environ.get("PGHOST", "127.0.0.1"),
+    "port": int(os.environ.get("PGPORT", "5432")),
+    "user": os.environ.get("PGUSER", "postgres"),
+    "password": os.environ.get("PGPASSWORD", ""),
+}
+
+ON_POSTGRESQL = """
+DATABASES = {"default": {
+    "ENGINE": "django.db.backends.postgresql",
+    "HOST": %(host)r, "PORT": %(port)r, "USER": %(user)r, "PASSWORD": %(password)r,
+    "NAME": %(name)r,
+    "OPTIONS": {"connect_timeout": 2},
+}}
+"""
+
+WSGI = """
+from django.core.wsgi import get_wsgi_application
+application = get_wsgi_application()
+"""
+
+ASGI = """
+from django.core.asgi import get_asgi_application
+application = get_asgi_application()
+"""
+
+SERVERS = {
+    "gunicorn": ("-m", "gunicorn", "--workers=2", "--bind=127.0.0.1:{port}", "site_wsgi"),
+    "gunicorn, threads, preloaded": (
+        *("-m", "gunicorn", "--workers=2", "--threads=4", "--preload"),
+        *("--bind=127.0.0.1:{port}", "site_wsgi"),
+    ),
+    "uvicorn": (
+        *("-m", "uvicorn", "--workers=2", "--host=127.0.0.1", "--port={port}"),
+        *("--log-level=warning", "site_asgi:application"),
+    ),
+}
+
+
+class Database:
+    """PostgreSQL where it is there, behind a door; else a SQLite file."""
+
+    def __init__(self):
+        self.name = f"tracking_promises_{uuid.uuid4().hex[:12]}"
+        self.door = None
+        try:
+            import psycopg
+
+            self._driver = psycopg
+            self._ask("postgres", f'CREATE DATABASE "{self.name}"')
+        except Exception:
+            self._driver = None
+            return
+        self.door = Door(POSTGRESQL["host"], POSTGRESQL["port"])
+        self.door.open()
+
+    @property
+    def settings(self):
+        if self.door is None:
+            return ""
+        place = {**POSTGRESQL, "host": "127.0.0.1", "port": self.door.port, "name": self.name}
+        return ON_POSTGRESQL % place
+
+    def numbers(self, site):
+        """Return the numbers of all rows."""
+        query = "SELECT data FROM tracking_beacon"
+        if self.door is not None:
+            return [data["n"] for (data,) in self._ask(self.name, query)]
+        with closing(sqlite3.connect(site.database, timeout=20)) as database:
+            return [json.loads(data)["n"] for (data,) in database.execute(query)]
+
+    def drop(self):
+        if self.door is not None:
+            self.door.close()
+            self._ask("postgres", f'DROP DATABASE "{self.name}" WITH (FORCE)')
+
+    def _ask(self, name, query):
+        connection = self._driver.connect(
+            **POSTGRESQL, dbname=name, autocommit=True, connect_timeout=2
+        )
+        with closing(connection):
+            cursor = connection.execute(query)
+            return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture(scope="module")
+def database():
+    database = Database()
+    yield database
+    database.drop()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, database):
+    tmp_path = tmp_path_factory.mktemp("promises")
+    (tmp_path / "site_wsgi.py").write_text(WSGI)
+    (tmp_path / "site_asgi.py").write_text(ASGI)
+    return Site(tmp_path, database.settings)
+
+
+#: No two requests of these tests have the same one.
+NUMBERS = itertools.count()
+
+
+class Load:
+    """Readers, each with a pixel or a link of its own, as fast as they are answered."""
+
+    def __init__(self, port, threads=4):
+        self._port = port
+        self.first = next(NUMBERS)
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._read) for _ in range(threads)]
+        self.answered = []
+        self.cut_off = []
+        self.wrong = []
+        self.slowest = 0.0
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _read(self):
+        while not self._stop.is_set():
+            number = next(NUMBERS)
+            if number % 2:
+                path = links.link_url("https://shop.example/", kwargs={"n": number})
+            else:
+                path = links.pixel_url(kwargs={"n": number})
+            started = time.monotonic()
+            try:
+                answer = self._ask(path)
+            except (OSError, http.client.HTTPException):
+                self.cut_off.append(number)
+                time.sleep(0.01)
+                continue
+            self.slowest = max(self.slowest, time.monotonic() - started)
+            if answer in {(200, GIF), (302, b"")}:
+                self.answered.append(number)
+            else:
+                self.wrong.append(answer)
+
+    def _ask(self, path):
+        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)) as connection:
+            connection.request("GET", path, headers={"User-Agent": "Mozilla/5.0 (X11)"})
+            response = connection.getresponse()
+            return response.status, response.read()
+
+
+@contextmanager
+def served(site, server):
+    """Serve the site, and give the process and the port; in the end it is asked to stop."""
+    import socket
+
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = site.folder / "server.log"
+    with log.open("w") as output:
+        process = site.start(
+            *(part.format(port=port) for part in SERVERS[server]),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            wait_until(lambda: _answers(port), 20, log.read_text)
+            yield process, port
+            process.terminate()
+            process.wait(20)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _answers(port):
+    try:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+            connection.request("GET", "/t/health")
+            return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def workers_of(process):
+    """Return the processes that answer, by their parent."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
+            command = (entry.parent / "cmdline").read_text()
+        except OSError:
+            continue
+        if int(parent) == process.pid and state != "Z" and "resource_tracker" not in command:
+            found.append(int(entry.parent.name))
+    return found
+
+
+def check(site, database, load):
+    """All that was answered is a row, and no row is there twice."""
+    site.run("-m", "django", "tracking_drain")
+    rows = Counter(number for number in database.numbers(site) if number >= load.first)
+    assert not load.wrong
+    assert load.answered
+    assert set(load.answered) <= set(rows), "an answer was lost"
+    assert max(rows.values()) == 1, "a row is there twice"
+    assert set(rows) <= {*load.answered, *load.cut_off}
+    state = look(site.spool)
+    assert (state.waiting, state.rejected) == (0, 0)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_workers_are_killed_under_load(site, database, server):
+    kills = 0
+    with served(site, server) as (process, port):
+        with Load(port) as load:
+            for number in range(10):
+                before = len(load.answered)
+                wait_until(lambda before=before: len(load.answered) > before + 20, 20)
+                if workers := workers_of(process):
+                    os.kill(workers[number % len(workers)], signal.SIGKILL)
+                    kills += 1
+                time.sleep(0.1)
+            before = len(load.answered)
+            wait_until(lambda: len(load.answered) > before + 50, 20)
+    assert kills == 10
+    check(site, database, load)
+
+
+def test_the_database_is_away_for_seconds(site, database):
+    if database.door is None:
+        pytest.skip("SQLite is a file, and not away")
+    with served(site, "gunicorn") as (_, port):
+        with Load(port) as load:
+            wait_until(lambda: len(load.answered) > 100)
+            database.door.close()
+            away = len(load.answered)
+            time.sleep(3)
+            assert len(load.answered) > away + 100  # readers see nothing of it
+            assert look(site.spool).waiting > 100
+            database.door.open()
+            wait_until(lambda: look(site.spool).lag < 2, 20)
+            time.sleep(0.5)
+    assert not load.cut_off
+    assert load.slowest < 2
+    check(site, database, load)
+
+
+@contextmanager
+def small_disk(folder):
+    """A disk of some pages under a folder, if this may be done at all."""
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", str(folder)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs the right to mount a small disk")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_the_disk_is_full_under_load(site, database):
+    with small_disk(site.spool):
+        with served(site, "gunicorn") as (_, port):
+            with Load(port) as load:
+                wait_until(lambda: len(load.answered) > 100)
+                filler = site.spool / "filler"
+                try:
+                    filler.write_bytes(b"x" * 200_000)
+                except OSError:
+                    assert filler.exists()
+                full = len(load.answered)
+                wait_until(lambda: len(load.answered) > full + 200)
+                filler.unlink()
+                emptied = len(load.answered)
+                wait_until(lambda: len(load.answered) > emptied + 200)
+        assert not load.cut_off
+        assert "takes nothing" in (site.folder / "server.log").read_text()
+        check(site, database, load)

@@ -1,0 +1,91 @@
+"""Batches of hits as messages, for a worker elsewhere.
+
+A batch is text (base64 of compressed records), so that a worker needs to accept nothing but
+JSON, and two thousand opens of one campaign take a tenth of their size.
+"""
+
+import base64
+import logging
+import zlib
+from collections.abc import Iterable
+
+from tracking import delivery
+from tracking.delivery import PATIENCE, Unavailable
+from tracking.spool import Item, Record, folder, set_aside
+from tracking.spool.folders import Refused
+from tracking.spool.records import Damage, framed, scan
+
+logger = logging.getLogger(__name__)
+
+#: Attempts after the first; with pauses that double up to ``LONGEST_PAUSE``, an hour and a half.
+RETRIES = 24
+#: Seconds. Well below the hour after which Redis delivers an unfinished message again.
+LONGEST_PAUSE = 300
+
+
+def packed(items: Iterable[Item]) -> str:
+    """Return records as one message. What is damaged goes along, to be set aside."""
+    frames = (
+        framed(item.payload, item.time) if isinstance(item, Record) else item.raw for item in items
+    )
+    return base64.b64encode(zlib.compress(b"".join(frames), 1)).decode()
+
+
+def unpacked(message: str) -> list[Item]:
+    """Return the records of a message.
+
+    Raises:
+        ValueError: it holds none.
+    """
+    try:
+        items, _ = scan(zlib.decompress(base64.b64decode(message, validate=True)), at_end=True)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    return items
+
+
+def record(message: str, attempt: int) -> None:
+    """Write a batch. After too many attempts it is set aside, to be replayed.
+
+    Args:
+        message: what :func:`packed` has returned.
+        attempt: how often that has failed before.
+
+    Raises:
+        Unavailable: it is to be tried again.
+    """
+    try:
+        items = unpacked(message)
+    except ValueError as error:
+        _set_aside([Refused(message.encode(), f"undecodable: {error}")])
+        return
+    try:
+        outcome = delivery.deliver(items, suspicious=attempt >= PATIENCE)
+    except Unavailable as error:
+        if attempt < RETRIES:
+            raise
+        logger.error(  # noqa: TRY400 - the error says it all
+            "A batch of %s hits is given up and set aside: %s", len(items), error
+        )
+        _set_aside(
+            Refused(i.raw if isinstance(i, Damage) else i.payload, f"given up: {error}"[:500])
+            for i in items
+        )
+    else:
+        _set_aside(outcome.refused)
+
+
+def _set_aside(refused: Iterable[Refused]) -> None:
+    try:
+        set_aside(folder(), refused)
+    except OSError as error:
+        raise Unavailable(f"nothing can be set aside: {error}") from error
+
+
+def pause(attempt: int) -> int:
+    """Return the seconds until the next attempt.
+
+    >>> [pause(attempt) for attempt in (0, 1, 2, 20)]
+    [1, 2, 4, 300]
+    """
+    return min(1 << min(attempt, 20), LONGEST_PAUSE)

@@ -1,0 +1,22 @@
+"""``manage.py tracking_drain``: writes what dead processes have left in the spool."""
+
+from pathlib import Path
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from tracking.draining import Total, drain
+from tracking.management.spooling import SpoolCommand
+
+
+class Command(SpoolCommand):
+    """Writes what dead processes have left in the spool."""
+
+    help = _(
+        "Write the hits that dead processes have left in the spool. What belongs to a "
+        "process that lives is left to it."
+    )
+
+    def work(self, folder: Path, progress: Any) -> Total:
+        """Drain the folder."""
+        return drain(folder, progress)

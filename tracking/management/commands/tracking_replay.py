@@ -1,0 +1,22 @@
+"""``manage.py tracking_replay``: writes what was set aside, once more."""
+
+from pathlib import Path
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from tracking.draining import Total, replay
+from tracking.management.spooling import SpoolCommand
+
+
+class Command(SpoolCommand):
+    """Writes what was set aside, once more."""
+
+    help = _(
+        "Write the hits that were set aside, once the reason is dealt with. What is refused "
+        "again is set aside again."
+    )
+
+    def work(self, folder: Path, progress: Any) -> Total:
+        """Replay what is in the folder."""
+        return replay(folder, progress)
