@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from tracking import bans, snapshots
-from tracking.admin import ban_views
+from tracking.admin import ban_imports, ban_views
 from tracking.admin.bans import ban_confirmation, confirmation_url
 from tracking.models import BannedIP, UntrackedUserAgent, Visitor
 
@@ -297,7 +297,9 @@ def test_an_import_is_shown_before_it_is_done(admin_client):
     }
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"x" * (ban_views.MAX_IMPORT + 1), b"  \n "])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe", b"x" * (ban_imports.MAX_IMPORT + 1), b"  \n "]
+)
 def test_what_is_no_list_is_refused(admin_client, content):
     file = SimpleUploadedFile("list.csv", content)
     assert "errorlist" in page(admin_client.post(f"{BANS}import/", {"file": file}))
@@ -306,7 +308,7 @@ def test_what_is_no_list_is_refused(admin_client, content):
 def test_hostile_lists_are_shown_as_what_they_are(admin_client):
     for data in (
         {"text": "192.0.2.7\0"},
-        {"text": "x" * (ban_views.MAX_IMPORT + 1)},
+        {"text": "x" * (ban_imports.MAX_IMPORT + 1)},
         {"file": SimpleUploadedFile("list.csv", b"192.0.2.7\0\n'" + b'"' * 5_000)},
     ):
         page(admin_client.post(f"{BANS}import/", data))

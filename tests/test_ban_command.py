@@ -1,7 +1,7 @@
 import io
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -46,6 +46,8 @@ def test_it_bans_and_tells_whom_it_hits():
         (["192.0.2.7", "--hours", "-1"], "over before it begins"),
         (["192.0.2.7", "--days", "1e300"], "no such time"),
         (["192.0.2.7", "--days", "nan"], "no such time"),
+        (["128.0.0.0/1"], "large part"),
+        (["--import", "-", "--reason", "x" * 201], "200"),
         (["192.0.2.7", "--remove"], "is not banned"),
         (["rubbish", "--remove"], "neither"),
         (["--import", "/missing/file"], "No such file"),
@@ -57,6 +59,14 @@ def test_it_says_what_is_wrong(settings, arguments, message):
     with pytest.raises(CommandError, match=message):
         run(*arguments)
     assert not BannedIP.objects.exists()
+
+
+def test_an_end_that_some_database_cannot_give_back_is_refused():
+    days = (datetime(9999, 6, 1, tzinfo=UTC) - timezone.now()).days
+    with pytest.raises(CommandError, match="Give a year from 1970 to 9998"):
+        run("192.0.2.7", "--days", str(days))
+    with pytest.raises(CommandError, match="Give a year from 1970 to 9998"):
+        run("--import", "-", "--days", str(days))
 
 
 def test_one_slip_and_nothing_is_banned():
@@ -125,3 +135,53 @@ def test_the_help_is_readable():
         [*command, "--settings=tests.settings"], capture_output=True, text=True, check=True
     )
     assert "--until" in shown.stdout
+
+
+def test_an_import_takes_reason_and_expiry_for_lines_that_have_none(tmp_path):
+    file = tmp_path / "list.csv"
+    file.write_text("192.0.2.7\n192.0.2.8,scrapes\n192.0.2.9,,2090-01-01T00:00:00Z\n")
+    run("--import", str(file), "--reason", "DROP", "--days", "30")
+    rows = BannedIP.objects.order_by("network")
+    assert [ban.reason for ban in rows] == ["DROP", "scrapes", "DROP"]
+    days = [round((ban.expires_at - timezone.now()).days) for ban in rows]
+    assert days[:2] == [29, 29]
+    assert days[2] > 10_000
+
+
+def test_remarks_behind_a_network_are_skipped(tmp_path):
+    file = tmp_path / "drop.txt"
+    file.write_text(
+        "; Spamhaus DROP List 2026/05/01\n1.10.16.0/20 ; SBL256894\n"
+        "192.0.2.7 # one, two\n192.0.2.8,ticket #7; urgent\n"
+    )
+    out, err = run("--import", str(file))
+    assert out == "3 new bans, 0 known ones, 0 lines left out.\n"
+    assert err == ""
+    assert BannedIP.objects.get(network="192.0.2.8").reason == "ticket #7; urgent"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "rubbish\n", "192.0.2.7,,2001-01-01\n"])
+def test_an_import_of_nothing_fails(tmp_path, text):
+    file = tmp_path / "list.csv"
+    file.write_text(text)
+    with pytest.raises(CommandError, match="0 new bans, 0 known ones"):
+        run("--import", str(file))
+
+
+def test_an_import_leaves_out_what_is_over(tmp_path):
+    bans.ban("192.0.2.7", "for ever")
+    file = tmp_path / "list.csv"
+    file.write_text("192.0.2.7,,2001-01-01\n192.0.2.8\n")
+    out, err = run("--import", str(file))
+    assert out == "1 new bans, 0 known ones, 1 lines left out.\n"
+    assert "over before it begins" in err
+    assert BannedIP.objects.get(network="192.0.2.7").expires_at is None
+
+
+def test_it_names_the_ban_that_keeps_out():
+    bans.ban("192.0.2.0/24")
+    bans.ban("192.0.2.7")
+    with pytest.raises(CommandError, match=r"not banned by itself.*: 192\.0\.2\.0/24"):
+        run("--remove", "192.0.2.50")
+    out, _err = run("--remove", "192.0.2.7")
+    assert out == "192.0.2.7 is lifted, but still kept out by: 192.0.2.0/24\n"

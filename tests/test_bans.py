@@ -9,21 +9,22 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.management import call_command
 from django.db import OperationalError, connection, transaction
 from django.dispatch import receiver
 from django.http import HttpResponse
 from django.test import AsyncClient, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tracking import ban_files, bans, snapshots
 from tracking.ban_files import Entry, Flaw
-from tracking.bans import BanList
+from tracking.ban_list import BanList
 from tracking.middleware import BannedIPMiddleware
-from tracking.models import BannedIP, Visitor
+from tracking.models import Agreed, BannedIP, Visitor
 from tracking.signals import address_banned
 
 TABLE = pytest.mark.django_db
@@ -236,7 +237,7 @@ def test_who_listens_is_told_of_new_bans_only(told):
         [BannedIP(network="192.0.2.7"), BannedIP(network="192.0.2.8/32")], ignore_conflicts=True
     )
     ban_files.add([Entry(1, "192.0.2.8", "", None), Entry(2, "192.0.2.9", "", None)])
-    assert [str(network) for network in told] == ["192.0.2.7", "192.0.2.8/32", "192.0.2.9"]
+    assert [str(network) for network in told] == ["192.0.2.7", "192.0.2.8", "192.0.2.9"]
 
 
 @TABLE
@@ -250,6 +251,112 @@ def test_a_listener_that_fails_does_not_undo_the_ban():
     finally:
         address_banned.disconnect(fail)
     assert BannedIP.objects.count() == 1
+
+
+@TABLE
+def test_expiry_goes_by_the_clock_of_django(monkeypatch):
+    later = timezone.now() + timedelta(hours=2)
+    bans.ban("192.0.2.0/24", expires_at=later - timedelta(hours=1))
+    bans.ban("2001:db8::7", expires_at=later - timedelta(hours=1))
+    assert banned("192.0.2.7")
+    assert banned("2001:db8::7")
+    monkeypatch.setattr("django.utils.timezone.now", lambda: later)
+    assert not banned("192.0.2.7")
+    assert not banned("2001:db8::7")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_ban_that_ends_does_not_load_the_others_again(monkeypatch, django_assert_num_queries):
+    now = timezone.now()
+    rows = [BannedIP(network=f"192.0.2.{n}", expires_at=now + timedelta(hours=n)) for n in (1, 9)]
+    BannedIP.objects.bulk_create(rows)
+    assert banned("192.0.2.1")
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now + timedelta(hours=5))
+    monkeypatch.setattr(snapshots._poll, "at", snapshots.NOW)
+    with django_assert_num_queries(1):
+        assert not banned("192.0.2.1")
+        assert banned("192.0.2.9")
+
+
+def test_of_two_spellings_of_a_network_the_later_end_counts():
+    past, future = timezone.now() - timedelta(hours=1), timezone.now() + timedelta(hours=1)
+    for rows in itertools.permutations([("192.0.2.9/24", past), ("192.0.2.0/24", future)]):
+        assert "192.0.2.7" in BanList.build(rows)
+    for rows in itertools.permutations([("192.0.2.9/24", past), ("192.0.2.0/24", None)]):
+        assert "192.0.2.7" in BanList.build(rows)
+    assert "192.0.2.7" not in BanList.build([("192.0.2.9/24", past), ("192.0.2.0/24", past)])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="others have no year 10000")
+def test_an_end_that_cannot_be_read_does_not_end_all_bans():
+    bans.ban("192.0.2.7")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO tracking_bannedip (network, reason, created_at, expires_at)"
+            " VALUES ('192.0.2.8', '', now(), '10000-01-01T04:59:59Z'),"
+            " ('192.0.2.9', '', now(), 'infinity'), ('192.0.2.10', '', now(), '-infinity')"
+        )
+    snapshots.changed("bans")
+    assert banned("192.0.2.7")
+    assert banned("192.0.2.8")
+    assert banned("192.0.2.9")
+    assert not banned("192.0.2.10")
+    assert ban_files.known(["192.0.2.8"])["192.0.2.8"].expires_at is None
+
+
+@TABLE
+@pytest.mark.parametrize("year", [1969, 9999])
+def test_an_end_that_some_database_cannot_give_back_is_refused(year):
+    with pytest.raises(ValidationError) as caught:
+        bans.ban("192.0.2.7", expires_at=datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC))
+    assert set(caught.value.message_dict) == {"expires_at"}
+    with pytest.raises(ValidationError) as caught:
+        BannedIP(network="rubbish", expires_at=datetime(year, 1, 1, tzinfo=UTC)).clean_fields()
+    assert set(caught.value.message_dict) == {"network", "expires_at"}
+
+
+@TABLE
+def test_a_saved_ban_has_its_canonical_spelling():
+    assert BannedIP.objects.create(network="203.0.113.9/24").network == "203.0.113.0/24"
+    assert BannedIP.objects.create(network="fe80::1%eth0").network == "fe80::1"
+    assert BannedIP.objects.create(network="fe80::1%eth0/64").network == "fe80::/64"
+
+
+@TABLE
+def test_what_changes_nothing_tells_nobody():
+    bans.ban("192.0.2.7")
+    before = dict(Agreed.objects.values_list("name", "value"))
+    rows = BannedIP.objects
+    assert rows.filter(pk=-1).delete()[0] == 0
+    assert rows.filter(pk=-1).update(reason="x") == 0
+    assert rows.bulk_create([]) == []
+    assert ban_files.add([]).new == []
+    assert dict(Agreed.objects.values_list("name", "value")) == before
+    with pytest.raises(FieldDoesNotExist):
+        rows.filter(pk=-1).update(nonsense=1)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("change", ["ban", "add", "create", "update", "delete", "update_or_create"])
+def test_each_change_begins_with_the_row_that_all_write(change):
+    bans.ban("192.0.2.7")
+    rows = BannedIP.objects
+    changes = {
+        "ban": lambda: bans.ban("192.0.2.7", "again"),
+        "add": lambda: ban_files.add([Entry(1, "192.0.2.8", "", None)]),
+        "create": lambda: rows.create(network="192.0.2.8"),
+        "update": lambda: rows.update(reason="new"),
+        "delete": lambda: rows.all().delete(),
+        "update_or_create": lambda: rows.update_or_create(network="192.0.2.8"),
+    }
+    with CaptureQueriesContext(connection) as queries:
+        changes[change]()
+    statements = [query["sql"] for query in queries]
+    writes = [sql for sql in statements if sql.startswith(("INSERT", "UPDATE", "DELETE"))]
+    assert "tracking_agreed" in writes[0]
+    locks = [number for number, sql in enumerate(statements) if "FOR UPDATE" in sql]
+    assert all(number > statements.index(writes[0]) for number in locks)
 
 
 # What is done to the list.
@@ -293,6 +400,9 @@ def test_objections(settings):
     assert "2001:db8:1::/48" in against("2001:db8::/32")[0]
     assert "everybody" in against("0.0.0.0/0")[0]
     assert "everybody" in against("::/0")[0]
+    assert "large part" in against("128.0.0.0/1")[0]
+    assert "large part" in against("2000::/3")[0]
+    assert against("32.0.0.0/3") == []
     assert "neither" in against("rubbish")[0]
 
 
@@ -416,9 +526,11 @@ def test_what_is_exported_is_imported_the_same():
         assert cell[:1] not in set("=+-@\t\r")
     before = dict.fromkeys(BannedIP.objects.values_list("network", "reason", "expires_at"))
     BannedIP.objects.all().delete()
-    assert ban_files.add(ban_files.entries_from(text)) == (len(reasons), 0)
+    added = ban_files.add(ban_files.entries_from(text))
+    assert (len(added.new), len(added.known)) == (len(reasons), 0)
     assert set(BannedIP.objects.values_list("network", "reason", "expires_at")) == set(before)
-    assert ban_files.add(ban_files.entries_from(text)) == (0, len(reasons))
+    added = ban_files.add(ban_files.entries_from(text))
+    assert (len(added.new), len(added.known)) == (0, len(reasons))
 
 
 @TABLE

@@ -38,6 +38,7 @@ FLOORS = {
     "announcements": 2,
     "snapshots": 2,
     "salts": 2,
+    "ban_list": 2,
     "ban_files": 2,
     "bans": 2,
     "filters": 2,

@@ -396,7 +396,7 @@ def elsewhere(settings):
         editor.create_model(Beacon)
     settings.DATABASE_ROUTERS = [f"{__name__}.Elsewhere"]
     yield "elsewhere"
-    connections["elsewhere"].close()
+    connections["elsewhere"].connection.close()  # Django keeps what is in memory open
     del connections["elsewhere"], connections.settings["elsewhere"]
     ContentType.objects.clear_cache()
 

@@ -5,28 +5,29 @@
     # from the abuse desk
     2001:db8::/32,Scrapes the shop,2026-12-31T00:00:00+00:00
 
-What :func:`export` writes, :func:`entries_from` reads.
+What :func:`export` writes, :func:`entries_from` reads. So it does the lists of others, which
+have a remark behind ``;`` or ``#``, such as Spamhaus DROP.
 """
 
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from enum import Enum
 from itertools import islice
 from socket import AF_INET, inet_ntop, inet_pton
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.conf import settings
 from django.db import connections, router, transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
-from tracking import client
-from tracking.bans import in_chunks
+from tracking import bans, client, snapshots
 from tracking.models import BannedIP
+from tracking.models.unwanted import YEARS, BannedIPQuerySet
 
 T = TypeVar("T")
 
@@ -43,6 +44,9 @@ LOOK_UP = 500
 # Spreadsheets take a cell that begins so for a formula. The apostrophe that tells them not to
 # is doubled where a text begins with one, so that reading takes off just what writing put on.
 _FORMULA = re.compile(r"[=+\-@\t\r']")
+
+# Behind the network only: a reason may have such characters in it.
+_REMARK = re.compile(r"""([^,"#;]*)[#;]""")
 
 
 class Entry(NamedTuple):
@@ -68,11 +72,26 @@ class Flaw(NamedTuple):
     why: str
 
 
-class Counts(NamedTuple):
-    """What an import found."""
+class Known(Enum):
+    """What becomes of a ban that is in force, where a list names it too."""
 
-    new: int
-    known: int
+    #: Nothing.
+    KEPT = "kept"
+    #: It keeps its reason, and ends when the later of both does.
+    PROLONGED = "prolonged"
+    #: It gets the reason and the expiry of the list.
+    REPLACED = "replaced"
+
+
+class Added(NamedTuple):
+    """What became of the networks of a list."""
+
+    #: Those that were let in before.
+    new: list[str]
+    #: Those that were banned, and have been brought up to date.
+    known: list[str]
+    #: Those that were banned, and have been left as they were.
+    kept: list[str]
 
 
 def entries_from(lines: str | Iterable[str]) -> Iterator[Entry | Flaw]:
@@ -85,7 +104,9 @@ def entries_from(lines: str | Iterable[str]) -> Iterator[Entry | Flaw]:
         lines = io.StringIO(lines, newline=None)
     for number, line in enumerate(lines, start=1):
         text = line.strip().removeprefix("\ufeff")
-        if not text or text.startswith("#") or text.split(",")[0].strip('" ').lower() == COLUMNS[0]:
+        if remark := _REMARK.match(text):
+            text = remark[1].rstrip()
+        if not text or text.split(",")[0].strip('" ').lower() == COLUMNS[0]:
             continue
         try:
             yield Entry(number, *_read(text))
@@ -147,8 +168,7 @@ def moment_from(text: str) -> datetime | None:
     if not text:
         return None
     found = parse_datetime(text)
-    # The years about which all databases and time zones agree.
-    if found is None or not 1970 <= found.year < 9999:  # noqa: PLR2004
+    if found is None or found.year not in YEARS:
         raise ValueError(text)
     if settings.USE_TZ:
         return timezone.make_aware(found) if timezone.is_naive(found) else found
@@ -163,38 +183,77 @@ def _moment(text: str) -> datetime | None:
         raise ValueError(message) from error
 
 
-def known(networks: Iterable[str], using: str | None = None) -> set[str]:
-    """Return which of the networks are in the table, expired ones too.
+def is_over(entry: Entry) -> bool:
+    """Return whether the ban would be over before it begins."""
+    return entry.expires_at is not None and entry.expires_at <= timezone.now()
+
+
+def known(networks: Iterable[str], using: str | None = None) -> dict[str, Entry]:
+    """Return the bans in force of those of the networks that are banned.
 
     Args:
         networks: in their canonical spelling.
         using: the alias of the database; by default where the router reads from.
     """
-    rows = BannedIP.objects.using(using)
-    found: set[str] = set()
+    rows: Any = BannedIP.objects.using(using).live().with_ends()
+    found: dict[str, Entry] = {}
     for some in _batches(networks, LOOK_UP):
-        found.update(rows.filter(network__in=some).values_list("network", flat=True))
+        values = rows.filter(network__in=some).values_list("network", "reason", "ends")
+        found.update((network, Entry(0, network, *row)) for network, *row in values)
     return found
 
 
-def add(entries: Iterable[Entry]) -> Counts:
-    """Ban all that the entries name, or nothing of it.
+def _replaced(_network: str) -> Known:
+    return Known.REPLACED
 
-    A ban that exists gets their reason and expiry.
+
+def add(entries: Iterable[Entry], rule: Callable[[str], Known] = _replaced) -> Added:
+    """Ban all that the entries name, or nothing of it. Of two of one network the last counts.
+
+    Args:
+        entries: what is banned.
+        rule: returns for a network what becomes of a ban of it that is in force.
 
     Raises:
         django.db.Error: the database does not take them.
     """
+    # Read to the end first: a slow pipe must not keep a transaction open.
+    wanted = {entry.network: entry for entry in entries}
     using = router.db_for_write(BannedIP)
-    counts = Counts(0, 0)
-    # One transaction, so that other processes load the list once, and not for each batch.
+    added = Added([], [], [])
+    if not wanted:
+        return added
+    # One transaction, so that other processes load the list once, and not for each batch. It
+    # begins with the row that all who change the list write first: so nobody waits for one
+    # who waits for them, and none changes what is looked up here.
     with transaction.atomic(using=using):
-        for batch in _batches(entries, BATCH):
-            in_batch = {entry.network: entry for entry in batch}  # the last one counts
-            before = len(known(in_batch, using))
-            _upsert(in_batch.values(), using)
-            counts = Counts(counts.new + len(in_batch) - before, counts.known + before)
-    return counts
+        snapshots.changed(bans.snapshot.name, using)
+        for batch in _batches(wanted.values(), BATCH):
+            _add_batch(batch, rule, using, added)
+    return added
+
+
+def _add_batch(batch: list[Entry], rule: Callable[[str], Known], using: str, added: Added) -> None:
+    """Write some of the entries, and note in ``added`` what became of them."""
+    old = known((entry.network for entry in batch), using)
+    written: list[Entry] = []
+    for entry in batch:
+        network = entry.network
+        if network not in old:
+            added.new.append(network)
+            written.append(entry)
+        elif (known_is := rule(network)) is Known.KEPT:
+            added.kept.append(network)
+        else:
+            added.known.append(network)
+            written.append(entry if known_is is Known.REPLACED else _prolonged(old[network], entry))
+    _upsert(written, using)
+
+
+def _prolonged(old: Entry, new: Entry) -> Entry:
+    ends = [old.expires_at, new.expires_at]
+    later = None if None in ends else max(end for end in ends if end is not None)
+    return old._replace(expires_at=later)
 
 
 def _upsert(entries: Iterable[Entry], using: str) -> None:
@@ -216,14 +275,16 @@ def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def export(rows: "QuerySet[BannedIP]") -> Iterator[str]:
+def export(rows: BannedIPQuerySet) -> Iterator[str]:
     """Yield the lines of a CSV file, the header first, without holding all in memory.
 
     Args:
         rows: what is exported.
     """
     yield ",".join(COLUMNS) + "\r\n"
-    for network, reason, expires_at in in_chunks(rows, *COLUMNS):
+    for network, reason, expires_at in bans.in_chunks(
+        rows.with_ends(), "network", "reason", "ends"
+    ):
         buffer = io.StringIO()
         csv.writer(buffer).writerow([network, _safe(reason), _written(expires_at)])
         yield buffer.getvalue()

@@ -1,22 +1,17 @@
 """Who is kept out: the ban list in memory, and what is done to it.
 
-    if snapshots.due():
-        snapshots.refresh()
-    is_banned("192.0.2.7")            # a look at the memory, below a microsecond
+if snapshots.due():
+    snapshots.refresh()
+is_banned("192.0.2.7")            # a look at the memory, below a microsecond
 
-    ban("192.0.2.0/24", reason="Scrapes the shop")
-
-The list is one set of integers for each length of prefix that occurs in it, IPv4 and IPv6
-apart. An address is banned if its first so many bits are in one of them.
+ban("192.0.2.0/24", reason="Scrapes the shop")
 """
 
 import ipaddress
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from socket import AF_INET, AF_INET6, inet_pton
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db.models import QuerySet
 from django.dispatch import receiver
@@ -24,13 +19,12 @@ from django.utils.translation import gettext as _
 
 from tracking import client, snapshots
 from tracking.announcements import announce
+from tracking.ban_list import BanList, Prefix
 from tracking.columns import without_nul
 from tracking.conf import conf
 from tracking.models import BannedIP, Visitor
-from tracking.models.unwanted import unwanted_changed
+from tracking.models.unwanted import unwanted_changed, unwanted_changing
 from tracking.signals import address_banned
-
-logger = logging.getLogger(__name__)
 
 #: Rows that are fetched by one query.
 CHUNK = 20_000
@@ -39,107 +33,9 @@ CHUNK = 20_000
 #: customer of a provider usually has, or has a part of.
 WIDE_BITS = (24, 64)
 
-_MAPPED = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96, RFC 4291, section 2.5.5.2
-
-
-class Prefix(NamedTuple):
-    """The first bits of an address, as a number."""
-
-    is_six: bool
-    #: How many bits follow.
-    shift: int
-    number: int
-
-    @classmethod
-    def of(cls, network: str) -> "Prefix | None":
-        """Return what the addresses of a network begin with, or ``None`` if it is none."""
-        # Stored networks are canonical; the class of the standard library takes ten times as
-        # long, and is asked only where something is odd.
-        address, slash, bits = network.partition("/")
-        is_six = ":" in address
-        try:
-            packed = inet_pton(AF_INET6 if is_six else AF_INET, address)
-            shift = 8 * len(packed) - int(bits) if slash else 0
-        except (OSError, ValueError):
-            return cls._of_odd(network)
-        if not 0 <= shift <= 8 * len(packed) or packed.startswith(_MAPPED):
-            return cls._of_odd(network)
-        return cls(is_six, shift, int.from_bytes(packed) >> shift)
-
-    @classmethod
-    def _of_odd(cls, text: str) -> "Prefix | None":
-        network = client.network_of(text.strip())
-        if network is None:
-            return None
-        shift = network.max_prefixlen - network.prefixlen
-        return cls(network.version == 6, shift, int(network.network_address) >> shift)  # noqa: PLR2004
-
-
-class BanList:
-    """Networks, made for one question: whether an address is in any of them.
-
-    Attributes:
-        until: the POSIX time at which the first of them expires.
-    """
-
-    def __init__(self) -> None:
-        """Make an empty list."""
-        self.until = snapshots.NEVER
-        self._four: dict[int, set[int]] = {}
-        self._six: dict[int, set[int]] = {}
-
-    @classmethod
-    def build(cls, rows: Iterable[tuple[str, datetime | None]]) -> "BanList":
-        """Return the list of the networks.
-
-        Args:
-            rows: each network with the time until which it is meant, or ``None`` for ever.
-        """
-        made = cls()
-        odd: list[str] = []
-        for network, expires_at in rows:
-            prefix = Prefix.of(network)
-            if prefix is None:
-                odd.append(network)
-                continue
-            made._add(prefix)
-            if expires_at is not None:
-                made.until = min(made.until, expires_at.timestamp())
-        if odd:
-            logger.error(
-                "%d banned networks make no sense and are left out, such as %r", len(odd), odd[0]
-            )
-        return made
-
-    def _add(self, prefix: Prefix) -> None:
-        numbers = self._six if prefix.is_six else self._four
-        numbers.setdefault(prefix.shift, set()).add(prefix.number)
-
-    def __contains__(self, address: str) -> bool:
-        try:
-            if ":" not in address:
-                number = int.from_bytes(inet_pton(AF_INET, address))
-                numbers = self._four
-            else:
-                packed = inet_pton(AF_INET6, address)
-                mapped = packed.startswith(_MAPPED)
-                number = int.from_bytes(packed[12:] if mapped else packed)
-                numbers = self._four if mapped else self._six
-        except (OSError, ValueError):
-            return False  # no address is in no network
-        for shift, banned in numbers.items():  # noqa: SIM110 - any() takes three times as long
-            if number >> shift in banned:
-                return True
-        return False
-
-    def prefixes(self, address: str) -> Iterator[Prefix]:
-        """Yield the prefixes of all networks that the address is in."""
-        whole = Prefix.of(address)
-        if whole is None:
-            return
-        for shift, banned in (self._six if whole.is_six else self._four).items():
-            if whole.number >> shift in banned:
-                yield Prefix(whole.is_six, shift, whole.number >> shift)
+#: How many bits a network must have. Two networks of one bit are everybody; so is 2000::/3,
+#: the only part of IPv6 that is in use.
+LEAST_BITS = (3, 4)
 
 
 def is_banned(address: str | None) -> bool:
@@ -154,16 +50,21 @@ def is_banned(address: str | None) -> bool:
 
 
 def _load(using: str) -> BanList:
-    return BanList.build(in_chunks(BannedIP.objects.using(using).live(), "network", "expires_at"))
+    rows = BannedIP.objects.using(using).live().with_ends()
+    return BanList.build(in_chunks(rows, "network", "ends"))
 
 
 #: The ban list, as all processes of the site know it.
-snapshot = snapshots.Snapshot("bans", _load, BanList(), until=lambda bans: bans.until)
+snapshot = snapshots.Snapshot("bans", _load, BanList())
+
+
+@receiver(unwanted_changing, sender=BannedIP)
+def _changing(using: str, **_: Any) -> None:
+    snapshots.changed(snapshot.name, using)
 
 
 @receiver(unwanted_changed, sender=BannedIP)
-def _changed(using: str, new: Iterable[BannedIP], **_: Any) -> None:
-    snapshots.changed(snapshot.name, using)
+def _changed(new: Iterable[BannedIP], **_: Any) -> None:
     if address_banned.has_listeners(BannedIP):
         for instance in new:
             announce(address_banned, BannedIP, ban=instance)
@@ -181,7 +82,8 @@ def ban(network: str, reason: str = "", expires_at: datetime | None = None) -> B
         expires_at: when it ends (aware), or ``None`` for never.
 
     Raises:
-        django.core.exceptions.ValidationError: ``network`` is neither, or the reason is too long.
+        django.core.exceptions.ValidationError: ``network`` is neither, the reason is too long,
+            or the end too far away.
     """
     wanted = BannedIP(network=network, reason=without_nul(reason), expires_at=expires_at)
     wanted.clean_fields()
@@ -214,6 +116,8 @@ def objections(network: str, *, own_address: str | None) -> list[str]:
         return [_("%s is neither an IP address nor a network.") % network]
     if wanted.prefixlen == 0:
         return [_("%s is everybody.") % wanted]
+    if wanted.prefixlen < LEAST_BITS[wanted.version == 6]:  # noqa: PLR2004
+        return [_("%s is a large part of the whole Internet.") % wanted]
     found = []
     if own_address is not None and ipaddress.ip_address(own_address) in wanted:
         found.append(_("You are at %s: this would keep out yourself.") % own_address)
@@ -247,6 +151,13 @@ def network_for(address: str, *, wide: bool) -> str:
     if bits == parsed.max_prefixlen:
         return str(parsed)
     return str(ipaddress.ip_network((address, bits), strict=False))
+
+
+def keeping_out(network: str) -> list[str]:
+    """Return the bans in force that keep out all of an address or network, the widest first."""
+    around = networks_around(network)
+    found = BannedIP.objects.live().filter(network__in=around).values_list("network", flat=True)
+    return sorted(found, key=around.index)
 
 
 def networks_around(address: str, *, at_most: tuple[int, int] = (32, 128)) -> list[str]:

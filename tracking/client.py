@@ -224,9 +224,11 @@ def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | Non
     """Return the network that ``text`` names, an address being one of its own, or ``None``.
 
     Args:
-        text: an address or a network in CIDR notation. IPv4 mapped into IPv6 is IPv4, as it
-            is in the addresses that are looked up.
+        text: an address or a network in CIDR notation. IPv4 mapped into IPv6 is IPv4, and a
+            zone (``%eth0``) is left out, as it is in the addresses that are looked up.
     """
+    if ":" in text:
+        text = _ZONE.sub("", text)
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
@@ -238,6 +240,7 @@ def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | Non
     return network
 
 
+_ZONE = re.compile("%[^/]*")  # names an interface of this machine, which no address that comes has
 _MAPPED_BITS = 96  # of the prefix ::ffff:0:0/96, RFC 4291, section 2.5.5.2
 
 

@@ -12,7 +12,7 @@ from django.dispatch import receiver
 
 from tracking import snapshots
 from tracking.models import UntrackedUserAgent
-from tracking.models.unwanted import unwanted_changed
+from tracking.models.unwanted import unwanted_changing
 
 
 class Keywords(dict[str, bool]):
@@ -56,6 +56,6 @@ def _load(using: str) -> Keywords:
 snapshot = snapshots.Snapshot("filters", _load, Keywords())
 
 
-@receiver(unwanted_changed, sender=UntrackedUserAgent)
-def _changed(using: str, **_: Any) -> None:
+@receiver(unwanted_changing, sender=UntrackedUserAgent)
+def _changing(using: str, **_: Any) -> None:
     snapshots.changed(snapshot.name, using)

@@ -21,13 +21,12 @@ from django.db import router
 from django.utils import timezone
 
 from tracking import snapshots
+from tracking.isolation import savepoint
 from tracking.models import Agreed
+from tracking.models.agreed import SALT_PREFIX
 
 #: Bytes of a salt.
 SALT_BYTES = 32
-
-#: How the names of its rows begin.
-PREFIX = "salt "
 
 
 def today() -> bytes | None:
@@ -42,6 +41,7 @@ def today() -> bytes | None:
 class _Salt:
     """The salt of the day, as a follower of the poll. None is made before it is asked for."""
 
+    name = "salt"
     provisional = False
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class _Salt:
         if not self._is_wanted:
             return
         day = datetime.fromtimestamp(time(), UTC).date()
-        name = f"{PREFIX}{day.isoformat()}"
+        name = f"{SALT_PREFIX}{day.isoformat()}"
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
         # If somebody has emptied the table, this process goes on with what it has.
         ours = self._value if self._value and time() < self.until else None
@@ -80,13 +80,14 @@ class _Salt:
 def _made(name: str, ours: bytes | None) -> str:
     """Return a new salt, or the one that another process has made at the same time."""
     value = (ours or secrets.token_bytes(SALT_BYTES)).hex()
-    rows = Agreed.objects.using(router.db_for_write(Agreed))
+    rows = Agreed.everything.using(router.db_for_write(Agreed))
     salt = Agreed(name=name, value=value, changed_at=timezone.now())
-    rows.bulk_create([salt], ignore_conflicts=True)
-    older = rows.filter(name__startswith=PREFIX).exclude(name=name).values_list("name", flat=True)
-    # Not a later one: the clock of another machine may be ahead.
-    rows.filter(name__in=[other for other in older if other < name]).delete()
-    return rows.values_list("value", flat=True).get(name=name)
+    with savepoint():  # what fails here must not keep the snapshots from being read
+        rows.bulk_create([salt], ignore_conflicts=True)
+        salts = rows.filter(name__startswith=SALT_PREFIX).values_list("name", flat=True)
+        # Not a later one: the clock of another machine may be ahead.
+        rows.filter(name__in=[other for other in salts if other < name]).delete()
+        return rows.values_list("value", flat=True).get(name=name)
 
 
 _salt = _Salt()

@@ -12,7 +12,8 @@ change is in force everywhere within ``INTERVAL``, and at once where it was made
 
 Tokens are random, and no counters, so that a change that is rolled back is seen as a
 difference too. What a process has read of its own transaction is provisional until
-that is committed.
+that is over, and read anew by each look: a savepoint that is rolled back takes rows with
+it, but not the token that was written before it.
 
 A request asks :func:`due`, which is one comparison, and only then :func:`refresh`, which
 waits for the database::
@@ -21,7 +22,8 @@ waits for the database::
         snapshots.refresh()            # under ASGI: await snapshots.arefresh()
     words.current
 
-Where the database is away, the last state stays in force.
+Where the database is away, the last state stays in force. What cannot be loaded keeps its
+last state too, and stands in the way of nothing else.
 """
 
 import logging
@@ -29,13 +31,14 @@ import math
 import os
 import secrets
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from time import monotonic, time
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.db import connections, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.signals import post_migrate
 from django.utils import timezone
 
 from tracking.isolation import savepoint
@@ -60,13 +63,20 @@ class Follower(Protocol):
     """What is brought up to date by the poll.
 
     Attributes:
+        name: how the log calls it.
         loaded: whether it has ever been.
         provisional: whether it rests on a change that may still be rolled back.
         until: the POSIX time from which it is out of date by itself.
     """
 
-    provisional: bool
-    until: float
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def provisional(self) -> bool: ...
+
+    @property
+    def until(self) -> float: ...
 
     @property
     def loaded(self) -> bool: ...
@@ -90,26 +100,20 @@ class Snapshot(Generic[T]):
         current: the content as far as it is known, without a look at the database.
     """
 
-    def __init__(
-        self,
-        name: str,
-        load: Callable[[str], T],
-        empty: T,
-        until: Callable[[T], float] = lambda _content: NEVER,
-    ) -> None:
+    #: A content ends only by a change.
+    until = NEVER
+
+    def __init__(self, name: str, load: Callable[[str], T], empty: T) -> None:
         """Make the snapshot, and let it take part in the poll of this process.
 
         Args:
             name: what :func:`changed` calls it; 50 characters at most.
             load: returns the content, from the database whose alias it is given.
             empty: what is there before anything could be loaded.
-            until: returns the POSIX time from which a content is out of date, though
-                nobody has changed the table.
         """
         self.name = name
         self._load = load
         self._empty = empty
-        self._until = until
         self.forget()
         follow(self)
 
@@ -117,7 +121,6 @@ class Snapshot(Generic[T]):
         """Go back to the empty content."""
         self.current = self._empty
         self.loaded = self.provisional = False
-        self.until = NEVER
         self._token = ""
 
     def get(self) -> T:
@@ -127,65 +130,45 @@ class Snapshot(Generic[T]):
         return self.current
 
     def follow(self, values: Mapping[str, str], using: str) -> None:
-        """Load the content, if the token or the clock says that it is another one."""
+        """Load the content, if the token says that it is another one, or it may be gone."""
         # The token was read before the rows: a change in between is found by the next look.
         token = values.get(self.name, "")
-        self.provisional = _uncommitted.has_read(self.name, token)
-        if not self.loaded or token != self._token or time() >= self.until:
-            self.current = self._load(using)
-            self.until = self._until(self.current)
+        if self.provisional or not self.loaded or token != self._token:
+            with savepoint():  # what fails here must not keep the others from being read
+                self.current = self._load(using)
             self._token = token
             self.loaded = True
+            self.provisional = _is_uncommitted(self.name, token, using)
 
 
 class _Change:
-    """A change of this process whose transaction is not over. Called once it is committed."""
+    """A change of this process whose transaction is not over. Called once it is committed.
+
+    It waits for that in Django's list, which forgets what is rolled back, to a savepoint or
+    altogether; so does who asks there what is still open. That it was called says nothing:
+    ``TestCase.captureOnCommitCallbacks`` calls what is never committed.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.token = secrets.token_hex(16)
-        #: Whether a snapshot of this process may rest on it, so that what is changed after
-        #: it needs a token of its own.
-        self.is_read = False
 
     def __call__(self) -> None:
-        _uncommitted.remove(self)
         hasten()
 
 
-class _Uncommitted:
-    """The changes of this process that may still be rolled back."""
+def _open_changes(name: str, using: str) -> Iterator[_Change]:
+    """Yield the changes of a table that the open transaction of this thread has in it."""
+    connection = connections[using]
+    if connection.in_atomic_block:
+        for entry in connection.run_on_commit:
+            if isinstance(entry[1], _Change) and entry[1].name == name:
+                yield entry[1]
 
-    def __init__(self) -> None:
-        self._changes: dict[str, dict[str, _Change]] = defaultdict(dict)
-        self.unlock()
 
-    def unlock(self) -> None:
-        """Begin with a lock that nobody holds."""
-        self._lock = threading.Lock()
-
-    def add(self, change: _Change) -> None:
-        with self._lock:
-            self._changes[change.name][change.token] = change
-
-    def remove(self, change: _Change) -> None:
-        with self._lock:
-            self._changes[change.name].pop(change.token, None)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._changes.clear()
-
-    def has_read(self, name: str, token: str) -> bool:
-        """Return whether the token that was read is one of these."""
-        with self._lock:
-            changes = self._changes.pop(name, {})
-            for change in changes.values():
-                change.is_read = True
-            if token not in changes:
-                return False  # they were rolled back, which nobody is told, or are not over
-            self._changes[name] = changes
-            return True
+def _is_uncommitted(name: str, token: str, using: str) -> bool:
+    """Return whether a token that was read may still be rolled back."""
+    return any(change.token == token for change in _open_changes(name, using))
 
 
 class _Poll:
@@ -196,6 +179,8 @@ class _Poll:
         self.at = NOW
         self._wishes = 0
         self._is_failing = False
+        #: Until when those are left alone that could not be loaded, on the monotonic clock.
+        self._resting: dict[Follower, float] = {}
         self.unlock()
 
     def unlock(self) -> None:
@@ -210,9 +195,11 @@ class _Poll:
             patiently: not if the last one has failed and is to be tried again later.
         """
         with self._setting:
-            if not (patiently and self._is_failing):
-                self._wishes += 1
-                self.at = NOW
+            if patiently and self._is_failing:
+                return
+            self._resting = {}
+            self._wishes += 1
+            self.at = NOW
 
     def run(self) -> None:
         """Poll, unless another thread is at it: it is waited for only if nothing is loaded."""
@@ -222,7 +209,9 @@ class _Poll:
         if not got_it:
             return
         try:
-            if monotonic() >= self.at:
+            # Where a transaction of the site is broken, that is not the database's fault: who
+            # comes next may ask it.
+            if monotonic() >= self.at and not any(map(_is_broken, _open_transactions())):
                 self._poll()
         finally:
             self._polling.release()
@@ -233,15 +222,27 @@ class _Poll:
             self._postpone(WAIT, wishes)
         try:
             with savepoint():
-                using = router.db_for_read(Agreed)
-                values = dict(Agreed.objects.using(using).values_list("name", "value"))
-                for follower in list(self.followers):
-                    follower.follow(values, using)
+                self._follow()
         except Exception:
             logger.exception("Reading what all processes agree on failed; the last state stays")
             self._postpone(RETRY, wishes, is_failing=True)
         else:
-            self._postpone(self._patience(), wishes)
+            self._postpone(self._patience(), wishes, is_failing=bool(self._resting))
+
+    def _follow(self) -> None:
+        """Read the tokens, and let each follower catch up with them, whatever the others do."""
+        # From where is written: replicas that lag behind each other would take turns.
+        using = router.db_for_write(Agreed)
+        values = dict(Agreed.everything.using(using).values_list("name", "value"))
+        for follower in list(self.followers):
+            if monotonic() < self._resting.get(follower, NOW):
+                continue
+            self._resting.pop(follower, None)
+            try:
+                follower.follow(values, using)
+            except Exception:
+                logger.exception("Loading the %s failed; their last state stays", follower.name)
+                self._resting[follower] = monotonic() + RETRY
 
     def _postpone(self, seconds: float, wishes: int, *, is_failing: bool = False) -> None:
         """Say when the next poll is due, unless somebody has wished for one since."""
@@ -261,7 +262,18 @@ class _Poll:
         return all(follower.loaded for follower in self.followers)
 
 
-_uncommitted = _Uncommitted()
+def _open_transactions() -> Iterator[BaseDatabaseWrapper]:
+    """Yield the connections of this thread that are in a transaction."""
+    return (one for one in connections.all(initialized_only=True) if one.in_atomic_block)
+
+
+def _is_broken(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a transaction can only be rolled back, and refuses to be asked anything."""
+    # Of an error that the site has caught by itself only PostgreSQL knows: psycopg's INERROR.
+    info = getattr(connection.connection, "info", None)
+    return connection.needs_rollback or getattr(info, "transaction_status", None) == 3  # noqa: PLR2004
+
+
 _poll = _Poll()
 
 
@@ -305,35 +317,20 @@ def changed(name: str, using: str | None = None) -> None:
         django.db.Error: nobody could be told.
     """
     using = using or router.db_for_write(Agreed)
-    if not _is_told_already(name, using):
+    # One token serves all changes that are committed together.
+    if not any(_open_changes(name, using)):
         change = _Change(name)
-        in_transaction = connections[using].in_atomic_block
-        if in_transaction:
-            _uncommitted.add(change)
         _write(name, change.token, using)
-        if in_transaction:
+        if connections[using].in_atomic_block:
             transaction.on_commit(change, using=using)
     _poll.hasten()
-
-
-def _is_told_already(name: str, using: str) -> bool:
-    """Return whether the open transaction has a change in it that nobody has read yet.
-
-    One token serves all changes that are committed together. A callback that still waits
-    for the commit is a change that was not rolled back with a savepoint.
-    """
-    waiting = (entry[1] for entry in connections[using].run_on_commit)
-    return any(
-        isinstance(callback, _Change) and callback.name == name and not callback.is_read
-        for callback in waiting
-    )
 
 
 def _write(name: str, token: str, using: str) -> None:
     # Not update_or_create(): of two transactions that lock a row which does not exist yet,
     # MariaDB ends one.
     target = connections[using].features.supports_update_conflicts_with_target
-    Agreed.objects.using(using).bulk_create(
+    Agreed.everything.using(using).bulk_create(
         [Agreed(name=name, value=token, changed_at=timezone.now())],
         update_conflicts=True,
         update_fields=["value", "changed_at"],
@@ -343,7 +340,6 @@ def _write(name: str, token: str, using: str) -> None:
 
 def forget() -> None:
     """Forget everything, for tests that must not see what another one has left."""
-    _uncommitted.clear()
     for follower in _poll.followers:
         follower.forget()
     _poll.hasten()
@@ -352,10 +348,17 @@ def forget() -> None:
 def _after_fork() -> None:
     # Another thread of the parent may have held a lock, and does not exist here.
     _poll.unlock()
-    _uncommitted.unlock()
     _poll.hasten()
 
 
 # Not on Windows, which has no fork.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
+
+
+def _after_migrate(**_: Any) -> None:
+    # ``flush`` says so too, with which TransactionTestCase empties all tables between tests.
+    _poll.hasten()
+
+
+post_migrate.connect(_after_migrate)

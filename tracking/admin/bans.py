@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern
@@ -17,11 +17,13 @@ from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from tracking import bans, client
-from tracking.admin import ban_views
+from tracking import ban_files, bans, client
+from tracking.admin import ban_imports, ban_views
+from tracking.admin.ban_pages import back_to_list, log, may_know
 from tracking.admin.ban_views import ban_confirmation, confirmation_url
 from tracking.admin.large_tables import LargeTableAdmin
-from tracking.admin.masking import MASK, is_wide, may_see_whole, shown
+from tracking.admin.masking import MASK, may_see_whole, shown
+from tracking.ban_files import Added, Entry, Known
 from tracking.models import BannedIP, UntrackedUserAgent
 
 __all__ = ["BannedIPAdmin", "UntrackedUserAgentAdmin", "ban_confirmation", "confirmation_url"]
@@ -42,20 +44,34 @@ class BanForm(_ModelForm):
 
     # Set by the admin, for the request.
     own_address: str | None
-    may_count: Callable[[str], bool]
+    may_know: Callable[[str], bool]
 
     def clean(self) -> dict[str, Any] | None:
         """Refuse what must not be banned, and ask before visitors of now are kept out."""
         cleaned = super().clean()
         network = str(self.cleaned_data.get("network") or "")
         changes = {"network", "expires_at"} & set(self.changed_data)
+        if self.instance.pk and "network" in changes and not self.may_know(network):
+            # Whether it is banned already, and so cannot be taken, must not be known either.
+            message = gettext("Only who may see whole addresses may make it that narrow.")
+            self.add_error("network", message)
         # That it is a network at all is for the model to say.
-        if client.network_of(network) and changes and not self._is_over():
+        elif client.network_of(network) and changes and not self._is_over():
             if found := bans.objections(network, own_address=self.own_address):
                 self.add_error("network", found)
             elif not self.cleaned_data.get("confirmed"):
                 self._ask(network)
         return cleaned
+
+    def validate_unique(self) -> None:
+        """Refuse what is banned already, unless that must not be known."""
+        if self.may_know(str(self.instance.network)):
+            super().validate_unique()
+
+    @property
+    def is_question(self) -> bool:
+        """Whether nothing is wrong, and there is only something to confirm."""
+        return set(self.errors) == {"confirmed"}
 
     def _is_over(self) -> bool:
         """Return whether the ban has an end that lies in the past, which ends an old one."""
@@ -67,7 +83,7 @@ class BanForm(_ModelForm):
         return True
 
     def _ask(self, network: str) -> None:
-        count = bans.visitors_hit([network]) if self.may_count(network) else 0
+        count = bans.visitors_hit([network]) if self.may_know(network) else 0
         if count:
             self.fields["confirmed"].widget = forms.CheckboxInput()
             message = ngettext(
@@ -103,6 +119,7 @@ class BannedIPAdmin(LargeTableAdmin):
     """
 
     form = BanForm
+    change_form_template = "admin/tracking/bannedip/change_form.html"
     change_list_template = "admin/tracking/bannedip/change_list.html"
     list_display = ("network", "reason", "banned_at", "ends")
     list_filter = (StateFilter,)
@@ -120,7 +137,7 @@ class BannedIPAdmin(LargeTableAdmin):
         """Show the list, with links to what may be done with all of it."""
         links = {
             "may_import": self.has_add_permission(request),
-            "may_export": ban_views.may_export(self, request),
+            "may_export": ban_imports.may_export(self, request),
         }
         return super().changelist_view(request, {**links, **(extra_context or {})})
 
@@ -130,7 +147,7 @@ class BannedIPAdmin(LargeTableAdmin):
         """Return the form, which knows who is asking."""
         form: Any = super().get_form(request, obj, change=change, **kwargs)
         form.own_address = client.address(request)
-        form.may_count = lambda _form, network: may_see_whole(request) or is_wide(network)
+        form.may_know = staticmethod(may_know(request))
         return form
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -139,6 +156,39 @@ class BannedIPAdmin(LargeTableAdmin):
             return ("network", "reason", "expires_at", "confirmed")
         fields = ("network", "reason", "created_at", "expires_at")
         return (*fields, "confirmed") if self.has_change_permission(request, obj) else fields
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Show the form. Nothing is to be corrected where there is only a question."""
+        form = context["adminform"].form
+        if form.is_bound and form.is_question:
+            context = {**context, "errors": None, "is_question": True}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    # Who bans an address that must not be seen is not told whether it was banned before: not
+    # by an error, and not by the number of the row.
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        """Save the ban, or leave the one that there is."""
+        if self._may_open(request, obj):
+            super().save_model(request, obj, form, change)
+        else:
+            entry = Entry(0, obj.network, obj.reason, obj.expires_at)
+            ban_files.add([entry], lambda _network: Known.KEPT)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Write into the log who has banned it."""
+        if self._may_open(request, obj):
+            return super().log_addition(request, obj, message)
+        return log(request, Added([obj.network], [], []))
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
+        """Say that it is banned, and go on."""
+        if self._may_open(request, obj):
+            return super().response_add(request, obj, post_url_continue)
+        self.message_user(request, gettext("%s is banned.") % obj.network, messages.SUCCESS)
+        return back_to_list(request, self)
 
     # Who may see what.
 
@@ -155,7 +205,7 @@ class BannedIPAdmin(LargeTableAdmin):
         return super().has_delete_permission(request, obj) and self._may_open(request, obj)
 
     def _may_open(self, request: HttpRequest, obj: BannedIP | None) -> bool:
-        return obj is None or may_see_whole(request) or is_wide(obj.network)
+        return obj is None or may_know(request)(obj.network)
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> Any:
         """Return the actions, without that for deletion where it would name what is masked."""

@@ -1,8 +1,8 @@
 """Who is kept out of the site, and who is not counted."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -13,13 +13,23 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tracking.client import network_of
+from tracking.columns import moment
 from tracking.signals import address_banned
 
-#: Sent after each change of a table of this module, once for many rows, and within its
-#: transaction: a receiver that raises undoes the change.
+#: Sent before each change of a table of this module, once for many rows, and within its
+#: transaction. What is locked here is locked first by all who change such a table, so that
+#: no two of them wait for each other.
+#: Arguments: ``sender``, the model; ``using``, the alias of the database.
+unwanted_changing = Signal()
+
+#: Sent after it, within the same transaction: a receiver that raises undoes the change.
 #: Arguments: ``sender``, the model; ``using``, the alias of the database; ``new``, the
 #: instances that have become rows, as far as somebody wants to know.
 unwanted_changed = Signal()
+
+#: The years about which all databases and time zones agree. A time that is in the year 9999
+#: here may be in the year 10000 there, which PostgreSQL stores and Python cannot read.
+YEARS = range(1970, 9999)
 
 M = TypeVar("M", bound=models.Model)
 
@@ -29,23 +39,29 @@ def _told(
     model: type[models.Model], using: str, new: Sequence[models.Model] = ()
 ) -> Iterator[None]:
     """Tell of the change that the block makes, in one transaction with it."""
+    sender = model._meta.concrete_model
     with transaction.atomic(using=using, savepoint=False):
+        unwanted_changing.send(sender=sender, using=using)
         yield
-        unwanted_changed.send(sender=model._meta.concrete_model, using=using, new=new)
+        unwanted_changed.send(sender=sender, using=using, new=new)
 
 
 class UnwantedQuerySet(models.QuerySet[M]):
     """Rows whose changes are told, also those that Django sends no signal for."""
 
     def update(self, **values: Any) -> int:
-        """Update the rows, as Django does."""
+        """Update the rows, as Django does. Where there are none, nothing is told."""
+        if not self._has_rows():
+            return models.QuerySet.update(self.none(), **values)
         with self._told():
             return super().update(**values)
 
     update.alters_data = True  # type: ignore[attr-defined]
 
     def delete(self) -> tuple[int, dict[str, int]]:
-        """Delete the rows, as Django does."""
+        """Delete the rows, as Django does. Where there are none, nothing is told."""
+        if not self._has_rows():
+            return models.QuerySet.delete(self.none())
         with self._told():
             return super().delete()
 
@@ -55,8 +71,24 @@ class UnwantedQuerySet(models.QuerySet[M]):
     def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
         """Insert the rows, as Django does."""
         instances = list(objs)
+        if not instances:
+            return super().bulk_create(instances, *args, **kwargs)
         with self._told(self._new(instances)):
             return super().bulk_create(instances, *args, **kwargs)
+
+    def update_or_create(
+        self,
+        defaults: Mapping[str, Any] | None = None,
+        create_defaults: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> tuple[M, bool]:
+        """Update or insert a row, as Django does, which locks it before it saves it."""
+        with self._told():
+            return super().update_or_create(defaults, create_defaults, **kwargs)
+
+    def _has_rows(self) -> bool:
+        self._for_write = True
+        return self.using(self.db).exists()
 
     def _new(self, instances: Sequence[M]) -> Sequence[M]:
         """Return which of the instances are not rows yet, if somebody wants to know."""
@@ -91,6 +123,7 @@ class Unwanted(models.Model):
 def _tell_of_fixtures(sender: type[models.Model], raw: bool, using: str, **_: Any) -> None:
     # ``loaddata`` goes past save().
     if raw:
+        unwanted_changing.send(sender=sender, using=using)
         unwanted_changed.send(sender=sender, using=using, new=())
 
 
@@ -126,6 +159,14 @@ class NetworkField(models.CharField):  # type: ignore[type-arg]
             return str(network.network_address)
         return str(network)
 
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        """Return what is stored, and leave it with the instance."""
+        value = super().pre_save(model_instance, add)
+        if not hasattr(value, "resolve_expression"):
+            value = self.to_python(value)
+            setattr(model_instance, self.attname, value)
+        return value
+
     def get_prep_value(self, value: Any) -> Any:
         """Return what is stored and looked up, however the network was spelled."""
         return self.to_python(super().get_prep_value(value))
@@ -141,6 +182,14 @@ class BannedIPQuerySet(UnwantedQuerySet["BannedIP"]):
             moment: when (aware); now by default.
         """
         return self.exclude(expires_at__lte=moment or timezone.now())
+
+    def with_ends(self) -> Self:
+        """Add ``ends``, the expiry as far as it can be read: what raw SQL has put further away
+        than any calendar goes is none, and one such row does not make all unreadable.
+        """
+        end_of_time = moment(datetime(YEARS.stop, 1, 1, tzinfo=UTC))
+        ends = models.Case(models.When(expires_at__lt=end_of_time, then=models.F("expires_at")))
+        return self.annotate(ends=ends)
 
     def _new(self, instances: Sequence["BannedIP"]) -> Sequence["BannedIP"]:
         if not address_banned.has_listeners(self.model):
@@ -183,6 +232,27 @@ class BannedIP(Unwanted):
 
     def __str__(self) -> str:
         return str(self.network)
+
+    def clean_fields(self, exclude: Collection[str] | None = None) -> None:
+        """Check the fields, as Django does, and that the end is a time that can be read back.
+
+        Raises:
+            django.core.exceptions.ValidationError: some are wrong.
+        """
+        # Not a validator of the field: that would be part of the migrations.
+        errors: dict[str, Any] = {}
+        try:
+            super().clean_fields(exclude=exclude)
+        except ValidationError as error:
+            errors = error.update_error_dict(errors)
+        ends = self.expires_at
+        is_checked = "expires_at" not in (exclude or ()) and isinstance(ends, datetime)
+        if is_checked and ends is not None and ends.year not in YEARS:
+            message = _("Give a year from %(first)d to %(last)d.")
+            years = {"first": YEARS[0], "last": YEARS[-1]}
+            errors["expires_at"] = [ValidationError(message, "year", years)]
+        if errors:
+            raise ValidationError(errors)
 
 
 class UntrackedUserAgent(Unwanted):

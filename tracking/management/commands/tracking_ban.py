@@ -54,7 +54,14 @@ class Command(BaseCommand):
             metavar="FILE",
             help=_("Write all bans as CSV; to the standard output by default."),
         )
-        parser.add_argument("--reason", default="", help=_("Why, for whoever reads the list."))
+        parser.add_argument(
+            "--reason",
+            default="",
+            help=_(
+                "Why, for whoever reads the list. With --import it is for the lines that give none;"
+                " so is the expiry."
+            ),
+        )
         expiry = parser.add_mutually_exclusive_group()
         expiry.add_argument("--hours", type=float, help=_("For how many hours."))
         expiry.add_argument("--days", type=float, help=_("For how many days."))
@@ -78,7 +85,8 @@ class Command(BaseCommand):
             if options["list"]:
                 self._list()
             elif source:
-                self._import(source, force=options["force"])
+                expires_at = _expiry(**options)
+                self._import(source, options["reason"], expires_at, force=options["force"])
             elif target:
                 self._export(target)
             elif options["remove"]:
@@ -94,7 +102,7 @@ class Command(BaseCommand):
         self, networks: list[str], reason: str, expires_at: datetime | None, *, force: bool
     ) -> None:
         for network in networks:  # all or nothing: no half of a list that has a slip in it
-            BannedIP(network=network, reason=reason).clean_fields()
+            BannedIP(network=network, reason=reason, expires_at=expires_at).clean_fields()
             if (found := bans.objections(network, own_address=None)) and not force:
                 raise CommandError(_("%s is not banned.") % network + " " + " ".join(found))
         hit = bans.visitors_by_network(networks)
@@ -109,15 +117,25 @@ class Command(BaseCommand):
 
     def _remove(self, networks: list[str]) -> None:
         for network in networks:
-            if not bans.unban([network]):
+            removed = bans.unban([network])
+            wider = ", ".join(bans.keeping_out(network))
+            if not removed and wider:
+                raise CommandError(
+                    _("%(network)s is not banned by itself. It is kept out by: %(bans)s")
+                    % {"network": network, "bans": wider}
+                )
+            if not removed:
                 raise CommandError(_("%s is not banned.") % network)
-            self.stdout.write(_("%s is let in again.") % network)
+            line = _("%(network)s is let in again.")
+            if wider:
+                line = _("%(network)s is lifted, but still kept out by: %(bans)s")
+            self.stdout.write(line % {"network": network, "bans": wider})
 
     def _list(self) -> None:
         now = timezone.now()
-        columns = ("network", "created_at", "expires_at", "reason")
+        columns = ("network", "created_at", "ends", "reason")
         for network, created_at, expires_at, reason in bans.in_chunks(
-            BannedIP.objects.all(), *columns
+            BannedIP.objects.with_ends(), *columns
         ):
             ends = _("never")
             if expires_at is not None:
@@ -126,20 +144,30 @@ class Command(BaseCommand):
                 f"{network:<43}  {_minute(created_at)}  {ends:<16}  {reason}".rstrip()
             )
 
-    def _import(self, source: str, *, force: bool) -> None:
+    def _import(
+        self, source: str, reason: str, expires_at: datetime | None, *, force: bool
+    ) -> None:
+        BannedIP(reason=reason, expires_at=expires_at).clean_fields(exclude=["network"])
         flaws: list[Flaw] = []
         with _opened(source) as lines:
-            counts = ban_files.add(self._entries(lines, flaws, force=force))
+            entries = [
+                entry._replace(
+                    reason=entry.reason or reason, expires_at=entry.expires_at or expires_at
+                )
+                for entry in self._entries(lines, flaws, force=force)
+            ]
+        added = ban_files.add(entries)
         for flaw in flaws[: self.MAX_FLAWS]:
             self.stderr.write(_("Line %(line)d: %(text)s: %(why)s") % flaw._asdict())
-        self.stdout.write(
-            _("%(new)s new bans, %(known)s known ones, %(flaws)s lines left out.")
-            % {
-                "new": _number(counts.new),
-                "known": _number(counts.known),
-                "flaws": _number(len(flaws)),
-            }
-        )
+        counts = {
+            "new": _number(len(added.new)),
+            "known": _number(len(added.known)),
+            "flaws": _number(len(flaws)),
+        }
+        line = _("%(new)s new bans, %(known)s known ones, %(flaws)s lines left out.") % counts
+        if not entries:
+            raise CommandError(line)
+        self.stdout.write(line)
 
     def _entries(self, lines: Iterable[str], flaws: list[Flaw], *, force: bool) -> Iterator[Entry]:
         """Yield what can be banned; the rest goes into ``flaws``."""
@@ -148,6 +176,9 @@ class Command(BaseCommand):
                 self.stderr.write(_("%s lines ...") % _number(count))
             if isinstance(found, Flaw):
                 flaws.append(found)
+            elif ban_files.is_over(found):
+                why = _("The ban would be over before it begins.")
+                flaws.append(Flaw(found.line, found.network, why))
             elif why := "" if force else " ".join(bans.objections(found.network, own_address=None)):
                 flaws.append(Flaw(found.line, found.network, why))
             else:
