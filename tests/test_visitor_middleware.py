@@ -9,7 +9,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 
 from tests.concurrency import together
 from tests.site.models import Affiliate
-from tracking import links
+from tracking import links, snapshots
 from tracking.backends import BaseBackend, get_backend
 from tracking.models import Beacon, PageView, UntrackedUserAgent, Visit, Visitor
 
 TRACKING = "tracking.middleware.VisitorTrackingMiddleware"
+BAN = "tracking.middleware.BannedIPMiddleware"
 MEMORY = "tracking.backends.memory.MemoryBackend"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
@@ -353,6 +354,26 @@ def test_a_database_without_our_tables_leaves_the_page_served_and_its_own_work_d
     assert Session.objects.count() == 1
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("ask", ["under WSGI", "under ASGI"])
+def test_a_database_that_is_gone_is_told_of_in_one_line(settings, monkeypatch, one_error, ask):
+    settings.MIDDLEWARE = [BAN, TRACKING]
+    ask_async("/async-page/1")
+
+    def gone(*args, **kwargs):
+        raise OperationalError("server closed the connection unexpectedly")
+
+    snapshots.changed("filters")  # so that this request looks whether anything is new
+    monkeypatch.setattr("django.db.backends.utils.CursorWrapper.execute", gone)
+    monkeypatch.setattr("django.db.backends.utils.CursorWrapper.executemany", gone)
+    if ask == "under WSGI":
+        assert Client().get("/page/2").content == b"<p>1"
+    else:
+        assert ask_async("/async-page/2")[0].content == b"<p>1"
+    monkeypatch.undo()
+    assert Visitor.objects.get().page_views == 1
+
+
 def test_within_a_transaction_of_the_site_a_failure_is_rolled_back_to_a_savepoint(
     client, monkeypatch, one_error
 ):
@@ -406,8 +427,8 @@ def test_the_event_loop_is_not_left_for_a_page(settings, monkeypatch):
     from tracking.middleware import visitors
 
     monkeypatch.setattr(visitors, "sync_to_async", None)
-    monkeypatch.setattr(visitors.snapshots, "arefresh", None)
-    monkeypatch.setattr(visitors.snapshots, "due", lambda: False)
+    monkeypatch.setattr(snapshots, "arefresh", None)
+    monkeypatch.setattr(snapshots, "due", lambda: False)
     ask_async("/async-page/2", "/async-page/3")
     assert len(get_backend().hits) == 3
 

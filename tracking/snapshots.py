@@ -201,22 +201,27 @@ class _Poll:
             self._wishes += 1
             self.at = NOW
 
-    def run(self) -> None:
-        """Poll, unless another thread is at it: it is waited for only if nothing is loaded."""
+    def run(self) -> bool:
+        """Poll, unless another thread is at it: it is waited for only if nothing is loaded.
+
+        Returns:
+            Whether nothing has failed.
+        """
         got_it = self._polling.acquire(blocking=False)
         if not got_it and not self._is_loaded():
             got_it = self._polling.acquire(timeout=WAIT)
         if not got_it:
-            return
+            return True
         try:
             # Where a transaction of the site is broken, that is not the database's fault: who
             # comes next may ask it.
             if monotonic() >= self.at and not any(map(_is_broken, _open_transactions())):
-                self._poll()
+                return self._poll()
         finally:
             self._polling.release()
+        return True
 
-    def _poll(self) -> None:
+    def _poll(self) -> bool:
         wishes = self._wishes
         if self._is_loaded():  # the others go on with that meanwhile
             self._postpone(WAIT, wishes)
@@ -226,8 +231,9 @@ class _Poll:
         except Exception:
             logger.exception("Reading what all processes agree on failed; the last state stays")
             self._postpone(RETRY, wishes, is_failing=True)
-        else:
-            self._postpone(self._patience(), wishes, is_failing=bool(self._resting))
+            return False
+        self._postpone(self._patience(), wishes, is_failing=bool(self._resting))
+        return True
 
     def _follow(self) -> None:
         """Read the tokens, and let each follower catch up with them, whatever the others do."""
@@ -288,14 +294,18 @@ def due() -> bool:
     return monotonic() >= _poll.at
 
 
-def refresh() -> None:
-    """Bring all snapshots up to date. Waits for the database, and never raises because of it."""
-    _poll.run()
+def refresh() -> bool:
+    """Bring all snapshots up to date. Waits for the database, and never raises because of it.
+
+    Returns:
+        Whether the database has answered, as far as it was asked; if not, that is logged.
+    """
+    return _poll.run()
 
 
-async def arefresh() -> None:
+async def arefresh() -> bool:
     """Do the same without holding up the event loop."""
-    await sync_to_async(refresh, thread_sensitive=True)()
+    return await sync_to_async(refresh, thread_sensitive=True)()
 
 
 def hasten() -> None:

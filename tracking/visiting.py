@@ -2,9 +2,10 @@
 
 from django.http import HttpRequest
 
-from tracking import consent, identity, salts
+from tracking import consent, identity, salts, snapshots
 
 _MARK = "tracks_visitors"
+_AWAY = "tracking_database_is_away"
 
 
 def mark(request: HttpRequest) -> None:
@@ -15,6 +16,23 @@ def mark(request: HttpRequest) -> None:
 def is_marked(request: HttpRequest) -> bool:
     """Return whether the request went through that middleware."""
     return getattr(request, _MARK, False)
+
+
+def refresh(request: HttpRequest) -> None:
+    """Bring the snapshots up to date if it is time, and note if the database does not answer."""
+    if snapshots.due() and not snapshots.refresh():
+        setattr(request, _AWAY, True)
+
+
+async def arefresh(request: HttpRequest) -> None:
+    """Do the same without holding up the event loop."""
+    if snapshots.due() and not await snapshots.arefresh():
+        setattr(request, _AWAY, True)
+
+
+def is_told(request: HttpRequest) -> bool:
+    """Return whether the log has a line already that the database was away for this request."""
+    return getattr(request, _AWAY, False)
 
 
 def key_of(request: HttpRequest) -> str | None:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tracking import bans, client
 from tracking.admin import displays
-from tracking.admin.ban_views import ban_confirmation, confirmation_url
+from tracking.admin.ban_views import ban_confirmation, can_ban, confirmation_url
 from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin, LargeTableChangeList
 from tracking.admin.masking import may_see_whole
 from tracking.admin.observed import ObservedColumns
@@ -186,7 +186,7 @@ class VisitorAdmin(ObservedAdmin):
         # Django before 6.1 knows of one place for actions only.
         place = {} if action_location is None else {"action_location": action_location}
         actions = super().get_actions(request, **place)
-        if not request.user.has_perm("tracking.add_bannedip"):
+        if not can_ban(request, self.admin_site):
             actions.pop("ban_addresses", None)
             actions.pop("ban_networks", None)
         return actions
@@ -194,7 +194,7 @@ class VisitorAdmin(ObservedAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Return what the page of a visitor shows; bans are for who may make them."""
         fields = super().get_fields(request, obj)
-        if request.user.has_perm("tracking.add_bannedip"):
+        if can_ban(request, self.admin_site):
             return fields
         return [name for name in fields if name != "ban"]
 

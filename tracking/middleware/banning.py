@@ -7,7 +7,7 @@ from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from tracking import bans, client, snapshots
+from tracking import bans, client, visiting
 from tracking.conf import conf
 from tracking.middleware.base import BaseMiddleware
 
@@ -22,16 +22,14 @@ class BannedIPMiddleware(BaseMiddleware):
     """
 
     def answer(self, request: HttpRequest) -> HttpResponseBase:
-        if snapshots.due():
-            snapshots.refresh()
+        visiting.refresh(request)
         if _is_banned(request):
             return _refusal()
         response: HttpResponseBase = self.get_response(request)
         return response
 
     async def answer_async(self, request: HttpRequest) -> HttpResponseBase:
-        if snapshots.due():
-            await snapshots.arefresh()
+        await visiting.arefresh(request)
         if _is_banned(request):
             return _refusal()
         response: HttpResponseBase = await self.get_response(request)

@@ -3,14 +3,16 @@
 import logging
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.db import Error
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from tracking import consent, filters, identity, pages, salts, snapshots, visiting
+from tracking import consent, filters, identity, pages, salts, visiting
 from tracking.backends import get_backend
 from tracking.conf import conf
 from tracking.consent import Consent
@@ -39,10 +41,10 @@ class VisitorTrackingMiddleware(BaseMiddleware):
         visiting.mark(request)
         response: HttpResponseBase = self.get_response(request)
         with contained(logger, "Tracking of %r", request.path):
-            if snapshots.due():
-                snapshots.refresh()
+            visiting.refresh(request)
             if hit := _observe(request, response):
-                get_backend().send(hit)
+                with _told_once(request):
+                    get_backend().send(hit)
         return response
 
     async def answer_async(self, request: HttpRequest) -> HttpResponseBase:
@@ -50,13 +52,18 @@ class VisitorTrackingMiddleware(BaseMiddleware):
         response: HttpResponseBase = await self.get_response(request)
         with contained(logger, "Tracking of %r", request.path):
             # Whatever may wait for something goes into a thread; all else is done here.
-            if snapshots.due():
-                await snapshots.arefresh()
+            await visiting.arefresh(request)
             observe = sync_to_async(_observe) if consent.asks() else None
             hit = await observe(request, response) if observe else _observe(request, response)
             if hit:
-                await get_backend().asend(hit)
+                with _told_once(request):
+                    await get_backend().asend(hit)
         return response
+
+
+def _told_once(request: HttpRequest) -> AbstractContextManager[None]:
+    """Let an error of the database pass without another line, if there is one of this request."""
+    return suppress(Error) if visiting.is_told(request) else nullcontext()
 
 
 def _observe(request: HttpRequest, response: HttpResponseBase) -> PageHit | None:
