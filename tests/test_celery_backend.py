@@ -152,6 +152,7 @@ def test_a_backend_without_celery_says_so(spool, monkeypatch):
         CeleryBackend()
 
 
+@pytest.mark.django_db  # which checks of Django look at
 def test_a_celery_that_takes_no_json_is_told_of(celery, settings, spool, monkeypatch):
     app = celery.Celery("tests", set_as_current=False, broker="memory://")
     app.conf.accept_content = ["pickle"]

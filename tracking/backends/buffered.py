@@ -145,7 +145,7 @@ class BufferedBackend(BaseBackend):
             self._round()
         finally:
             self.rest()
-            connections.close_all()
+            _leave_connections()
 
     def _round(self) -> float:
         """Deliver what is waiting, and return the seconds to rest before the next round."""
@@ -343,3 +343,12 @@ def _at_exit() -> None:
 
 os.register_at_fork(after_in_child=_after_fork)
 atexit.register(_at_exit)
+
+
+def _leave_connections() -> None:
+    """Close the connections of a thread that ends."""
+    connections.close_all()
+    for connection in connections.all(initialized_only=True):
+        # Django keeps what is in memory open; it belongs to other threads, which go on with it.
+        if connection.connection is not None:
+            connection.connection.close()
