@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.concurrency import together
 from tests.site.models import Affiliate
-from tracking import geo
+from tracking import client, geo
 from tracking.columns import moment, text, without_nul
 from tracking.conclusions import conclude
 from tracking.hits import ROLES, Hit, Kind, PageHit, Reference, uuid7
@@ -66,7 +66,10 @@ zones = st.sampled_from(
 times = st.datetimes(datetime(1000, 1, 3), datetime(9998, 12, 30), timezones=zones)
 addresses = st.one_of(
     st.ip_addresses().map(str),
-    st.ip_addresses(v=6).map(lambda address: address.exploded.upper()),
+    # Python 3.13 spells mapped addresses in 40 characters, one more than any column has.
+    st.ip_addresses(v=6)
+    .map(lambda address: address.exploded.upper()[:39])
+    .filter(client.normalise),
     st.sampled_from([None, "", "::ffff:192.0.2.7", "::FFFF:c000:207", "::192.0.2.7", "::c000:207"]),
 )
 references = st.none() | st.builds(
