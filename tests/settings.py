@@ -3,7 +3,8 @@
 ``TRACKING_TEST_DATABASE`` chooses the database: ``sqlite`` (the default, which needs no
 service), ``postgresql`` or ``mariadb``, as they listen on this machine. Its tables are in the
 database ``test_tracking``, or ``test_`` and what ``TRACKING_TEST_NAME`` says, so that two may
-test at the same time.
+test at the same time. With ``TRACKING_TEST_PARTITIONED`` its large tables are in parts by months
+(PostgreSQL only; leave out ``test_partition*``, which begin with tables that are not).
 """
 
 import os
@@ -74,3 +75,6 @@ TEMPLATES = [
 ]
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+#: What Django 6.1 asks for; earlier ones have EMAIL_BACKEND. Tests get their own in either case.
+MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}

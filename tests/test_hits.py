@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 import uuid
 from datetime import UTC, datetime
 
@@ -139,7 +142,14 @@ def test_a_page_of_the_same_site_is_no_referrer(referrer, kept):
 
 
 def test_a_host_that_is_not_ours_breaks_nothing():
-    assert page_hit(HTTP_REFERER="https://a.example/", HTTP_HOST="evil.example").referrer == ""
+    from_outside = {"HTTP_REFERER": "https://a.example/", "HTTP_HOST": "evil.example"}
+    assert page_hit(**from_outside).referrer == "https://a.example/"
+    assert page_hit(**{**from_outside, "HTTP_REFERER": "https://evil.example/"}).referrer == ""
+    for host in ("", "[", "a b", "evil.example:x"):
+        assert page_hit(**{**from_outside, "HTTP_HOST": host}).referrer in {
+            "",
+            "https://a.example/",
+        }
 
 
 @pytest.mark.parametrize(
@@ -189,3 +199,13 @@ def test_a_user_that_was_asked_for_otherwise_is_known_too():
     assert PageHit.from_request(request, "key").user == ""
     request.user = Counted()
     assert PageHit.from_request(request, "key").user == "7"
+
+
+def test_a_system_without_fork_has_hits_too():
+    away = "import os; del os.fork, os.register_at_fork"
+    code = f"{away}; from tracking import hits; print(hits.uuid7())"
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, check=False, text=True
+    )
+    assert uuid.UUID(ended.stdout.strip()).version == 7, ended.stderr

@@ -1,5 +1,6 @@
 """Rows written without the ORM are, byte by byte, those that it would have written."""
 
+import json
 import uuid
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -295,7 +296,7 @@ def test_an_instance_is_as_one_that_was_loaded():
     [beacon] = write([Hit(kind=Kind.OPEN)])
     assert not beacon._state.adding
     assert beacon._state.db == "default"
-    assert repr(write([hit := Hit(kind=Kind.OPEN)])) == f"[<Beacon: open {hit.id}>]"
+    assert repr(write([hit := Hit(kind=Kind.OPEN)])) == f"[<Beacon: Open {hit.id}>]"
 
 
 def test_a_batch_is_told_once(listeners, made):
@@ -410,3 +411,36 @@ def test_a_router_sends_them_elsewhere(elsewhere):
     assert write(hits) == []
     assert Beacon.objects.using(elsewhere).count() == 50
     assert Beacon.objects.using("default").count() == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"a": '\N{SNOWMAN} " \\ / \x7f \x01', "b": 2**63, "c": -(2**80), "d": None, "e": True},
+        {"a": 10**4000},
+        {"\udc80": "\udc80"},
+        {7: 1, None: 2, True: 3, 1.5: 4, 1e300: 5},
+        {"a": float("1e16"), "b": -0.0, "c": Kind.OPEN},
+    ],
+)
+def test_what_two_encoders_could_spell_differently_is_the_same_value(data):
+    postgresql = spelling_for(FakePostgreSQL())
+    assert json.loads(postgresql.data(data)) == json.loads(_json(data))
+
+
+class FakePostgreSQL:
+    vendor = "postgresql"
+
+
+@HYPOTHESIS
+@given(time=times)
+def test_a_moment_is_spelled_as_postgresql_reads_it(time):
+    spelled = spelling_for(FakePostgreSQL()).time(time)
+    assert datetime.fromisoformat(spelled).astimezone(UTC) == time.astimezone(UTC)
+
+
+@HYPOTHESIS
+@given(rows=st.lists(st.tuples(any_text | st.none(), any_text, st.none() | any_text), min_size=1))
+def test_rows_without_special_characters_are_spelled_as_those_with_them(rows):
+    rows = [tuple(v and v.replace("\0", "") for v in row) for row in rows]
+    assert inserts._lines(rows) == inserts._escaped(rows)

@@ -2,6 +2,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
@@ -152,4 +153,109 @@ def test_names():
     assert str(Source(name="News")) == "News"
     assert str(Target(name="Shop")) == "Shop"
     key = uuid.UUID(int=7)
-    assert str(Beacon(id=key, kind="open")) == f"open {key}"
+    assert str(Beacon(id=key, kind="open")) == f"Open {key}"
+
+
+# What points to what is gone.
+
+
+def behind_django_s_back(statement, *params):
+    with connection.cursor() as cursor:
+        cursor.execute(statement, params)
+
+
+@pytest.fixture
+def own_types():
+    """Content types that are made in a test, and remembered by Django no longer than it takes."""
+    ContentType.objects.clear_cache()
+    yield
+    ContentType.objects.clear_cache()
+
+
+@pytest.fixture
+def orphan(own_types):
+    """A beacon whose source had a content type that somebody has deleted by SQL."""
+    gone = ContentType.objects.create(app_label="elsewhere", model="partner")
+    beacon = record(entity=Affiliate.objects.create(name="A"))
+    Beacon.objects.update(source_type=gone, source_id="7")
+    behind_django_s_back("DELETE FROM django_content_type WHERE id = %s", gone.pk)
+    ContentType.objects.clear_cache()
+    return beacon
+
+
+def test_a_content_type_that_sql_has_deleted_leaves_the_beacon_in_peace(orphan, admin_client):
+    beacon = Beacon.objects.get()
+    assert (beacon.source, beacon.source_id, beacon.entity.name) == (None, "7", "A")
+    assert beacon.reference("source") is None
+    [fetched] = Beacon.objects.prefetch_related("source", "entity")
+    assert (fetched.source, fetched.entity.name) == (None, "A")
+    connection.check_constraints()
+    for url in ("/admin/tracking/beacon/", f"/admin/tracking/beacon/{beacon.pk}/change/"):
+        assert admin_client.get(url, follow=True).status_code == 200
+    beacon.kind = "click"
+    beacon.save()
+    assert len(write([Hit(kind=Kind.OPEN)])) == 1
+    beacon.delete()
+
+
+def test_a_model_that_has_left_the_site_leaves_the_beacon_in_peace(own_types):
+    stale = ContentType.objects.create(app_label="elsewhere", model="partner")
+    record(entity=Affiliate.objects.create(name="A"))
+    Beacon.objects.update(source_type=stale, source_id="7")
+    beacon = Beacon.objects.get()
+    assert (beacon.source, beacon.entity.name) == (None, "A")
+    [fetched] = Beacon.objects.prefetch_related("source", "entity")
+    assert (fetched.source, fetched.entity.name) == (None, "A")
+    assert str(beacon.reference("source").label) == "elsewhere.partner"
+
+
+def test_a_content_type_that_django_deletes_is_forgotten_by_its_beacons(own_types):
+    stale = ContentType.objects.create(app_label="elsewhere", model="partner")
+    beacon = record()
+    Beacon.objects.update(source_type=stale, source_id="7")
+    stale.delete()
+    beacon.refresh_from_db()
+    assert (beacon.source_type_id, beacon.source_id) == (None, "7")
+
+
+def test_indexes_have_only_rows_that_could_be_asked_for():
+    with connection.cursor() as cursor:
+        known = connection.introspection.get_constraints(cursor, Beacon._meta.db_table)
+        for name, columns in {
+            "tracking_beacon_source": ["source_type_id", "source_id", "time"],
+            "tracking_beacon_visitor": ["visitor_id"],
+        }.items():
+            assert known[name]["columns"] == columns
+        if not connection.features.supports_partial_indexes:
+            return
+        table = {"postgresql": "pg_indexes", "sqlite": "sqlite_master"}[connection.vendor]
+        column = {"postgresql": "indexdef, indexname", "sqlite": "sql, name"}[connection.vendor]
+        cursor.execute(f"SELECT {column} FROM {table}")
+        conditions = {name: sql for sql, name in cursor.fetchall() if sql and "WHERE" in sql}
+    for role in ("source", "entity", "target"):
+        assert f"{role}_type_id" in conditions[f"tracking_beacon_{role}"].partition("WHERE")[2]
+    assert "visitor_id" in conditions["tracking_beacon_visitor"].partition("WHERE")[2]
+
+
+def test_no_foreign_key_of_a_beacon_is_looked_at_by_the_database():
+    with connection.cursor() as cursor:
+        known = connection.introspection.get_constraints(cursor, Beacon._meta.db_table)
+    assert [name for name, one in known.items() if one["foreign_key"]] == []
+
+
+@pytest.mark.skipif(connection.vendor == "mysql", reason="it has no partial indexes")
+@pytest.mark.parametrize(
+    ("lookup", "index"),
+    [
+        ({"source_type_id": 7, "source_id": "7"}, "tracking_beacon_source"),
+        ({"source_type_id": 7, "source_id__in": ["7", "8"]}, "tracking_beacon_source"),
+        ({"target_type_id": 7}, "tracking_beacon_target"),
+        ({"entity_type_id__in": [7, 8]}, "tracking_beacon_entity"),
+        ({"visitor_id": "anna"}, "tracking_beacon_visitor"),
+    ],
+)
+def test_questions_find_their_partial_index(lookup, index):
+    if connection.vendor == "postgresql":
+        behind_django_s_back("SET LOCAL enable_seqscan = off")
+        behind_django_s_back("SET LOCAL enable_bitmapscan = off")
+    assert index in Beacon.objects.filter(**lookup).explain()

@@ -9,7 +9,7 @@ from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from tracking import presence
+from tracking import presence, remembering
 from tracking.columns import text
 from tracking.models import Visitor
 
@@ -67,17 +67,17 @@ def test_a_number_is_asked_for_again_after_a_few_seconds(monkeypatch):
     assert render(ON_SITE) == "1"
     Visitor.objects.all().update(last_update=timezone.now() - timedelta(hours=1))
     assert render(ON_SITE) == "1"
-    now = presence.time.monotonic()
-    monkeypatch.setattr(presence.time, "monotonic", lambda: now + presence.SECONDS)
+    now = remembering.time.monotonic()
+    monkeypatch.setattr(remembering.time, "monotonic", lambda: now + presence.SECONDS)
     assert render(ON_SITE) == "0"
 
 
 def test_what_is_remembered_is_not_without_end(monkeypatch):
-    monkeypatch.setattr(presence, "MAX_REMEMBERED", 3)
+    monkeypatch.setattr(remembering, "MAX_REMEMBERED", 3)
     for _ in range(10):
         with transaction.atomic():
             presence.on_page("/tea/")
-    assert len(presence._remembered) <= 3
+    assert len(presence._count) <= 3
 
 
 @pytest.mark.parametrize("path", ["/a\0b/", "/" + "x" * 3_000])

@@ -1,14 +1,17 @@
 """What was answered with 200 or 302 is a row, once, whatever is killed, stopped or full.
 
 Servers over sockets, load from several threads, every answer noted with the number that its
-token carries.
+token carries. ``TRACKING_STOPS=30`` has services away for 30 seconds (``tests/stops.py``), and
+``pytest -s`` prints the figures.
 """
 
 import http.client
 import itertools
 import json
 import os
+import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -17,11 +20,16 @@ import uuid
 from collections import Counter
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests import stops
+from tests.brokers import BROKERS, Broker
 from tests.doors import Door
 from tests.processes import Site, wait_until
+from tests.services import missing
+from tests.workers import APP, log_of, worker
 from tracking import links
 from tracking.spool import look
 from tracking.views import GIF
@@ -52,6 +60,28 @@ application = get_wsgi_application()
 ASGI = """
 from django.core.asgi import get_asgi_application
 application = get_asgi_application()
+"""
+
+#: Sends again sooner than a site should, so that the tests are quick.
+ON_CELERY = """
+INSTALLED_APPS += ["celery_site"]
+TRACKING_BACKEND = "site_backend.Quick"
+CELERY_BROKER_URL = %r
+CELERY_TASK_DEFAULT_QUEUE = %r
+CELERY_BROKER_TRANSPORT_OPTIONS = %r
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+"""
+
+BACKEND = """
+from tracking.backends.celery import CeleryBackend
+from tracking.confirming import Patience
+
+class Quick(CeleryBackend):
+    patience = Patience(overtaken=1, queued=10, sendings=20)
+    longest_pause = 1
+    look_around = 0.5
 """
 
 SERVERS = {
@@ -182,14 +212,16 @@ class Load:
             return response.status, response.read()
 
 
+def free_port():
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @contextmanager
 def served(site, server):
     """Serve the site, and give the process and the port; in the end it is asked to stop."""
-    import socket
-
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = site.folder / "server.log"
     with log.open("w") as output:
         process = site.start(
@@ -235,6 +267,11 @@ def workers_of(process):
 def check(site, database, load):
     """All that was answered is a row, and no row is there twice."""
     site.run("-m", "django", "tracking_drain")
+    check_rows(site, database, load)
+
+
+def check_rows(site, database, load):
+    """The same, where all has arrived by itself."""
     rows = Counter(number for number in database.numbers(site) if number >= load.first)
     assert not load.wrong
     assert load.answered
@@ -242,7 +279,12 @@ def check(site, database, load):
     assert max(rows.values()) == 1, "a row is there twice"
     assert set(rows) <= {*load.answered, *load.cut_off}
     state = look(site.spool)
-    assert (state.waiting, state.rejected) == (0, 0)
+    assert (state.waiting, state.sent, state.rejected) == (0, 0, 0)
+    print(  # noqa: T201 - the long form is run for it
+        f"\n  {len(load.answered):,} answers and {len(load.cut_off)} connections cut off, "
+        f"{rows.total():,} rows, {rows.total() - len(rows)} twice, {len(load.wrong)} other "
+        f"answers; the slowest took {load.slowest:.2f} s"
+    )
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -271,11 +313,11 @@ def test_the_database_is_away_for_seconds(site, database):
             wait_until(lambda: len(load.answered) > 100)
             database.door.close()
             away = len(load.answered)
-            time.sleep(3)
+            time.sleep(stops.seconds(3))
             assert len(load.answered) > away + 100  # readers see nothing of it
             assert look(site.spool).waiting > 100
             database.door.open()
-            wait_until(lambda: look(site.spool).lag < 2, 20)
+            wait_until(lambda: look(site.spool).lag < 2, 60)
             time.sleep(0.5)
     assert not load.cut_off
     assert load.slowest < 2
@@ -308,6 +350,7 @@ def test_the_disk_is_full_under_load(site, database):
                 except OSError:
                     assert filler.exists()
                 full = len(load.answered)
+                time.sleep(stops.seconds(0))
                 wait_until(lambda: len(load.answered) > full + 200)
                 filler.unlink()
                 emptied = len(load.answered)
@@ -315,3 +358,106 @@ def test_the_disk_is_full_under_load(site, database):
         assert not load.cut_off
         assert "takes nothing" in (site.folder / "server.log").read_text()
         check(site, database, load)
+
+
+@pytest.fixture
+def celery_site(tmp_path, database):
+    """Make sites whose hits go through a broker."""
+
+    def make(broker):
+        (tmp_path / "site_wsgi.py").write_text(WSGI)
+        (tmp_path / "site_backend.py").write_text(BACKEND)
+        (tmp_path / "celery_site.py").write_text(APP)
+        return Site(tmp_path, database.settings + ON_CELERY % broker)
+
+    return make
+
+
+def has_arrived(site):
+    """Return whether nothing is waiting here, nor on its way."""
+    state = look(site.spool)
+    return not (state.waiting or state.sent)
+
+
+@pytest.mark.parametrize("name", BROKERS)
+def test_the_broker_is_away_for_seconds(celery_site, database, name):
+    """For the site and for its worker, which have to find back."""
+    with BROKERS[name]() as broker:
+        place = urlsplit(broker.url)
+        door = Door(place.hostname, place.port)
+        door.open()
+        behind = broker._replace(url=broker.url.replace(f":{place.port}", f":{door.port}"))
+        site = celery_site(behind)
+        with worker(site), served(site, "gunicorn") as (_, port):
+            with Load(port) as load:
+                wait_until(lambda: database.numbers(site), 30, lambda: log_of(site))
+                door.close()
+                away = len(load.answered)
+                time.sleep(stops.seconds(3))
+                assert len(load.answered) > away + 100
+                assert look(site.spool).waiting > 100
+                door.open()
+                wait_until(lambda: look(site.spool).lag < 2, 60)
+                time.sleep(0.5)
+            wait_until(lambda: has_arrived(site), 120, lambda: log_of(site))
+        door.close()
+        assert not load.cut_off
+        assert load.slowest < 2
+        check_rows(site, database, load)
+
+
+@contextmanager
+def private_redis(folder):
+    """A Redis that may be killed; it keeps nothing."""
+    if not (server := shutil.which("redis-server")):
+        missing("redis-server")
+    port = free_port()
+
+    def start():
+        process = subprocess.Popen(
+            [server, "--port", str(port), "--save", "", "--appendonly", "no"],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+        )
+        wait_until(lambda: _listens(port), 10)
+        return process
+
+    processes = [start()]
+
+    def kill():
+        processes[-1].kill()
+        processes[-1].wait()
+
+    try:
+        broker = Broker(f"redis://127.0.0.1:{port}/0", "tracking", {"visibility_timeout": 60})
+        yield broker, kill, lambda: processes.append(start())
+    finally:
+        kill()
+
+
+def _listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_redis_that_is_killed_forgets_and_nothing_is_lost(celery_site, database, tmp_path):
+    """All that was in its queue is gone, and nobody tells."""
+    with private_redis(tmp_path) as (broker, kill, start):
+        site = celery_site(broker)
+        with served(site, "gunicorn") as (_, port):
+            with Load(port) as load:
+                wait_until(lambda: look(site.spool).sent > 3, 20)  # nobody takes them off
+                kill()
+                time.sleep(stops.seconds(1))
+                start()
+                with worker(site):
+                    waiting = len(load.answered)
+                    wait_until(lambda: len(load.answered) > waiting + 200, 20)
+                    wait_until(lambda: database.numbers(site), 40, lambda: log_of(site))
+            with worker(site, "two"):
+                wait_until(lambda: has_arrived(site), 120, lambda: log_of(site, "two"))
+        assert not load.cut_off
+        check_rows(site, database, load)

@@ -1,6 +1,7 @@
 import uuid
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
@@ -15,6 +16,7 @@ from tracking.hits import Hit, Kind, Reference
 from tracking.models import Beacon
 from tracking.recording import write
 from tracking.signals import beacon_recorded
+from tracking.spool import decode, encode
 
 pytestmark = pytest.mark.django_db
 
@@ -176,3 +178,14 @@ def test_a_large_batch_can_be_delivered_again():
     write(hits)
     assert write([*hits, late := Hit(kind=Kind.OPEN)])[0].pk == late.id
     assert Beacon.objects.count() == 1_202
+
+
+@pytest.mark.parametrize("use_tz", [True, False])
+def test_a_time_without_a_zone_is_of_the_zone_of_the_site(settings, use_tz):
+    settings.USE_TZ, settings.TIME_ZONE = use_tz, "Asia/Tokyo"
+    naive = datetime(2026, 5, 4, 12)
+    aware = naive.replace(tzinfo=ZoneInfo("Asia/Tokyo"))
+    for hit in (Hit(kind="event", time=naive), Hit(kind="event", time=aware)):
+        write([decode(encode(hit))])
+    first, second = Beacon.objects.values_list("time", flat=True)
+    assert first == second == (aware if use_tz else naive)

@@ -1,5 +1,6 @@
 import re
 import threading
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,17 @@ from django.utils import timezone
 
 from tests.site.models import Affiliate
 from tracking import retention
-from tracking.models import Agreed, BannedIP, Beacon, PageView, Source, Target, Visit, Visitor
+from tracking.models import (
+    Agreed,
+    BannedIP,
+    Beacon,
+    PageView,
+    Receipt,
+    Source,
+    Target,
+    Visit,
+    Visitor,
+)
 from tracking.retention import claim, clean_up, delete_chunk, is_due, problems
 
 pytestmark = pytest.mark.django_db
@@ -24,6 +35,12 @@ SETTINGS = {
     "pageview": "TRACKING_PAGE_VIEW_RETENTION",
     "beacon": "TRACKING_BEACON_RETENTION",
 }
+
+
+@pytest.fixture(autouse=True)
+def receipts_are_kept(settings):
+    """What is asked for below is what people look at."""
+    settings.TRACKING_RECEIPT_RETENTION = None
 
 
 @pytest.fixture
@@ -124,6 +141,17 @@ def test_a_limit_is_honoured_to_the_moment(name, limit, now, settings):
     assert not rows.filter(pk__in=[exact.pk, older.pk]).exists()
 
 
+def test_receipts_leave_after_a_week(settings, now):
+    del settings.TRACKING_RECEIPT_RETENTION
+    week, moment = timedelta(days=7), timedelta(seconds=1)
+    for number, age in enumerate((timedelta(), week - moment, week, week + moment)):
+        Receipt.objects.create(id=uuid.UUID(int=number), time=now - age)
+    assert clean_up()["receipt"] == 2
+    assert {receipt.pk.int for receipt in Receipt.objects.all()} == {0, 1}
+    settings.TRACKING_RECEIPT_RETENTION = 0
+    assert "TRACKING_RECEIPT_RETENTION is 0" in problems()[0]
+
+
 def test_limits_are_settings_and_may_be_fractions(settings):
     settings.TRACKING_CLEANUP_TIMEOUT = 0.5
     settings.TRACKING_PAGE_VIEW_RETENTION = 2
@@ -159,15 +187,18 @@ def test_nothing_of_other_tables_leaves(settings):
     Target.objects.create(name="T", url="/", expires_at=long_ago)
     Source.objects.create(name="S", slug="s")
     some_of_each(timedelta(days=1000))
-    others = (Affiliate, Agreed, BannedIP, Target, Source)
-    before = [list(model.objects.order_by("pk").values()) for model in others]
+    others = [
+        *(model.objects for model in (Affiliate, BannedIP, Target, Source)),
+        Agreed.objects.exclude(name__startswith="gone "),  # until when rows have left
+    ]
+    before = [list(rows.order_by("pk").values()) for rows in others]
     assert all(before)
     with CaptureQueriesContext(connection) as queries:
         clean_up()
     assert counts() == dict.fromkeys(counts(), 0)
     tables = {re.split(r"[`\"]", sql)[1] for sql in statements(queries, "DELETE")}
     assert tables == {model._meta.db_table for model in (Visitor, Visit, PageView, Beacon)}
-    assert [list(model.objects.order_by("pk").values()) for model in others] == before
+    assert [list(rows.order_by("pk").values()) for rows in others] == before
 
 
 def test_visits_and_beacons_outlive_their_visitor():
@@ -654,6 +685,7 @@ def test_the_command_says_what_it_has_deleted(capsys):
         ["page", "views", "0", "older", "than", "395", "days"],
         ["visits", "0", "older", "than", "760", "days"],
         ["beacons", "0", "kept", "for", "ever"],
+        ["receipts", "0", "kept", "for", "ever"],
     ]
     assert run(capsys, "--dry-run") == [["Would", "be", "deleted:"], *expected]
     assert Visitor.objects.count() == 1_234

@@ -20,8 +20,8 @@ from tracking import spool as spooling
 from tracking.hits import Hit, PageHit, Reference
 from tracking.spool import Spool, decode, encode, folder, look, prepare, set_aside
 from tracking.spool.folders import Refused, taken
-from tracking.spool.records import MARKER, OVERHEAD, BadRecord, Damage, Record, framed, scan
-from tracking.spool.segments import PIECE, SUFFIX, UNKNOWN, Segment
+from tracking.spool.records import MARKER, BadRecord, Damage, Record, framed, scan
+from tracking.spool.segments import PIECE, START, SUFFIX, UNKNOWN, Segment
 
 VALUES = {
     "born": date(2001, 2, 3),
@@ -85,6 +85,23 @@ def test_a_payload_without_a_hit_is_a_bad_record(payload):
         decode(payload)
 
 
+@pytest.mark.parametrize("key", [7, 1.5, None, True])
+def test_a_key_that_is_no_text_is_written_as_json_writes_it(key):
+    data = {key: "a", "list": [1, {key: 2}]}
+    [name] = json.loads(json.dumps({key: 0}))
+    assert decode(encode(Hit(kind="open", data=data))).data == {
+        name: "a",
+        "list": [1, {name: 2}],
+    }
+
+
+def test_what_is_nested_too_deeply_to_be_read_is_a_bad_record():
+    payload = encode(Hit(kind="open", data={"a": 1}))
+    before, after = payload.split(b"\xa1a\x01")
+    with pytest.raises(BadRecord):
+        decode(before + b"\xa1a" + b"\x91" * 100_000 + b"\x01" + after)
+
+
 def test_a_hit_that_is_too_long_is_refused(spool):
     with pytest.raises(ValueError, match="bytes, over"):
         spool.append([hit(url="x" * 5_000_000)])
@@ -143,7 +160,7 @@ def test_hits_come_back_in_order_and_the_file_is_emptied(spool):
     assert spool.waiting == 2
     assert numbers(everything(spool)) == [4, 5]
     [path] = spool.folder.iterdir()
-    assert path.stat().st_size < OVERHEAD  # addresses do not stay on disk
+    assert path.stat().st_size == START  # addresses do not stay on disk
     spool.close()
     assert not list(spool.folder.iterdir())
 
@@ -217,7 +234,7 @@ def test_a_file_that_was_emptied_when_the_process_died_has_nothing_in_it(spool):
     spool.append([hit()])
     segment = spool.take(1).segment
     segment.advance(segment.end)
-    os.truncate(segment.path, 16)
+    os.truncate(segment.path, START)
     spool.close()
     later = Spool(spool.folder)
     later.adopt()

@@ -7,10 +7,13 @@ JSON, and two thousand opens of one campaign take a tenth of their size.
 import base64
 import logging
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from uuid import UUID
 
 from tracking import delivery
-from tracking.delivery import PATIENCE, Unavailable
+from tracking.delivery import PATIENCE, Outcome, Unavailable
+from tracking.recording import receipts
 from tracking.spool import Item, Record, folder, set_aside
 from tracking.spool.folders import Refused
 from tracking.spool.records import Damage, framed, scan
@@ -44,6 +47,16 @@ def unpacked(message: str) -> list[Item]:
     return items
 
 
+def key_of(items: Iterable[Item]) -> UUID:
+    """Return the key under which a batch is noted as written, for who sends it and who writes it.
+
+    Args:
+        items: what is in it.
+    """
+    # Damage counts, too: a batch of nothing else has a key of its own.
+    return receipts.key_of(item.payload if isinstance(item, Record) else item.raw for item in items)
+
+
 def record(message: str, attempt: int) -> None:
     """Write a batch. After too many attempts it is set aside, to be replayed.
 
@@ -55,24 +68,64 @@ def record(message: str, attempt: int) -> None:
         Unavailable: it is to be tried again.
     """
     try:
-        items = unpacked(message)
-    except ValueError as error:
-        _set_aside([Refused(message.encode(), f"undecodable: {error}")])
-        return
-    try:
-        outcome = delivery.deliver(items, suspicious=attempt >= PATIENCE)
+        write(message, suspicious=attempt >= PATIENCE)
     except Unavailable as error:
         if attempt < RETRIES:
             raise
-        logger.error(  # noqa: TRY400 - the error says it all
-            "A batch of %s hits is given up and set aside: %s", len(items), error
-        )
-        _set_aside(
-            Refused(i.raw if isinstance(i, Damage) else i.payload, f"given up: {error}"[:500])
-            for i in items
-        )
-    else:
+        _give_up(unpacked(message), error)
+
+
+def write(message: str, *, suspicious: bool = False) -> Outcome:
+    """Write a batch, unless there is a receipt for it; what is refused is set aside.
+
+    Args:
+        message: what :func:`packed` has returned.
+        suspicious: see :func:`tracking.delivery.deliver`.
+
+    Raises:
+        Unavailable: it is to be tried again.
+    """
+    try:
+        items = unpacked(message)
+    except ValueError as error:
+        refused = [Refused(message.encode(), f"undecodable: {error}")]
+        _set_aside(refused)
+        return Outcome(refused=refused)
+    key = key_of(items)
+    if _is_written(key):
+        return Outcome(written=len(items), duplicate=len(items))
+    outcome = delivery.deliver(items, suspicious=suspicious, with_receipts=True)
+    if outcome.refused or outcome.pieces != 1:
+        # Its parts have receipts of their own. First what is refused has to be safe.
         _set_aside(outcome.refused)
+        _note(key)
+    return outcome
+
+
+def _is_written(key: UUID) -> bool:
+    with _or_unavailable():
+        return bool(receipts.known([key]))
+
+
+def _note(key: UUID) -> None:
+    with _or_unavailable():
+        receipts.ensure(key)
+
+
+@contextmanager
+def _or_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # whatever it is, Celery would take the batch for dealt with
+        raise Unavailable(repr(error)) from error
+
+
+def _give_up(items: Sequence[Item], error: Unavailable) -> None:
+    logger.error("A batch of %s hits is given up and set aside: %s", len(items), error)
+    _set_aside(
+        Refused(i.raw if isinstance(i, Damage) else i.payload, f"given up: {error}"[:500])
+        for i in items
+    )
 
 
 def _set_aside(refused: Iterable[Refused]) -> None:

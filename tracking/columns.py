@@ -33,9 +33,15 @@ def without_nul(value: str) -> str:
 
 
 def moment(time: datetime) -> datetime:
-    """Return a time as this site keeps it: aware, or with ``USE_TZ = False`` naive."""
+    """Return a time as this site keeps it: aware, or with ``USE_TZ = False`` naive.
+
+    One that code of the site has made without a zone is in the zone of the site.
+    """
+    if (time.tzinfo is not None) == settings.USE_TZ:
+        return time
     # In the zone of the site, whatever zone is activated for a reader.
-    return time if settings.USE_TZ else timezone.make_naive(time, get_default_timezone())
+    change = timezone.make_aware if settings.USE_TZ else timezone.make_naive
+    return change(time, get_default_timezone())
 
 
 def known_keys(rows: QuerySet, keys: Sequence[UUID]) -> set[UUID]:  # type: ignore[type-arg]

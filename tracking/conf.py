@@ -267,6 +267,25 @@ class Settings:
         return days
 
     @property
+    def receipt_retention(self) -> float | None:
+        """``TRACKING_RECEIPT_RETENTION``: days after which a ``Receipt`` is removed.
+
+        Default 7. By it a batch of hits is known that is delivered again: it has to outlive
+        whatever may still be in a broker, or on the disk of a host that is down.
+        """
+        days: float | None = self._get("RECEIPT_RETENTION", 7)
+        return days
+
+    @property
+    def report_recipients(self) -> Sequence[str]:
+        """``TRACKING_REPORT_RECIPIENTS``: addresses to which the weekly report is mailed.
+
+        Default ``[]``: nobody.
+        """
+        recipients: Sequence[str] = self._get("REPORT_RECIPIENTS", ())
+        return [recipients] if isinstance(recipients, str) else recipients
+
+    @property
     def use_geoip(self) -> bool:
         """``TRACKING_USE_GEOIP``: whether addresses are looked up in a database of places.
 
@@ -292,6 +311,28 @@ class Settings:
         cache_type: int = self._get_plain("GEOIP_CACHE_TYPE", 4)
         return cache_type
 
+    @property
+    def map_template(self) -> str:
+        """``DEFAULT_TRACKING_TEMPLATE``: the template of the page of active visitors.
+
+        Default ``"tracking/visitor_map.html"``, which another may extend.
+        """
+        template = self._get_plain("DEFAULT_TRACKING_TEMPLATE", "") or "tracking/visitor_map.html"
+        return str(template)
+
+    @property
+    def map_tiles(self) -> str:
+        """``TRACKING_MAP_TILES``: the URL of the map's pictures, with ``{z}``, ``{x}`` and ``{y}``.
+
+        Default ``""``: it shows the outlines of countries, which are part of this app.
+        """
+        return str(self._get("MAP_TILES", "") or "")
+
+    @property
+    def map_attribution(self) -> str:
+        """``TRACKING_MAP_ATTRIBUTION``: whose pictures those are, as text. Default ``""``."""
+        return str(self._get("MAP_ATTRIBUTION", "") or "")
+
     def _get(self, name: str, default: Any) -> Any:
         return getattr(settings, PREFIX + name, default)
 
@@ -312,7 +353,10 @@ def full_name(name: str) -> str:
 
 
 #: Settings of the predecessor that do not begin with the prefix.
-_PLAIN = {name: name.upper() for name in ("no_tracking_prefixes", "geoip_path", "geoip_cache_type")}
+_PLAIN = {
+    **{name: name.upper() for name in ("no_tracking_prefixes", "geoip_path", "geoip_cache_type")},
+    "map_template": "DEFAULT_TRACKING_TEMPLATE",
+}
 
 #: Every setting above by its full name, for the check that finds misspelled ones.
 NAMES = frozenset(

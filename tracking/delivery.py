@@ -2,19 +2,21 @@
 
     refused = deliver(payloads, write)
 
-``write`` is given hits. What it raises is of two kinds. Either the hits are at fault; then
-the batch is cut in halves until the ones that are refused stand alone. Or the database is
-away, and all is to be delivered again later.
+``write`` is given hits, and the key of their receipt or ``None``. What it raises is of two
+kinds. Either the hits are at fault; then the batch is cut in halves until the ones that are
+refused stand alone. Or the database is away, and all is to be delivered again later.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from django.db import DataError, IntegrityError
 
 from tracking import recording
 from tracking.hits import AnyHit, Hit
+from tracking.recording import receipts
 from tracking.spool import BadRecord, Damage, Item, decode
 from tracking.spool.folders import Refused
 
@@ -64,9 +66,13 @@ class Counters:
             self.rejected[reason] = self.rejected.get(reason, 0) + 1
 
 
-def write(hits: Sequence[AnyHit]) -> int:
+#: Takes hits, all or none, and the key of their receipt; returns how many it had before.
+Write = Callable[[Sequence[AnyHit], UUID | None], int]
+
+
+def write(hits: Sequence[AnyHit], receipt: UUID | None = None) -> int:
     """Write hits, and return how many of them had been written before."""
-    new = len(recording.write(hits))
+    new = len(recording.write(hits, receipt))
     return sum(isinstance(hit, Hit) for hit in hits) - new
 
 
@@ -77,27 +83,32 @@ class Outcome:
     Attributes:
         written: hits that were delivered.
         duplicate: those among them that were there already.
+        pieces: in how many transactions that was.
         refused: what will never be delivered as it is.
     """
 
     written: int = 0
     duplicate: int = 0
+    pieces: int = 0
     refused: list[Refused] = field(default_factory=list)
 
 
 def deliver(
     items: Sequence[Item],
-    write: Callable[[Sequence[AnyHit]], int] = write,
+    write: Write = write,
     *,
     suspicious: bool = False,
+    with_receipts: bool = False,
 ) -> Outcome:
     """Deliver what was found in a spool.
 
     Args:
         items: records, and what was found damaged.
-        write: what takes hits, all or none, and returns how many it had before.
+        write: what takes them.
         suspicious: whether a single hit may be the cause of what looks like a database
             that is away, because this batch has failed again and again.
+        with_receipts: whether what is written together gets a receipt even where it would be
+            known by its rows.
 
     Raises:
         Unavailable: the database is away; whatever was written may be written again.
@@ -113,7 +124,9 @@ def deliver(
         except BadRecord as error:
             outcome.refused.append(Refused(item.payload, f"undecodable: {error}"))
     if known:
-        _Bisection(write, outcome, suspicious=suspicious).deliver(known)
+        _Bisection(write, outcome, suspicious=suspicious, with_receipts=with_receipts).deliver(
+            known
+        )
     return outcome
 
 
@@ -121,11 +134,12 @@ class _Bisection:
     """Writes hits in ever smaller pieces, until the bad ones stand alone."""
 
     def __init__(
-        self, write: Callable[[Sequence[AnyHit]], int], outcome: Outcome, *, suspicious: bool
+        self, write: Write, outcome: Outcome, *, suspicious: bool, with_receipts: bool
     ) -> None:
         self._write = write
         self._outcome = outcome
         self._suspicious = suspicious
+        self._with_receipts = with_receipts
         self._suspects: list[tuple[bytes, AnyHit]] = []
         self._alone = 0
 
@@ -133,14 +147,14 @@ class _Bisection:
         self._piece(known)
         for payload, hit in self._suspects:
             # The others went through: once more, for it may have been bad luck.
-            error = self._try([hit])
+            error = self._try([(payload, hit)])
             if error is not None and not self._outcome.written:
                 raise Unavailable(repr(error)) from error
             if error is not None:
                 self._refuse(payload, error)
 
     def _piece(self, known: Sequence[tuple[bytes, AnyHit]]) -> None:
-        error = self._try([hit for _, hit in known])
+        error = self._try(known)
         if error is None:
             return
         if not isinstance(error, _CONTENT) and not self._suspicious:
@@ -158,15 +172,22 @@ class _Bisection:
             raise Unavailable(repr(error)) from error
         if not isinstance(error, _CONTENT):
             self._suspects.append((payload, hit))
-        elif (again := self._try([hit])) is not None:  # another process may have been in the way
+        elif (
+            again := self._try([(payload, hit)])
+        ) is not None:  # another process may have been in the way
             self._refuse(payload, again)
 
-    def _try(self, hits: Sequence[AnyHit]) -> Exception | None:
+    def _try(self, known: Sequence[tuple[bytes, AnyHit]]) -> Exception | None:
+        hits = [hit for _, hit in known]
+        receipt = None
+        if self._with_receipts or receipts.are_needed(hits):
+            receipt = receipts.key_of(payload for payload, _ in known)
         try:
-            duplicate = self._write(hits)
+            duplicate = self._write(hits, receipt)
         except Exception as error:  # noqa: BLE001 - told apart by the caller
             return error
         self._outcome.written += len(hits)
+        self._outcome.pieces += 1
         self._outcome.duplicate += duplicate
         return None
 

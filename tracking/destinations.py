@@ -16,15 +16,38 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.utils.encoding import iri_to_uri
+from django.utils.translation import gettext, gettext_noop
 
 #: What HTTP can carry in a header as it stands: printable ASCII without space.
 _PLAIN = re.compile(r"[!-~]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SCHEMES = ("http", "https")
 
+_HOLDS_CONTROL = gettext_noop("%(url)s holds control characters; remove them.")
+_LEAVES_SILENTLY = gettext_noop("%(url)s leaves the site without saying http or https.")
+_IS_NONE = gettext_noop(
+    "%(url)s is no destination: give an http or https URL with a host, "
+    "or a path that begins with '/'."
+)
+
 
 class BadDestination(ValueError):
-    """The text is not a place that a redirect may lead to."""
+    """The text is not a place that a redirect may lead to.
+
+    Args:
+        why: why not, in English, with ``%(url)s`` where the text belongs; for people it is
+            translated.
+        url: the text.
+    """
+
+    def __init__(self, why: str, url: str) -> None:
+        super().__init__(why, url)
+        self.why = why
+        self.params = {"url": repr(url)}
+
+    def __str__(self) -> str:
+        """Return why not, in English: for logs."""
+        return self.why % self.params
 
 
 def location(url: str) -> str:
@@ -42,16 +65,13 @@ def location(url: str) -> str:
     """
     url = url.strip(" ")
     if _CONTROL.search(url):
-        raise BadDestination(f"{url!r} holds control characters; remove them.")
+        raise BadDestination(_HOLDS_CONTROL, url)
     # Browsers read a backslash as a slash, and so "/\evil.example" as another host.
     if url.startswith("/"):
         if url[1:2] in {"/", "\\"}:
-            raise BadDestination(f"{url!r} leaves the site without saying http or https.")
+            raise BadDestination(_LEAVES_SILENTLY, url)
     elif not _is_absolute(url):
-        raise BadDestination(
-            f"{url!r} is no destination: give an http or https URL with a host, "
-            "or a path that begins with '/'."
-        )
+        raise BadDestination(_IS_NONE, url)
     return url if _PLAIN.fullmatch(url) else iri_to_uri(url)
 
 
@@ -64,7 +84,7 @@ def validate_destination(url: str) -> None:
     try:
         location(url)
     except BadDestination as error:
-        raise ValidationError(str(error)) from error
+        raise ValidationError(gettext(error.why), params=error.params) from error
 
 
 def _is_absolute(url: str) -> bool:

@@ -1,12 +1,13 @@
 """Delivering by hand: what dead processes have left behind, and what was set aside."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tracking import delivery
+from tracking import batches, delivery
 from tracking.delivery import Outcome, Unavailable
-from tracking.spool import Record, Spool, set_aside
+from tracking.spool import Record, Spool, sent, set_aside
 from tracking.spool.folders import Refused, taken
 
 BATCH = 2_000
@@ -40,6 +41,9 @@ class Total:
 def drain(folder: Path, progress: Callable[[Total], None] = lambda _total: None) -> Total:
     """Write what dead processes have left behind. What the living have is left to them.
 
+    What was sent to workers and is not known to have arrived is written, too: who drains the
+    folder may be about to delete it. A worker that gets it later knows it by its receipt.
+
     Args:
         folder: the folder of the spool.
         progress: is told after each batch.
@@ -57,6 +61,12 @@ def drain(folder: Path, progress: Callable[[Total], None] = lambda _total: None)
                 set_aside(folder, outcome.refused)
                 spool.settle(batch)
                 total.add(outcome)
+                progress(total)
+        for sending in sent.on_their_way(folder):
+            with suppress(FileNotFoundError):  # it has arrived meanwhile
+                total.add(batches.write(sending.read()))
+                sending.forget()
+                total.files += 1
                 progress(total)
     except Unavailable as error:
         total.error = str(error)

@@ -1,11 +1,13 @@
 """How the recording is doing, for people and for monitoring."""
 
+import os
 import threading
 from time import monotonic
 from typing import Any, NamedTuple
 
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
+from django.utils.translation import gettext_noop
 
 from tracking.backends import BaseBackend, get_backend
 from tracking.conf import conf
@@ -20,7 +22,7 @@ class Report(NamedTuple):
     """How the recording is doing.
 
     Attributes:
-        problems: what is wrong, in a few words each.
+        problems: what is wrong, in a few words each; in English, for monitors.
         figures: waiting hits and the counters of this process, by name.
     """
 
@@ -42,15 +44,15 @@ def report(backend: BaseBackend) -> Report:
     try:
         state = look(spool.folder)
     except OSError:
-        problems.append("the spool cannot be read")
+        problems.append(gettext_noop("the spool cannot be read"))
     else:
         figures.update(state._asdict(), lag=round(state.lag, 3))
         if state.lag > conf.max_lag:
-            problems.append("hits are late")
+            problems.append(gettext_noop("hits are late"))
     if isinstance(backend, BufferedBackend):
         figures["process"] = backend.describe()
         if not backend.disk_takes_hits:
-            problems.append("the spool takes nothing")
+            problems.append(gettext_noop("the spool takes nothing"))
     return Report(problems, figures)
 
 
@@ -58,6 +60,10 @@ class _Memory:
     """The last report, so that not every request looks at the disk."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin with a lock that nobody holds."""
         self._lock = threading.Lock()
         self._known: tuple[BaseBackend, float, Report] | None = None
 
@@ -71,6 +77,9 @@ class _Memory:
 
 
 _memory = _Memory()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_memory.forget)
 
 
 def health(request: HttpRequest) -> HttpResponse:

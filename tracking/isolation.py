@@ -1,11 +1,12 @@
 """Running code that may fail so that its failure stays its own."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import TracebackType
 
 from django.db import Error, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class contained(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a statement
@@ -51,10 +52,15 @@ class isolated(contained):  # noqa: N801
     in each open transaction, and gone back to if the block fails. Takes the same arguments.
     """
 
+    _stack: ExitStack | None = None
+
     def __enter__(self) -> None:
+        inside = _open_transactions()
+        if not inside:
+            return
         self._stack = ExitStack()
         try:
-            self._stack.enter_context(savepoint())
+            _set_savepoints(self._stack, inside)
         except Error:
             # Nothing can be rolled back then, and most of the block may not need it.
             self._log("Savepoint for: ")
@@ -66,7 +72,8 @@ class isolated(contained):  # noqa: N801
         traceback: TracebackType | None,
     ) -> bool:
         try:
-            self._stack.__exit__(kind, error, traceback)
+            if self._stack is not None:
+                self._stack.__exit__(kind, error, traceback)
         except Exception:  # noqa: BLE001 - this is the place that promises to take anything
             self._log()
             return error is None or isinstance(error, Exception)
@@ -81,7 +88,14 @@ def savepoint() -> Iterator[None]:
     far, unless there is a savepoint to go back to.
     """
     with ExitStack() as stack:
-        for connection in connections.all(initialized_only=True):
-            if connection.in_atomic_block:
-                stack.enter_context(transaction.atomic(using=connection.alias))
+        _set_savepoints(stack, _open_transactions())
         yield
+
+
+def _open_transactions() -> list[BaseDatabaseWrapper]:
+    return [open_ for open_ in connections.all(initialized_only=True) if open_.in_atomic_block]
+
+
+def _set_savepoints(stack: ExitStack, inside: Iterable[BaseDatabaseWrapper]) -> None:
+    for connection in inside:
+        stack.enter_context(transaction.atomic(using=connection.alias))

@@ -156,7 +156,12 @@ def _extension(code: int, value: Any) -> Ext:
     return Ext(code, msgspec.msgpack.encode(value))
 
 
-def _value_of_extension(code: int, data: memoryview) -> Any:
+def value_of_extension(code: int, data: memoryview) -> Any:
+    """Return the value of an extension of ours, for decoders of MessagePack.
+
+    Raises:
+        ArithmeticError, TypeError, ValueError, msgspec.DecodeError: it is none.
+    """
     raw = bytes(data)
     if code == _DECIMAL:
         return Decimal(raw.decode())
@@ -177,4 +182,4 @@ def _value_of_extension(code: int, data: memoryview) -> Any:
     raise ValueError(f"unknown extension type {code}")
 
 
-_DECODER = msgspec.msgpack.Decoder(ext_hook=_value_of_extension)
+_DECODER = msgspec.msgpack.Decoder(ext_hook=value_of_extension)

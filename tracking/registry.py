@@ -88,6 +88,11 @@ class Tracker:
         """
         del self._callbacks[pixel_class]
 
+    @property
+    def has_callbacks(self) -> bool:
+        """Whether any class is registered."""
+        return bool(self._callbacks)
+
     def notify(self, request: HttpRequest, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Call every callback. One that fails is logged by name, and the rest still run."""
         if not self._callbacks:

@@ -6,7 +6,8 @@
 For each table a setting says how long its rows are kept. They are looked up by the index
 over their time and deleted by their keys, a chunk at a time in a short transaction of its
 own, so that nobody waits long for a lock and a replica never gets one giant statement.
-Any number of processes may do this at the same time.
+Any number of processes may do this at the same time. A table in parts by months
+(:mod:`tracking.partitions`) loses whole ones first.
 """
 
 import logging
@@ -31,9 +32,11 @@ from django.db.models import (
 from django.db.models.signals import post_delete, pre_delete
 from django.utils import timezone
 
+from tracking import partitions
 from tracking.conf import conf, full_name
-from tracking.models import Agreed, Beacon, PageView, Visit, Visitor
+from tracking.models import Agreed, Beacon, PageView, Receipt, Visit, Visitor
 from tracking.recording.deadlocks import again_after_deadlock
+from tracking.rollups import gone
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +100,7 @@ TABLES: Mapping[str, Table] = {
     "pageview": Table(PageView, "time", "page_view_retention", "days"),
     "visit": Table(Visit, "ended_at", "visit_retention", "days"),
     "beacon": Table(Beacon, "time", "beacon_retention", "days"),
+    "receipt": Table(Receipt, "time", "receipt_retention", "days"),
 }
 
 
@@ -118,6 +122,8 @@ class _Old(NamedTuple):
     cutoff: datetime
     #: Keys of rows that models of the site do not let go.
     protected: set[Any]
+    #: Whether it is noted that rows of it are gone.
+    noted: list[bool]
 
     @property
     def rows(self) -> QuerySet[Any]:
@@ -169,13 +175,29 @@ def clean_up(
         with transaction.atomic(using=old.rows.db, durable=True):
             pass
     removed = Counter(dict.fromkeys(all_old, 0))
-    for old in all_old.values():
+    for name, old in all_old.items():
+        removed[name] += _drop_parts(old)
         while (gone := _delete_oldest(old, chunk)) is not None:
             removed.update(gone)
             if progress is not None:
                 progress(removed)
             sleep(pause)
     return dict(removed)
+
+
+def _drop_parts(old: _Old) -> int:
+    """Drop whole parts of a table, and return how many rows they had."""
+    model, using = old.table.model, old.rows.db
+    if model not in partitions.TABLES.values() or _site_has_rules(model):
+        return 0
+    try:
+        return partitions.drop_past(model, old.table.column, old.cutoff, using)
+    except partitions.Unsuitable:  # in parts of the site's own making, perhaps
+        return 0
+    except partitions.Busy as error:
+        # Its rows are deleted like those of any other table, or it is dropped the next time.
+        logger.warning("No part of %s could be dropped: %s", model._meta.db_table, error)
+        return 0
 
 
 def delete_chunk(limit: int = CHUNK) -> Counter[str]:
@@ -215,7 +237,7 @@ def _all_old(names: Collection[str]) -> dict[str, _Old]:
         raise ValueError(f"There is no table {min(unknown)!r}: choose from {', '.join(TABLES)}.")
     now = timezone.now()  # naive with USE_TZ = False, as the columns are then
     return {
-        name: _Old(table, now - timedelta(**{table.unit: kept}), set())
+        name: _Old(table, now - timedelta(**{table.unit: kept}), set(), [])
         for name, table in TABLES.items()
         if name in names and (kept := table.kept) is not None
     }
@@ -241,9 +263,20 @@ def _delete_oldest(old: _Old, limit: int) -> Counter[str] | None:
     keys = old.oldest(limit)
     if not keys:
         return None
+    _note(old)
     if old.table.model is Visit:
         return _delete_visits(old, keys, limit)
     return Counter({_name(old.table.model): _delete(old.rows, keys, old.protected)})
+
+
+def _note(old: _Old) -> None:
+    """Note, before rows leave, that they are gone: what they were counted as is kept."""
+    if old.noted or old.table.model is Visitor:
+        return
+    names = ["visit", "pageview"] if old.table.model is Visit else [_name(old.table.model)]
+    for name in names:
+        gone.note(name, old.cutoff, old.rows.db)
+    old.noted.append(True)
 
 
 def _delete_visits(old: _Old, keys: Sequence[Any], limit: int) -> Counter[str]:

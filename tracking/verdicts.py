@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from django.db.models import TextChoices
 from django.http import HttpRequest
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from tracking import agents
@@ -56,6 +57,7 @@ class Verdict(NamedTuple):
 
     label: Label
     #: In English, 200 characters or fewer; ``""`` where there is nothing to say.
+    #: :func:`in_words` says it in the language of who is looking.
     reason: str
 
 
@@ -63,11 +65,11 @@ class Verdict(NamedTuple):
 #: whose they are. Lists of crawlers name them too, so this table comes first.
 #: Fastmail: https://www.fastmail.com/policies/bots/ (images, when a mail is opened).
 _MAIL_PROXIES = (
-    ("GoogleImageProxy", "Gmail's image proxy"),
-    ("ggpht.com", "Gmail's image proxy"),
-    ("YahooMailProxy", "Yahoo's image proxy"),
-    ("FastmailUA", "Fastmail's image proxy"),
-    ("SeznamEmailProxy", "Seznam's image proxy"),
+    ("GoogleImageProxy", gettext_noop("Gmail's image proxy")),
+    ("ggpht.com", gettext_noop("Gmail's image proxy")),
+    ("YahooMailProxy", gettext_noop("Yahoo's image proxy")),
+    ("FastmailUA", gettext_noop("Fastmail's image proxy")),
+    ("SeznamEmailProxy", gettext_noop("Seznam's image proxy")),
 )
 
 #: All that Apple's privacy protection says of itself. Its addresses prove nothing: people
@@ -75,9 +77,18 @@ _MAIL_PROXIES = (
 _APPLE = "Mozilla/5.0"
 
 _HUMAN = Verdict(Label.HUMAN, "")
-_SILENT = Verdict(Label.HUMAN, "no user agent")
+_SILENT = Verdict(Label.HUMAN, gettext_noop("no user agent"))
 _PRELOADED = Verdict(
-    Label.PREFETCH, "Apple Mail Privacy Protection loads images whether or not the mail is read"
+    Label.PREFETCH,
+    gettext_noop("Apple Mail Privacy Protection loads images whether or not the mail is read"),
+)
+
+#: What a bot calls itself follows.
+_CALLS_ITSELF = gettext_noop("calls itself %s")
+
+#: All reasons but those that name a bot.
+_REASONS = frozenset(
+    {_SILENT.reason, _PRELOADED.reason, *(owner for _mark, owner in _MAIL_PROXIES)}
 )
 
 #: The labels of hits whose address and agent are a machine's, between reader and site.
@@ -107,6 +118,20 @@ def tells_place_and_device(label: str) -> bool:
     return label not in CLAIMS_NOTHING
 
 
+def in_words(reason: str) -> str:
+    """Return the reason of a verdict, which is stored in English, in the active language.
+
+    Args:
+        reason: that of a row. One that is not ours, or not any more, comes back as it is.
+    """
+    if reason in _REASONS:
+        return gettext(reason)
+    beginning = _CALLS_ITSELF.removesuffix("%s")
+    if reason.startswith(beginning):
+        return gettext(_CALLS_ITSELF) % reason.removeprefix(beginning)
+    return reason
+
+
 @lru_cache(maxsize=agents.CACHED)
 def _judge(user_agent: str, is_open: bool) -> Verdict:
     if not user_agent.strip():
@@ -117,5 +142,5 @@ def _judge(user_agent: str, is_open: bool) -> Verdict:
     if is_open and user_agent == _APPLE:
         return _PRELOADED
     if name := agents.bot_name(user_agent):
-        return Verdict(Label.BOT, f"calls itself {name}")
+        return Verdict(Label.BOT, _CALLS_ITSELF % name)
     return _HUMAN

@@ -7,6 +7,7 @@ from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
 from tracking.hits import AnyHit
+from tracking.isolation import savepoint
 
 
 class BaseBackend(ABC):
@@ -30,7 +31,19 @@ class BaseBackend(ABC):
         Raises:
             Exception: as for :meth:`send`.
         """
-        await sync_to_async(self.send)(hit)
+        await sync_to_async(self.send_apart)(hit)
+
+    def send_apart(self, hit: AnyHit) -> None:
+        """Take over one hit; a failure leaves transactions of the site as good as new.
+
+        A backend that does not ask a database within ``send`` overrides this, and spares the
+        savepoints.
+
+        Raises:
+            Exception: as for :meth:`send`.
+        """
+        with savepoint():
+            self.send(hit)
 
     def send_many(self, hits: Iterable[AnyHit]) -> None:
         """Take over several hits; a backend overrides this where it can do better than a loop."""

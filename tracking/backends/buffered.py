@@ -5,7 +5,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from time import monotonic, time
 from typing import Any
@@ -19,6 +19,7 @@ from tracking.backends.base import BaseBackend
 from tracking.conf import conf
 from tracking.delivery import PATIENCE, Counters, Outcome, Unavailable
 from tracking.hits import AnyHit
+from tracking.isolation import contained
 from tracking.spool import Batch, Item, Record, Spool, folder, folders, set_aside
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,9 @@ class BufferedBackend(BaseBackend):
 
     def send(self, hit: AnyHit) -> None:
         self.send_many([hit])
+
+    def send_apart(self, hit: AnyHit) -> None:
+        self.send(hit)  # where it writes at once, that sets savepoints
 
     def send_many(self, hits: Iterable[AnyHit]) -> None:
         batch = list(hits)
@@ -141,8 +145,11 @@ class BufferedBackend(BaseBackend):
                 full.wait(self.interval if work.is_set() else 0)
                 full.clear()
                 work.clear()
-                closing.wait(self._round())
+                pause = self._round()
+                self._tell()
+                closing.wait(pause)
             self._round()
+            self._tell()
         finally:
             self.rest()
             _leave_connections()
@@ -157,6 +164,7 @@ class BufferedBackend(BaseBackend):
                     self._deliver_batch(batch)
                     if self._is_worth_waiting(batch):
                         break
+                self.follow_up()
         except Exception as error:  # noqa: BLE001 - whatever it is, the next round may go well
             return self._after_failure(error)
         finally:
@@ -171,6 +179,11 @@ class BufferedBackend(BaseBackend):
             return False
         self._work.set()
         return True
+
+    def _tell(self) -> None:
+        for watcher in watchers:
+            with contained(logger, "Telling %r", watcher):
+                watcher(self)
 
     def _adopt(self) -> None:
         if monotonic() < self._look_at:
@@ -204,6 +217,9 @@ class BufferedBackend(BaseBackend):
             Unavailable: that cannot be done now.
         """
         return delivery.deliver(items, suspicious=suspicious)
+
+    def follow_up(self) -> None:
+        """Look after what was delivered before, in each round in which all is well."""
 
     def rest(self) -> None:
         """Let go of what is not needed while there is nothing to do."""
@@ -326,6 +342,9 @@ def _unusable(spool: Spool) -> str:
         return f"cannot be looked at: {error}"
     return "" if parent.is_dir() and os.access(parent, os.W_OK) else "cannot be made"
 
+
+#: Told by the thread after each round, whether it went well or not.
+watchers: "list[Callable[[BufferedBackend], object]]" = []
 
 #: The backends of this process, for what happens to all of them.
 _living: "weakref.WeakSet[BufferedBackend]" = weakref.WeakSet()

@@ -3,15 +3,18 @@
 import importlib.util
 import logging
 from collections.abc import Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from django.core.checks import CheckMessage, Error, Warning  # noqa: A004
 from django.core.exceptions import ImproperlyConfigured
+from django.db import Error as DatabaseError
 
-from tracking import batches
+from tracking import batches, confirming
 from tracking.backends.buffered import BufferedBackend
+from tracking.confirming import Patience
 from tracking.delivery import Outcome, Unavailable
-from tracking.spool import Item
+from tracking.spool import Item, sent
 
 if TYPE_CHECKING:
     from kombu import Connection
@@ -26,8 +29,17 @@ class CeleryBackend(BufferedBackend):
     """Appends a hit to a file, as its base does; the thread sends batches to the broker.
 
     While the broker is away, hits wait in the file. ``counters.written`` are those that the
-    broker has confirmed.
+    broker has confirmed. A copy of what was sent stays on disk until the database says that
+    it is written; what a broker or a worker has lost is sent again.
+
+    Attributes:
+        patience: how long is waited before a batch is sent again.
+        most_sent: batches that may be on their way at once, over all processes of a host. Where
+            no worker takes them, further hits wait in the file.
     """
+
+    patience = Patience()
+    most_sent = 10_000
 
     def __init__(self) -> None:
         if importlib.util.find_spec("celery") is None:
@@ -39,30 +51,63 @@ class CeleryBackend(BufferedBackend):
     def _begin(self) -> None:
         super()._begin()
         self._connection: Connection | None = None  # a parent's is not ours to close
+        self._follow_up_at = 0.0
 
     def deliver(self, items: Sequence[Item], *, suspicious: bool) -> Outcome:
         """Hand a batch to the broker. What is wrong with a hit is for the worker to find.
 
+        Where the disk takes no copy of it, it is written here.
+
         Raises:
-            Unavailable: the broker has not confirmed it.
+            Unavailable: the broker has not confirmed it, or there are too many on their way.
         """
+        message = batches.packed(items)
+        if _is_eager():
+            self._publish(message)
+            return Outcome(written=len(items))
         try:
-            self._publish(batches.packed(items))
-        except Exception as error:
-            self.rest()
-            raise Unavailable(f"the broker: {error!r}") from error
+            on_their_way = sent.number(self.spool.folder)
+            if on_their_way >= self.most_sent:
+                self.follow_up()  # no round gets to its end now, and some may have arrived
+                on_their_way = sent.number(self.spool.folder)
+            if on_their_way >= self.most_sent:
+                raise Unavailable(f"{on_their_way} batches were sent, and no worker has them yet")
+            copy = sent.keep(self.spool.folder, batches.key_of(items), message)
+        except OSError as error:
+            logger.warning("No copy can be kept of a batch, it is written here: %s", error)
+            return super().deliver(items, suspicious=suspicious)
+        try:
+            self._publish(message)
+        except Unavailable:
+            copy.forget()  # the file still has it
+            raise
         return Outcome(written=len(items))
+
+    def follow_up(self) -> None:
+        """Send again what was sent and has not arrived, by all that the database knows."""
+        if monotonic() < self._follow_up_at:
+            return
+        self._follow_up_at = monotonic() + self.look_around
+        try:
+            confirming.confirm(self.spool.folder, self._publish, self.patience, self.look_around)
+        except (DatabaseError, Unavailable, OSError) as error:
+            # New hits are not to wait for that.
+            self._follow_up_at = monotonic() + self.longest_pause
+            logger.info("What was sent cannot be followed up now: %s", error)
 
     def _publish(self, message: str) -> None:
         from tracking.tasks import record  # noqa: PLC0415 - Celery is needed here only
 
-        if record.app.conf.task_always_eager:
-            record.apply_async((message,))
-            return
-        if self._connection is None:
-            self._connection = _connected(record.app)
-        options: dict[str, Any] = {"connection": self._connection, "retry": False}
-        record.apply_async((message,), **options)
+        options: dict[str, Any] = {"retry": False}
+        try:
+            if not _is_eager():
+                if self._connection is None:
+                    self._connection = _connected(record.app)
+                options["connection"] = self._connection
+            record.apply_async((message,), **options)
+        except Exception as error:
+            self.rest()
+            raise Unavailable(f"the broker: {error!r}") from error
 
     def rest(self) -> None:
         """Hang up: an idle connection would be found closed by the broker."""
@@ -96,6 +141,12 @@ class CeleryBackend(BufferedBackend):
                 )
             )
         return messages
+
+
+def _is_eager() -> bool:
+    from tracking.tasks import record  # noqa: PLC0415 - Celery is needed here only
+
+    return bool(record.app.conf.task_always_eager)
 
 
 def _connected(app: Any) -> "Connection":

@@ -22,6 +22,9 @@ class MemoryBackend(BaseBackend):
     def send(self, hit: AnyHit) -> None:
         self.hits.append(hit)
 
+    def send_apart(self, hit: AnyHit) -> None:
+        self.send(hit)
+
     async def asend(self, hit: AnyHit) -> None:
         self.send(hit)
 

@@ -171,6 +171,34 @@ def check_places(**_: Any) -> list[CheckMessage]:
 
 
 @register(TAG)
+def check_map(**_: Any) -> list[CheckMessage]:
+    """E020, W014: what the page of active visitors is made of."""
+    messages: list[CheckMessage] = []
+    tiles = conf.map_tiles
+    starts_well = tiles.startswith(("https://", "http://", "/"))
+    if tiles and not (starts_well and all(part in tiles for part in ("{z}", "{x}", "{y}"))):
+        messages.append(
+            Error(
+                f"TRACKING_MAP_TILES is {tiles!r}.",
+                hint="Give a URL such as https://tiles.example.com/{z}/{x}/{y}.png, or leave it "
+                "out: the map then shows the outlines that come with this app.",
+                id="tracking.E020",
+            )
+        )
+    try:
+        get_template(conf.map_template)
+    except (TemplateDoesNotExist, TemplateSyntaxError) as error:
+        messages.append(
+            Warning(
+                f"DEFAULT_TRACKING_TEMPLATE {conf.map_template!r} cannot be loaded: {error}",
+                hint="The page of active visitors fails until it can.",
+                id="tracking.W014",
+            )
+        )
+    return messages
+
+
+@register(TAG)
 def check_middleware_order(**_: Any) -> list[CheckMessage]:
     """W009-W010: where our middlewares stand."""
     too_late = [

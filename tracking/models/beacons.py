@@ -15,7 +15,6 @@ A model of the site looks back with Django's ``GenericRelation``::
 from datetime import datetime
 from typing import Any, Self
 
-from django.contrib.contenttypes.fields import GenericForeignKey
 from django.contrib.contenttypes.models import ContentType
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
@@ -24,7 +23,12 @@ from django.utils.translation import gettext_lazy as _
 
 from tracking.destinations import validate_destination
 from tracking.hits import Kind, Reference, uuid7
-from tracking.models.observed import Observed, SoftForeignKey
+from tracking.models.observed import (
+    Observed,
+    PresentIndex,
+    SoftForeignKey,
+    SoftGenericForeignKey,
+)
 from tracking.models.visitors import Visitor
 
 
@@ -76,7 +80,8 @@ class BeaconQuerySet(models.QuerySet["Beacon"]):
 
 def _role_type(verbose_name: Any) -> Any:
     # SET_NULL: a beacon is a fact, and outlives the model that it was tied to. The
-    # index is the one over (type, id, time) below, which begins with this column.
+    # index is the one over (type, id, time) below, which begins with this column. No
+    # constraint: to look for three content types costs PostgreSQL as much as the row itself.
     return models.ForeignKey(
         ContentType,
         on_delete=models.SET_NULL,
@@ -84,6 +89,7 @@ def _role_type(verbose_name: Any) -> Any:
         blank=True,
         related_name="+",
         db_index=False,
+        db_constraint=False,
         verbose_name=verbose_name,
     )
 
@@ -104,15 +110,15 @@ class Beacon(Observed):
 
     target_type = _role_type(_("target type"))
     target_id = _role_id(_("target id"))
-    target = GenericForeignKey("target_type", "target_id")
+    target = SoftGenericForeignKey("target_type", "target_id")
 
     source_type = _role_type(_("source type"))
     source_id = _role_id(_("source id"))
-    source = GenericForeignKey("source_type", "source_id")
+    source = SoftGenericForeignKey("source_type", "source_id")
 
     entity_type = _role_type(_("entity type"))
     entity_id = _role_id(_("entity id"))
-    entity = GenericForeignKey("entity_type", "entity_id")
+    entity = SoftGenericForeignKey("entity_type", "entity_id")
 
     data = models.JSONField(
         _("data"),
@@ -135,6 +141,7 @@ class Beacon(Observed):
         null=True,
         blank=True,
         related_name="beacons",
+        db_index=False,
         verbose_name=_("visitor"),
     )
 
@@ -149,30 +156,38 @@ class Beacon(Observed):
             models.Index(fields=["time"], name="tracking_beacon_time"),
             models.Index(fields=["kind", "time"], name="tracking_beacon_kind"),
             models.Index(fields=["ip_address", "time"], name="tracking_beacon_address"),
-            models.Index(
+            PresentIndex(
                 fields=["target_type", "target_id", "time"], name="tracking_beacon_target"
             ),
-            models.Index(
+            PresentIndex(
                 fields=["source_type", "source_id", "time"], name="tracking_beacon_source"
             ),
-            models.Index(
+            PresentIndex(
                 fields=["entity_type", "entity_id", "time"], name="tracking_beacon_entity"
             ),
+            PresentIndex(fields=["visitor"], name="tracking_beacon_visitor"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.id}"
+        return f"{self.get_kind_display()} {self.id}"
 
     def reference(self, role: str) -> Reference | None:
         """Return what this beacon is tied to, without looking whether it still exists.
 
         Args:
             role: ``"source"``, ``"entity"`` or ``"target"``.
+
+        Returns:
+            ``None`` for nothing, and for what nobody knows any more: somebody has deleted the
+            row of its content type behind Django's back.
         """
         type_id, pk = getattr(self, f"{role}_type_id"), getattr(self, f"{role}_id")
         if type_id is None or pk is None:
             return None
-        content_type = ContentType.objects.db_manager(self._state.db).get_for_id(type_id)
+        try:
+            content_type = ContentType.objects.db_manager(self._state.db).get_for_id(type_id)
+        except ContentType.DoesNotExist:
+            return None
         return Reference(f"{content_type.app_label}.{content_type.model}", pk)
 
 

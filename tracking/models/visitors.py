@@ -6,6 +6,7 @@ from typing import Self
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from tracking.client import random_key
@@ -131,7 +132,10 @@ class Visit(Observed):
         ]
 
     def __str__(self) -> str:
-        return str(_("Visit that began at %s")) % f"{self.started_at:%Y-%m-%d %H:%M:%S %Z}".rstrip()
+        began = self.started_at  # naive where the site has no time zones
+        if timezone.is_aware(began):
+            began = timezone.localtime(began)
+        return str(_("Visit that began at %s")) % date_format(began, "DATETIME_FORMAT")
 
     @property
     def is_bounce(self) -> bool:

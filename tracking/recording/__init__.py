@@ -4,13 +4,17 @@
 :mod:`.beacons`        hits become beacons
 :mod:`.visits`         page hits become visits and page views
 :mod:`.visitors`       and their visitors, many by one statement
+:mod:`.upserts`        rows inserted, or merged into those that have their keys
+:mod:`.late`           noting days that were counted too early
 :mod:`.inserts`        many rows into one table, by the fastest way the database has
 :mod:`.spelling`       values as Django's fields would give them to a database
 :mod:`.deadlocks`      doing again what a database has given up
+:mod:`.receipts`       which batches are written
 =====================  ===================================================================
 """
 
 from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from tracking.hits import AnyHit, Hit, PageHit
 from tracking.models import Beacon
@@ -19,7 +23,7 @@ from tracking.recording import beacons, visits
 __all__ = ["write"]
 
 
-def write(hits: Iterable[AnyHit]) -> Sequence[Beacon]:
+def write(hits: Iterable[AnyHit], receipt: UUID | None = None) -> Sequence[Beacon]:
     """Write a batch of hits, each one once, and tell who listens.
 
     A hit whose row exists already changes nothing: delivering a batch again after a
@@ -29,6 +33,8 @@ def write(hits: Iterable[AnyHit]) -> Sequence[Beacon]:
 
     Args:
         hits: what was observed.
+        receipt: the key under which the batch is noted as written, in its last transaction.
+            A batch whose receipt is there already changes nothing, either.
 
     Returns:
         The beacons that are new rows. Each is made when it is asked for.
@@ -37,6 +43,9 @@ def write(hits: Iterable[AnyHit]) -> Sequence[Beacon]:
         django.db.DatabaseError: the database refuses; the batch is to be delivered again.
     """
     batch = list(hits)
-    written = beacons.write([hit for hit in batch if isinstance(hit, Hit)])
-    visits.write([hit for hit in batch if isinstance(hit, PageHit)])
+    pages = [hit for hit in batch if isinstance(hit, PageHit)]
+    written = beacons.write(
+        [hit for hit in batch if isinstance(hit, Hit)], None if pages else receipt
+    )
+    visits.write(pages, receipt)
     return written

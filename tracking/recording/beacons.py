@@ -2,11 +2,13 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple, overload
+from uuid import UUID
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
-from django.db import IntegrityError, connections, router
+from django.db import IntegrityError, connections, router, transaction
 
 from tracking import conclusions
 from tracking.announcements import announce
@@ -14,6 +16,7 @@ from tracking.columns import known_keys, moment, text, without_nul
 from tracking.hits import ROLES, Hit, Kind
 from tracking.models import Beacon
 from tracking.models.observed import Observed
+from tracking.recording import late, receipts
 from tracking.recording.deadlocks import again_after_deadlock
 from tracking.recording.inserts import Row, insert
 from tracking.recording.spelling import PLAIN, Spelling, spelling_for
@@ -42,11 +45,12 @@ COLUMNS = (
 )
 
 
-def write(hits: Sequence[Hit]) -> Sequence[Beacon]:
+def write(hits: Sequence[Hit], receipt: UUID | None = None) -> Sequence[Beacon]:
     """Write a batch of hits, each one once, and tell who listens.
 
     Args:
         hits: what was observed.
+        receipt: the key under which they are noted as written, together with the rows.
 
     Returns:
         The beacons that are new rows. Each is made when it is asked for.
@@ -58,7 +62,7 @@ def write(hits: Sequence[Hit]) -> Sequence[Beacon]:
         return []
     using = router.db_for_write(Beacon)
     each_once = list({hit.id: hit for hit in hits}.values())
-    new = _insert(each_once, using)
+    new = _insert(each_once, using, receipt)
     if not new:
         return []
     written = _Written(new, using)
@@ -66,7 +70,7 @@ def write(hits: Sequence[Hit]) -> Sequence[Beacon]:
     return written
 
 
-def _insert(hits: Sequence[Hit], using: str) -> Sequence[Hit]:
+def _insert(hits: Sequence[Hit], using: str, receipt: UUID | None) -> Sequence[Hit]:
     """Insert the rows of hits as far as they are not there yet, and return whose they are."""
     rows = Rows(using, spelling_for(connections[using]))
     rows.know_types(hits)
@@ -75,9 +79,11 @@ def _insert(hits: Sequence[Hit], using: str) -> Sequence[Hit]:
         try:
             again_after_deadlock(
                 using,
-                lambda: insert(Beacon, COLUMNS, missing, rows.of, using),  # noqa: B023 - run at once
+                lambda: _insert_all(missing, rows, using, receipt),  # noqa: B023 - run at once
             )
         except IntegrityError:
+            if receipt is not None and receipts.known([receipt]):
+                return []
             # Delivered before, all or some: rare, and so worth a second look at the table
             # rather than a slower statement for every batch. Another process may deliver
             # the rest meanwhile; each round leaves fewer.
@@ -86,8 +92,23 @@ def _insert(hits: Sequence[Hit], using: str) -> Sequence[Hit]:
                 raise
             missing = [hit for hit in missing if hit.id not in known]
         else:
-            break
-    return missing
+            return missing
+    if receipt is not None:
+        receipts.ensure(receipt)
+    return []
+
+
+def _insert_all(hits: Sequence[Hit], rows: "Rows", using: str, receipt: UUID | None) -> None:
+    late_days = late.days(hit.time for hit in hits)
+    if receipt is None and not late_days:
+        insert(Beacon, COLUMNS, hits, rows.of, using)
+        return
+    with transaction.atomic(using=using):
+        if receipt is not None:
+            receipts.note(receipt, using)
+        insert(Beacon, COLUMNS, hits, rows.of, using, savepoint=False)
+        if late_days:
+            late.note(late_days, using)
 
 
 def _tell(written: Sequence[Beacon]) -> None:
@@ -138,7 +159,8 @@ class Rows:
     def of(self, hit: Hit) -> Row:
         """Return the values of ``COLUMNS``, without anything that a database would refuse."""
         spelling = self._spelling
-        agent = (hit.user_agent, hit.kind == _OPEN)
+        kind, visitor = hit.kind, hit.visitor
+        agent = (hit.user_agent, kind == _OPEN)
         sender = self._senders.get(agent) or self._sender(agent)
         address = (hit.ip_address, sender.has_place)
         tied, unresolved = self._tied(hit)
@@ -147,14 +169,14 @@ class Rows:
             data = {UNRESOLVED: unresolved, **renamed(data, [UNRESOLVED])}
         return (
             spelling.key(hit.id),
-            _KINDS.get(hit.kind) or _plain(hit.kind),
+            _KINDS.get(kind) or _plain(kind),
             spelling.time(moment(hit.time)),
             spelling.data(data),
             without_nul(hit.url),
             text(hit.referrer),
             *tied,
             # A machine that fetches for others is the browser of none of them.
-            _plain(hit.visitor) if sender.is_human else None,
+            _plain(visitor) if visitor is not None and sender.is_human else None,
             *sender.columns,
             *(self._addresses.get(address) or self._address(address)),
         )
@@ -183,20 +205,22 @@ class Rows:
         country, region, city, latitude, longitude = (found[name] for name in _PLACE)
         return _plain(country), _plain(region), _plain(city), number(latitude), number(longitude)
 
-    def _tied(self, hit: Hit) -> tuple[Row, dict[str, list[str]]]:
+    def _tied(self, hit: Hit) -> tuple[list[Any], dict[str, list[str]]]:
         """Return the columns of the three roles, and the references that lead nowhere."""
         columns: list[Any] = []
         unresolved = {}
-        for role in ROLES:
-            reference = getattr(hit, role)
+        for role, reference in zip(ROLES, _references(hit), strict=True):
             if reference is None:
                 columns += _UNTIED
-            elif (content_type := self._type(reference.label)) is None:
+                continue
+            label, pk = reference
+            content_type = self._types.get(label) or self._type(label)
+            if content_type is None:
                 columns += _UNTIED
-                unresolved[role] = list(reference)
+                unresolved[role] = [label, pk]
             else:
-                columns += (content_type, without_nul(reference.pk))
-        return tuple(columns), unresolved
+                columns += (content_type, without_nul(pk))
+        return columns, unresolved
 
     def _type(self, label: str) -> Any:
         """Return the key of the content type of a model, ``None`` if there is no such model."""
@@ -208,7 +232,8 @@ class Rows:
 
 _OPEN = Kind.OPEN.value
 #: Members of the enumeration, which are texts too, and as such alone.
-_KINDS = {kind.value: kind.value for kind in Kind}
+_KINDS: dict[str, str] = {key: kind.value for kind in Kind for key in (kind, kind.value)}
+_references = attrgetter(*ROLES)
 _UNTIED = (None, None)
 _NOWHERE = tuple(_BLANK[name] for name in _PLACE)
 

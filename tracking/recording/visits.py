@@ -26,7 +26,7 @@ from tracking.conclusions import conclude
 from tracking.conf import conf
 from tracking.hits import PageHit
 from tracking.models import PageView, Visit, Visitor
-from tracking.recording import visitors
+from tracking.recording import late, receipts, upserts, visitors
 from tracking.recording.deadlocks import again_after_deadlock
 from tracking.recording.inserts import Row, insert
 from tracking.recording.spelling import spelling_for
@@ -39,25 +39,29 @@ GAP = timedelta(minutes=30)
 MAX_PARAMETER = 200
 
 
-def write(hits: Iterable[PageHit]) -> None:
+def write(hits: Iterable[PageHit], receipt: UUID | None = None) -> None:
     """Write a batch of page hits, each one once, and tell who listens.
 
     A hit whose page view is a row changes nothing. (Without page views, which
-    ``TRACKING_PAGE_VIEWS`` can switch off, a batch that is delivered twice counts twice.)
-    All of the batch is written or none of it.
+    ``TRACKING_PAGE_VIEWS`` can switch off, a batch that is delivered twice without a receipt
+    counts twice.) All of the batch is written or none of it.
 
     Args:
         hits: the pages that were seen, in any order.
+        receipt: the key under which they are noted as written, together with the rows.
 
     Raises:
         django.db.DatabaseError: the database refuses; nothing was written.
     """
-    missing = list({hit.id: hit for hit in hits}.values())
+    each_once = list({hit.id: hit for hit in hits}.values())
+    missing = each_once
     using = router.db_for_write(Visitor)
     while missing:
         try:
-            again_after_deadlock(using, lambda: _write(missing, using))  # noqa: B023 - run at once
+            again_after_deadlock(using, lambda: _write(missing, using, receipt))  # noqa: B023 - run at once
         except IntegrityError:
+            if receipt is not None and receipts.known([receipt]):
+                return
             # Delivered before, all or some, as in recording.
             known = known_keys(PageView.objects.using(using), [hit.id for hit in missing])
             if not known:
@@ -66,6 +70,8 @@ def write(hits: Iterable[PageHit]) -> None:
         else:
             _announce(missing, using)
             return
+    if receipt is not None and each_once:
+        receipts.ensure(receipt)
 
 
 class _User(NamedTuple):
@@ -120,11 +126,13 @@ class _Seen(NamedTuple):
         return cls(in_order, user, session_key, _visitor(in_order, user, session_key or ""))
 
 
-def _write(hits: Sequence[PageHit], using: str) -> None:
+def _write(hits: Sequence[PageHit], using: str, receipt: UUID | None) -> None:
     # Every process locks visitors in the same order, so that none waits for another in a circle.
     by_visitor = groupby(sorted(hits, key=attrgetter("visitor")), attrgetter("visitor"))
     all_seen = {key: _Seen.of(group) for key, group in by_visitor}
     with transaction.atomic(using=using):
+        if receipt is not None:
+            receipts.note(receipt, using)
         visitors.upsert([seen.row for seen in all_seen.values()], using)
         found = _visits_around(hits, using)
         histories = {key: History(found.get(key, ())) for key in all_seen}
@@ -132,6 +140,9 @@ def _write(hits: Sequence[PageHit], using: str) -> None:
             for hit in seen.hits:
                 histories[key].add(hit)
         _save(histories.values(), using)
+        touched = {time for history in histories.values() for time in history.touched}
+        if late_days := late.days(touched):
+            late.note(late_days, using)
         _bring_up_to_date(all_seen, histories, using)
 
 
@@ -187,6 +198,7 @@ class History:
         changed: those to be written, by key.
         absorbed: the keys of those that have become part of another, with that one.
         pages: each hit with the key of the visit that it was put into.
+        touched: moments of those days of which something is counted otherwise now.
     """
 
     def __init__(self, visits: Iterable[Visit]) -> None:
@@ -194,6 +206,7 @@ class History:
         self.changed: dict[UUID, Visit] = {}
         self.absorbed: dict[UUID, Visit] = {}
         self.pages: list[tuple[PageHit, UUID]] = []
+        self.touched: set[datetime] = set()
 
     def add(self, hit: PageHit) -> None:
         """Put a hit into its visit; into a new one if there is none."""
@@ -207,7 +220,9 @@ class History:
             visit = Visit(id=hit.id, visitor_id=hit.visitor, started_at=time, ended_at=time)
             self.visits.append(visit)
             _enter(visit, hit)
+        self.touched.update(v.started_at for v in near)
         _extend(visit, hit, time)
+        self.touched |= {time, visit.started_at}
         self.changed[visit.pk] = visit
         self.pages.append((hit, visit.pk))
 
@@ -266,13 +281,8 @@ def _shown(hit: PageHit) -> dict[str, Any]:
 def _save(histories: Iterable[History], using: str) -> None:
     """Write visits, those that are new and those that are not, by one statement; and pages."""
     histories = list(histories)
-    targeted = connections[using].features.supports_update_conflicts_with_target
-    Visit.objects.using(using).bulk_create(
-        [visit for history in histories for visit in history.changed.values()],
-        update_conflicts=True,
-        unique_fields=["id"] if targeted else None,
-        update_fields=_CHANGING,
-    )
+    changed = [visit for history in histories for visit in history.changed.values()]
+    upserts.upsert(changed, "id", lambda words: [words.taken(name) for name in _CHANGING], using)
     pages = PageView.objects.using(using)
     for history in histories:
         for key in history.absorbed:
@@ -301,7 +311,7 @@ def _insert_views(views: Sequence[tuple[PageHit, Visit]], using: str) -> None:
 
 
 _CHANGING = [
-    *("started_at", "ended_at", "entry_url", "exit_url", "page_views", "user", "referrer"),
+    *("started_at", "ended_at", "entry_url", "exit_url", "page_views", "user_id", "referrer"),
     *_PARAMETERS,
     *visitors.SHOWN,
 ]

@@ -17,6 +17,7 @@ was left behind by a process that died, and is delivered by the next that looks.
 :mod:`.records`        hits as bytes, and what of a file is whole
 :mod:`.segments`       one file
 :mod:`.folders`        where they lie, what is in them, and what was set aside
+:mod:`.sent`           what was sent to a worker, until it is known to be written
 =====================  ===================================================================
 """
 
@@ -123,10 +124,11 @@ class Spool:
     def take(self, limit: int) -> Batch | None:
         """Return the oldest records, ``limit`` at most; ``None`` if none are waiting.
 
-        Taking again without settling returns the same.
+        Taking again without settling returns the same, also in the process that comes after
+        this one and whatever limit that has.
 
         Raises:
-            OSError: they cannot be read.
+            OSError: they cannot be read, or that could not be written down.
         """
         for segment in self._segments():
             if segment.is_drained:

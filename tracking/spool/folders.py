@@ -23,6 +23,9 @@ from tracking.spool.segments import SUFFIX, Peek
 #: What is refused, as lines of JSON with the reason.
 REJECTED = "rejected"
 
+#: Batches that were sent to a worker and are not known to be written.
+SENT = "sent"
+
 #: Bytes of waiting records that are counted one by one; beyond that their number is estimated.
 COUNTED = 32 * 1024 * 1024
 
@@ -182,6 +185,7 @@ class State(NamedTuple):
         left_behind: how many of these belong to no process any more.
         size: their bytes.
         rejected: hits that were set aside.
+        sent: batches that were sent to a worker and are not known to be written.
     """
 
     waiting: int = 0
@@ -190,6 +194,7 @@ class State(NamedTuple):
     left_behind: int = 0
     size: int = 0
     rejected: int = 0
+    sent: int = 0
 
 
 def look(folder: Path) -> State:
@@ -213,6 +218,7 @@ def look(folder: Path) -> State:
         left_behind=sum(not peek.has_owner for peek in peeks),
         size=size,
         rejected=_lines(folder / REJECTED),
+        sent=sum(1 for _ in (folder / SENT).glob("*.sent")),
     )
 
 

@@ -22,10 +22,12 @@ import time
 from typing import Any, NamedTuple
 from zlib import crc32
 
+import msgspec
 from django.core.serializers.json import DjangoJSONEncoder
+from django.utils.functional import Promise
 
 from tracking import hits, packing
-from tracking.hits import AnyHit
+from tracking.hits import AnyHit, PageHit
 
 MARKER = b"\xc1HIT"
 
@@ -67,24 +69,58 @@ def encode(hit: AnyHit) -> bytes:
     """Return a hit as bytes.
 
     Values beyond JSON come back as they went in, as far as a token could carry them too;
-    all others as Django writes them into a JSON column.
+    all others as Django writes them into a JSON column. An aware time comes back as the same
+    instant, in UTC.
 
     Raises:
         TypeError, ValueError, OverflowError: there is a value that no JSON column takes either.
     """
-    values = hit.as_dict()
     try:
-        if data := values.get("data"):
-            return packing.pack({**values, "data": packing.plain_mapping(data, "data")})
-        return packing.pack(values)
+        return _ENCODER.encode(_plain(hit))
     except (TypeError, ValueError, OverflowError):
         # A tuple, a duration, half of a surrogate pair: rare, and no reason to lose the hit.
-        return packing.pack(_as_json(values))
+        return _ENCODER.encode(_as_json(hit))
 
 
-def _as_json(values: dict[str, Any]) -> Any:
-    text = json.dumps(values, cls=DjangoJSONEncoder, ensure_ascii=False)
-    return json.loads(text.encode(errors="replace"))
+#: What is packed as it is.
+_SIMPLE = frozenset({str, bool, type(None)})
+#: Bits that an integer of MessagePack cannot have in either direction.
+_WORD = 64
+
+
+def _is_simple(value: Any) -> bool:
+    return type(value) in _SIMPLE or (type(value) is int and value.bit_length() < _WORD)
+
+
+def _is_simple_or_list(value: Any) -> bool:
+    return _is_simple(value) or (type(value) is list and all(map(_is_simple, value)))
+
+
+#: Of keys: a number packs, too, and would not be taken for a key when it is read.
+_KEYS = frozenset({str})
+
+
+def _plain(hit: AnyHit) -> AnyHit:
+    if isinstance(hit, PageHit) or (
+        _KEYS.issuperset(map(type, hit.data)) and all(map(_is_simple_or_list, hit.data.values()))
+    ):
+        return hit
+    return msgspec.structs.replace(hit, data=packing.plain_mapping(hit.data, "data"))
+
+
+def _as_json(hit: AnyHit) -> AnyHit:
+    text = json.dumps(hit.as_dict(), cls=DjangoJSONEncoder, ensure_ascii=False)
+    return hits.from_dict(json.loads(text.encode(errors="replace")))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str | Promise):  # a SafeString, a lazy translation
+        return str.__str__(str(value))
+    raise TypeError(f"a {type(value).__name__} cannot be packed.")
+
+
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=_text)
+_DECODER = msgspec.msgpack.Decoder(AnyHit, ext_hook=packing.value_of_extension)
 
 
 def decode(payload: bytes) -> AnyHit:
@@ -94,9 +130,10 @@ def decode(payload: bytes) -> AnyHit:
         BadRecord: the payload holds none, or that of another version of this app.
     """
     try:
-        return hits.from_dict(packing.unpack(payload))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        hit: AnyHit = _DECODER.decode(payload)
+    except (msgspec.DecodeError, ArithmeticError, RecursionError, TypeError, ValueError) as error:
         raise BadRecord(f"no hit: {error!r}") from error
+    return hit
 
 
 def framed(payload: bytes, moment: float | None = None) -> bytes:

@@ -1,8 +1,9 @@
 """One file of the spool.
 
 A segment belongs to who holds its lock (``flock``), which the kernel lets go of when the
-process dies, however it dies. It begins with a marker and the position up to which its
-records have been delivered.
+process dies, however it dies. It begins with a marker, the position up to which its
+records have been delivered, and the one up to which the next are being delivered: whoever
+takes over a file delivers the same records together as the process that died.
 """
 
 import fcntl
@@ -23,8 +24,8 @@ SUFFIX = ".hits"
 #: What a file is renamed to that has the name of a segment and is none.
 UNKNOWN = ".unknown"
 
-_MARKER = b"TRKSP\x001\n"
-_HEADER = struct.Struct("<8sQ")
+_MARKER = b"TRKSP\x002\n"
+_HEADER = struct.Struct("<8sQQ")
 START = _HEADER.size
 
 #: Bytes that are read at once.
@@ -37,12 +38,15 @@ class Segment:
     Attributes:
         path: the file.
         done: the position up to which its records are delivered.
+        border: the position up to which the next are being delivered; not beyond ``done`` if
+            none are.
         end: where the next record goes.
     """
 
-    def __init__(self, path: Path, descriptor: int, done: int, end: int) -> None:
+    def __init__(self, path: Path, descriptor: int, done: int, border: int, end: int) -> None:
         self.path = path
         self.done = done
+        self.border = border
         self.end = end
         self._descriptor = descriptor
 
@@ -59,8 +63,8 @@ class Segment:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             try:
                 if _is_locked(descriptor):
-                    _write(descriptor, _HEADER.pack(_MARKER, START), 0)
-                    return cls(path, descriptor, START, START)
+                    _write(descriptor, _HEADER.pack(_MARKER, START, START), 0)
+                    return cls(path, descriptor, START, START, START)
             except OSError:
                 path.unlink(missing_ok=True)
                 os.close(descriptor)
@@ -97,12 +101,12 @@ class Segment:
         if len(header) < START:  # killed while it was made
             path.unlink(missing_ok=True)
             return None
-        marker, done = _HEADER.unpack(header)
+        marker, done, border = _HEADER.unpack(header)
         if marker != _MARKER:
             logger.error("%s is no spool of this version; renamed.", path)
             path.rename(path.with_name(path.name + UNKNOWN))
             return None
-        return cls(path, descriptor, done, max(end, done))
+        return cls(path, descriptor, done, min(border, end), max(end, done))
 
     @property
     def is_drained(self) -> bool:
@@ -130,8 +134,19 @@ class Segment:
         self.end += len(data)
 
     def read(self, limit: int) -> tuple[list[Item], int]:
-        """Return the next records, ``limit`` at most, and the position behind them."""
-        return read(self._descriptor, self.done, self.end, limit)
+        """Return the next records, ``limit`` at most, and the position behind them.
+
+        Until these are delivered, it is the same ones that are returned, by whatever process.
+
+        Raises:
+            OSError: they cannot be read, or that could not be written down.
+        """
+        if self.border > self.done:
+            return read(self._descriptor, self.done, self.border, None)
+        items, border = read(self._descriptor, self.done, self.end, limit)
+        if items:
+            self._note(self.done, border)
+        return items, border
 
     def advance(self, position: int) -> None:
         """Note that all before ``position`` is delivered.
@@ -139,8 +154,11 @@ class Segment:
         Raises:
             OSError: it could not be written down.
         """
-        _write(self._descriptor, _HEADER.pack(_MARKER, position), 0)
-        self.done = position
+        self._note(position, position)
+
+    def _note(self, done: int, border: int) -> None:
+        _write(self._descriptor, _HEADER.pack(_MARKER, done, border), 0)
+        self.done, self.border = done, border
 
     def reset(self) -> None:
         """Forget the records, all of which are delivered.
@@ -183,7 +201,8 @@ class Peek:
         try:
             self.has_owner = not _is_locked(descriptor, fcntl.LOCK_SH)
             header = os.pread(descriptor, START, 0)
-            marker, self._done = _HEADER.unpack(header) if len(header) == START else (b"", 0)
+            known = _HEADER.unpack(header) if len(header) == START else (b"", 0, 0)
+            marker, self._done, _ = known
             self._end = os.fstat(descriptor).st_size if marker == _MARKER else self._done
             self.waiting = max(self._end - self._done, 0)
             first, _ = read(descriptor, self._done, self._end, 1)
@@ -211,13 +230,13 @@ class Peek:
         return number
 
 
-def read(descriptor: int, start: int, end: int, limit: int) -> tuple[list[Item], int]:
+def read(descriptor: int, start: int, end: int, limit: int | None) -> tuple[list[Item], int]:
     """Return what a file has between two positions, ``limit`` records at most, and where they end.
 
     Args:
         descriptor: the open file.
         start, end: positions in it.
-        limit: how many records.
+        limit: how many records, or ``None`` for all that are read at once.
     """
     size = PIECE
     while True:

@@ -1,0 +1,131 @@
+"""Rows that are inserted, or merged into those that have their keys, by few statements.
+
+Values go to the database as :mod:`.spelling` has them, and not through Django's compiler,
+which takes several times as long for a row as the database does.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any, NamedTuple, Self, TypeAlias
+
+from django.db import connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from tracking.recording.spelling import PLAIN, Spelling, spelling_for
+
+#: Rows of one statement, where the database has no limit of its own.
+BATCH = 500
+
+Field: TypeAlias = "models.Field[Any, Any]"
+
+
+class Words(NamedTuple):
+    """How a statement calls what it merges.
+
+    Attributes:
+        table: the table, quoted.
+        quote: quotes the name of a column.
+        is_mysql: whether it is spelled for MySQL and MariaDB.
+    """
+
+    table: str
+    quote: Callable[[str], str]
+    is_mysql: bool
+
+    @classmethod
+    def of(cls, model: type[models.Model], connection: BaseDatabaseWrapper) -> Self:
+        """Return the words for the table of a model."""
+        quote = connection.ops.quote_name
+        return cls(quote(model._meta.db_table), quote, connection.vendor == "mysql")
+
+    def old(self, column: str) -> str:
+        """Return the value that the row has."""
+        return f"{self.table}.{self.quote(column)}"
+
+    def new(self, column: str) -> str:
+        """Return the value that was to be inserted."""
+        return (
+            f"VALUES({self.quote(column)})" if self.is_mysql else f"excluded.{self.quote(column)}"
+        )
+
+    def taken(self, column: str) -> str:
+        """Return the assignment by which the new value takes the place of the old one."""
+        return f"{self.quote(column)} = {self.new(column)}"
+
+
+def upsert(
+    rows: Sequence[models.Model], key: str, updates: Callable[[Words], Sequence[str]], using: str
+) -> None:
+    """Insert rows, or merge them into those that have their keys.
+
+    The rows stay locked until the transaction ends (on SQLite, the whole database does).
+
+    Args:
+        rows: instances of one model, each key once.
+        key: the column by which a row is known, with a unique index.
+        updates: returns the assignments for a row that is there. MySQL goes from left to right
+            and compares with what it has just set.
+        using: the alias of the database.
+
+    Raises:
+        django.db.DatabaseError: the database refuses.
+    """
+    if not rows:
+        return
+    model, connection = type(rows[0]), connections[using]
+    fields = [f for f in model._meta.local_concrete_fields if not isinstance(f, models.AutoField)]
+    conversions = _conversions(fields, connection)
+    values = [list(_values(row, conversions)) for row in rows]
+    words = Words.of(model, connection)
+    columns = ", ".join(words.quote(str(field.column)) for field in fields)
+    conflict = f"CONFLICT ({words.quote(key)}) DO UPDATE SET"
+    if words.is_mysql:
+        conflict = "DUPLICATE KEY UPDATE"
+    # Every name in it is one of the model's own.
+    before = f"INSERT INTO {words.table} ({columns}) VALUES "  # noqa: S608
+    after = f" ON {conflict} {', '.join(updates(words))}"
+    one = f"({', '.join(['%s'] * len(fields))})"
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":  # parsed once, and run for each row
+            cursor.executemany(before + one + after, values)
+            return
+        limit = connection.features.max_query_params
+        size = min(limit // len(fields), BATCH) if limit else BATCH
+        for start in range(0, len(values), size):
+            some = values[start : start + size]
+            statement = before + ", ".join([one] * len(some)) + after
+            cursor.execute(statement, list(chain.from_iterable(some)))
+
+
+Conversion = tuple[str, Callable[[Any], Any] | None]
+
+
+def _conversions(fields: Sequence[Field], connection: BaseDatabaseWrapper) -> list[Conversion]:
+    """Return for each field its attribute, and what makes of it what the database wants."""
+    spelling = spelling_for(connection)
+    return [(field.attname, _conversion(field, spelling, connection)) for field in fields]
+
+
+def _conversion(
+    field: Field, spelling: Spelling, connection: BaseDatabaseWrapper
+) -> Callable[[Any], Any] | None:
+    as_django_does = partial(field.get_db_prep_save, connection=connection)
+    if spelling is PLAIN:
+        return as_django_does
+    for kind, convert in (
+        (models.CharField | models.TextField | models.PositiveIntegerField, None),
+        (models.DateTimeField, spelling.time),
+        (models.GenericIPAddressField, spelling.address),
+        (models.FloatField, spelling.number),
+        (models.UUIDField, spelling.key),
+    ):
+        if isinstance(field, kind):
+            return convert
+    return as_django_does
+
+
+def _values(row: models.Model, conversions: Sequence[Conversion]) -> Iterator[Any]:
+    for attribute, convert in conversions:
+        value = getattr(row, attribute)
+        yield value if value is None or convert is None else convert(value)
