@@ -5,38 +5,30 @@ happens, a redirect leads where it led, and what went wrong is in the log.
 """
 
 import logging
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import connections, transaction
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt
 
-from tracking import consent, filters, objects, snapshots, tokens, verdicts, visiting
-from tracking.backends import get_backend
-from tracking.conf import conf
-from tracking.destinations import BadDestination, location
-from tracking.hits import Hit, Kind, Reference, header
-from tracking.isolation import isolated
+from tracking import answers, objects, observing, tokens, visiting
+from tracking.answers import GIF, METHODS
+from tracking.destinations import BadDestination
+from tracking.hits import Hit, Kind, Reference
+from tracking.isolation import contained, isolated
 from tracking.models import Source, Target
-from tracking.registry import renamed, tracker
+
+__all__ = ["GIF", "apixel", "aredirect", "pixel", "redirect", "source", "target", "trigger"]
 
 logger = logging.getLogger(__name__)
 
-#: One transparent pixel: the smallest GIF that every mail client draws, 43 bytes.
-#: Header and 1 x 1 screen with a palette of two colours; graphic control extension
-#: that makes the first transparent; one image of one pixel; trailer (GIF89a).
-GIF = (
-    b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff"
-    b"!\xf9\x04\x01\x00\x00\x00\x00"
-    b",\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;"
-)
-
-METHODS = ("GET", "HEAD")
+View = TypeVar("View", bound=Callable[..., Any])
 
 
-def _edge_view(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def _edge_view(view: View) -> View:
     """Mark a view of strangers.
 
     It takes no part in ``ATOMIC_REQUESTS`` of any database, so that what is recorded stays
@@ -63,15 +55,26 @@ def pixel(request: HttpRequest, token: str) -> HttpResponse:
     Returns:
         The GIF, always; with status 405 for other methods than GET and HEAD.
     """
-    with isolated(logger, "Pixel"):
+    with _pixel_that_may_fail():
+        observing.open_pixel(request, token)
+    return _gif(request)
+
+
+@_edge_view
+async def apixel(request: HttpRequest, token: str) -> HttpResponse:
+    """Do the same as :func:`pixel` in an event loop, without a thread."""
+    with _pixel_that_may_fail():
+        await observing.aopen_pixel(request, token)
+    return _gif(request)
+
+
+@contextmanager
+def _pixel_that_may_fail() -> Iterator[None]:
+    with contained(logger, "Pixel"):
         try:
-            payload, counts = _read(token, tokens.PIXEL)
+            yield
         except tokens.BadToken as error:
             logger.info("A pixel is not ours: %s", error)
-        else:
-            if counts:
-                _observe(request, Kind.OPEN, payload)
-    return _gif(request)
 
 
 @_edge_view
@@ -90,72 +93,28 @@ def redirect(request: HttpRequest, token: str) -> HttpResponse:
     """
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
-    destination = None
-    nowhere: Exception = objects.Missing("looking for the destination failed")
-    with isolated(logger, "Redirect"):
-        try:
-            payload, counts = _read(token, tokens.REDIRECT)
-            destination, live = _destination(payload)
-        except (tokens.BadToken, objects.Missing, BadDestination) as error:
-            nowhere = error
-        else:
-            if counts and live:
-                _observe(request, Kind.CLICK, payload, url=destination)
-    if destination is None:
-        raise _nowhere(request, nowhere)
-    return _found(destination)
+    with _link_that_may_lead_nowhere(request):
+        return answers.found(observing.follow_link(request, token)).as_response()
 
 
-def _read(token: str, salt: str) -> tuple[tokens.Payload, bool]:
-    """Return what a token says, and whether it is young enough to count."""
+@_edge_view
+async def aredirect(request: HttpRequest, token: str) -> HttpResponse:
+    """Do the same as :func:`redirect` in an event loop, without a thread as far as it goes."""
+    if request.method not in METHODS:
+        return HttpResponseNotAllowed(METHODS)
+    with _link_that_may_lead_nowhere(request):
+        return answers.found(await observing.afollow_link(request, token)).as_response()
+
+
+@contextmanager
+def _link_that_may_lead_nowhere(request: HttpRequest) -> Iterator[None]:
     try:
-        return tokens.loads(token, salt=salt, max_age=conf.token_max_age), True
-    except tokens.ExpiredToken as expired:
-        # What was sent before the site had an age limit carries no date, and counts on.
-        return expired.payload, expired.payload.issued_at is None
-
-
-def _destination(payload: tokens.Payload) -> tuple[str, bool]:
-    """Return where a link leads, and whether it still counts.
-
-    Raises:
-        objects.Missing, BadDestination: nowhere.
-    """
-    if payload.url is None:
-        if payload.target is None:
-            raise objects.Missing("The token names neither a URL nor a target.")
-        target = objects.resolve(payload.target)
-        return objects.destination(target), _is_live(target)
-    live = True
-    if payload.target is not None and payload.target.label == Target._meta.label_lower:
-        # The URL is in the token: a database that is away must not stop the reader.
-        with isolated(logger, "Look at target %s", payload.target.pk):
-            try:
-                live = _is_live(objects.resolve(payload.target))
-            except objects.Missing:
-                live = False  # deleting a target revokes its links
-    return location(payload.url), live
-
-
-def _observe(request: HttpRequest, kind: Kind, payload: tokens.Payload, *, url: str = "") -> None:
-    """Tell the callbacks of the site and the backend, unless the request does not count."""
-    if _is_uncounted(request):
-        return
-    data = payload.kwargs
-    if payload.args:
-        data = {"args": payload.args, **renamed(payload.kwargs, ["args"])}
-    hit = Hit.from_request(
-        request,
-        kind,
-        target=payload.target,
-        source=payload.source,
-        entity=payload.entity,
-        data=data,
-        url=url,
-        visitor=visiting.key_of(request),
-    )
-    tracker.notify(request, payload.args, payload.kwargs)
-    _send(hit)
+        yield
+    except (tokens.BadToken, objects.Missing, BadDestination) as error:
+        raise _nowhere(request, error) from error
+    except Exception as error:
+        logger.exception("Redirect failed")
+        raise _nowhere(request, error) from error
 
 
 # Objects named in the URL.
@@ -323,18 +282,20 @@ def _trigger_click(
         except objects.Missing as error:
             missing = error
         else:
-            if _is_live(leads_to):
+            if observing.is_live(leads_to):
                 _note(request, Kind.CLICK, found, url=destination)
     if missing is not None:
         raise _nowhere(request, missing)
-    return _found(destination)
+    return answers.found(destination).as_response()
 
 
 def _note(
     request: HttpRequest, kind: Kind, found: dict[str, Model | None], *, url: str = ""
 ) -> None:
     """Show the request to the entity and send the hit, unless the request does not count."""
-    if _is_uncounted(request):
+    if visiting.is_marked(request):
+        visiting.refresh(request)
+    if observing.is_uncounted(request):
         return
     entity = found["entity"]
     if entity is not None:
@@ -346,40 +307,10 @@ def _note(
         role: Reference.to(instance) for role, instance in found.items() if instance is not None
     }
     visitor = visiting.key_of(request)
-    _send(Hit.from_request(request, kind, url=url, visitor=visitor, **references))
+    observing.send(Hit.from_request(request, kind, url=url, visitor=visitor, **references))
 
 
 # What both have in common.
-
-
-def _is_uncounted(request: HttpRequest) -> bool:
-    """Return whether the request is nobody looking, or of somebody who is not to be tracked."""
-    reason = verdicts.uncounted(request)
-    if reason is None and consent.opts_out(request):
-        reason = "opt-out"
-    if reason is None and _is_untracked(request):
-        reason = "untracked user agent"
-    if reason is not None:
-        logger.debug("%r is not counted: %s", request.path, reason)
-    return reason is not None
-
-
-def _is_untracked(request: HttpRequest) -> bool:
-    # Only where visitors are tracked: for mail alone, a hit stays one INSERT and nothing else.
-    if not visiting.is_marked(request):
-        return False
-    if snapshots.due():
-        snapshots.refresh()
-    return filters.is_untracked(header(request, "HTTP_USER_AGENT"))
-
-
-def _is_live(target: Model) -> bool:
-    return target.is_live if isinstance(target, Target) else True
-
-
-def _send(hit: Hit) -> None:
-    with isolated(logger, "Recording of %s %s", hit.kind, hit.id):
-        get_backend().send(hit)
 
 
 def _nowhere(request: HttpRequest, reason: Exception) -> Http404:
@@ -389,31 +320,5 @@ def _nowhere(request: HttpRequest, reason: Exception) -> Http404:
 
 
 def _gif(request: HttpRequest) -> HttpResponse:
-    response = HttpResponse(
-        GIF,
-        content_type="image/gif",
-        headers={
-            "Content-Length": str(len(GIF)),
-            # Each look is a request of its own, also the second one.
-            "Cache-Control": "no-store",
-            # Pages that isolate themselves (COEP: require-corp) may load it all the same.
-            "Cross-Origin-Resource-Policy": "cross-origin",
-        },
-    )
-    if request.method not in METHODS:
-        response.status_code = 405
-        response["Allow"] = ", ".join(METHODS)
-    return response
-
-
-def _found(location: str) -> HttpResponse:
-    """Return the redirect. Not Django's own class, which would re-spell the destination."""
-    return HttpResponse(
-        status=302,
-        headers={
-            "Location": location,
-            "Cache-Control": "no-store",
-            # Where the reader comes from (often a webmail) is not the destination's business.
-            "Referrer-Policy": "no-referrer",
-        },
-    )
+    allowed = request.method in METHODS
+    return (answers.PIXEL if allowed else answers.PIXEL_NOT_ALLOWED).as_response()

@@ -1,0 +1,3 @@
+"""A site that has no pages."""
+
+urlpatterns: list[object] = []
