@@ -1,0 +1,168 @@
+"""``manage.py tracking_partition``: large tables in parts by months, on PostgreSQL."""
+
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import router
+from django.db.models import Model
+from django.template.defaultfilters import filesizeformat
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+from tracking import partitions
+from tracking.partitions import Partition, Plan
+
+
+class Command(BaseCommand):
+    """Keeps large tables in parts by months."""
+
+    help = _(
+        "PostgreSQL only. Without an option: make the parts of the next months for tables that "
+        "are in parts, and show all; harmless, and meant to run daily. With --convert, turn tables "
+        "into parts by months; with --undo, back. Both show what they are going to do, and ask."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare what to do, and with what."""
+        parser.add_argument(
+            "--table",
+            action="append",
+            choices=list(partitions.TABLES),
+            help=_("Only this table; may be given several times."),
+        )
+        parser.add_argument(
+            "--ahead",
+            type=_months,
+            default=partitions.AHEAD,
+            help=_("Months after this one that get their parts now (default: %(default)s)."),
+        )
+        action = parser.add_mutually_exclusive_group()
+        action.add_argument("--convert", action="store_true", help=_("Turn tables into parts."))
+        action.add_argument("--undo", action="store_true", help=_("Turn parts into tables."))
+        parser.add_argument(
+            "--rewrite",
+            action="store_true",
+            help=_("With --convert: copy old rows into their months, too; hits wait meanwhile."),
+        )
+        parser.add_argument("--dry-run", action="store_true", help=_("Only show the plan."))
+        parser.add_argument("--yes", action="store_true", help=_("Do not ask."))
+
+    def handle(
+        self,
+        *args: Any,
+        table: Sequence[str] | None,
+        ahead: int,
+        convert: bool,
+        undo: bool,
+        rewrite: bool,
+        dry_run: bool,
+        yes: bool,
+        verbosity: int,
+        **options: Any,
+    ) -> None:
+        """Do it for each table."""
+        if rewrite and not convert:
+            raise CommandError(_("--rewrite is a way to --convert."))
+        self._agreed = yes
+        self._dry_run = dry_run
+        for name in dict.fromkeys(table or partitions.TABLES):
+            model = partitions.TABLES[name]
+            using = router.db_for_write(model)
+            try:
+                if convert:
+                    self._convert(model, using, ahead=ahead, rewrite=rewrite)
+                elif undo:
+                    self._undo(model, using)
+                elif not dry_run:
+                    self._keep_up(model, using, ahead)
+                if verbosity > 0:
+                    self._show(model, using)
+            except (partitions.Unsuitable, partitions.Busy) as error:
+                raise CommandError(str(error)) from error
+
+    def _convert(self, model: type[Model], using: str, *, ahead: int, rewrite: bool) -> None:
+        if partitions.layout(model, using).is_partitioned:
+            return
+        planned = partitions.plan(model, using, ahead=ahead, rewrite=rewrite)
+        self._show_plan(planned)
+        self._after_asking(lambda: partitions.convert(model, using, ahead=ahead, rewrite=rewrite))
+
+    def _undo(self, model: type[Model], using: str) -> None:
+        known = partitions.layout(model, using)
+        if not known.is_partitioned:
+            return
+        self.stdout.write(
+            _("%(table)s: %(rows)s rows are copied into one table; hits wait meanwhile.")
+            % {"table": model._meta.db_table, "rows": _about(known.rows)}
+        )
+        self._after_asking(lambda: partitions.undo(model, using))
+
+    def _keep_up(self, model: type[Model], using: str, ahead: int) -> None:
+        for made in partitions.add_ahead(model, using, ahead=ahead):
+            self.stdout.write(_("Made: %s") % made)
+
+    def _after_asking(self, do: Callable[[], None]) -> None:
+        if self._dry_run:
+            return
+        if not self._agreed:
+            try:
+                answer = input(_("Type 'yes' to go on: "))
+            except EOFError:
+                answer = ""
+            if answer.strip() != "yes":
+                raise CommandError(_("Nothing was changed."))
+        do()
+
+    def _show_plan(self, planned: Plan) -> None:
+        table = planned.model._meta.db_table
+        values = {
+            "table": table,
+            "rows": _about(planned.before.rows),
+            "size": filesizeformat(planned.before.size),
+            "until": f"{planned.boundary.start:%Y-%m-%d}",
+        }
+        self.stdout.write(_("%(table)s has %(rows)s rows, %(size)s.") % values)
+        if planned.rewrite:
+            self.stdout.write(_("  All are copied into their months; hits wait meanwhile."))
+        else:
+            self.stdout.write(
+                _("  They stay where they are, as the part for all before %(until)s.") % values
+            )
+        names = ", ".join(f"{month.year}-{month.month:02}" for month in planned.months)
+        self.stdout.write(_("  Parts of their own: %s, and one for all else.") % (names or "-"))
+        if planned.beyond:
+            self.stdout.write(
+                _("  %(rows)s rows have keys of later than that, and are copied; hits wait.")
+                % {"rows": _about(planned.beyond)}
+            )
+
+    def _show(self, model: type[Model], using: str) -> None:
+        known = partitions.layout(model, using)
+        state = _("in parts:") if known.is_partitioned else _("one table, not in parts")
+        self.stdout.write(f"{model._meta.db_table}: {state}")
+        for part in known.partitions:
+            size = filesizeformat(part.size)
+            self.stdout.write(
+                f"  {part.name:<32}{_span(part):<28}{_about(part.rows):>13}{size:>12}"
+            )
+
+
+def _span(part: Partition) -> str:
+    if part.is_default:
+        return _("all else")
+    begin = "" if part.starts_at is None else f"{part.starts_at:%Y-%m-%d}"
+    end = "" if part.ends_at is None else f"{part.ends_at:%Y-%m-%d}"
+    return f"{begin:<10} .. {end:<10}"
+
+
+def _about(rows: int) -> str:
+    return "?" if rows < 0 else str(number_format(rows, force_grouping=True))
+
+
+def _months(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 120:  # noqa: PLR2004 - ten years
+        raise ArgumentTypeError(_("from 1 to 120"))
+    return number
