@@ -1,5 +1,6 @@
 """Databases to measure on: made for it, and removed afterwards."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ from django.test import override_settings
 
 from tests.settings import SERVERS
 
-NAME = "tracking_benchmark"
+#: Another for each ``TRACKING_TEST_NAME``, so that two may measure at the same time.
+NAME = os.environ.get("TRACKING_TEST_NAME", "tracking") + "_benchmark"
 
 #: A file as Django opens it, and as it is advised for sites.
 _STOCK: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3"}

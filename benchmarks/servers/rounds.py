@@ -1,0 +1,170 @@
+"""Rounds: each variant is asked in turn, and what it has recorded is counted."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.servers.load import TICK, Report, Task
+from benchmarks.servers.serving import NotServed, Served, Server, cores, serving
+from benchmarks.servers.sites import ROOT, Absent, Site
+
+#: Connections of the load at a time.
+CONNECTIONS = 8
+
+#: Seconds of each turn before answers are counted.
+WARM_UP = 0.3
+
+#: Seconds that recording may go on after the last answer.
+PATIENCE = 60.0
+
+
+class WrongAnswers(Exception):
+    """A site that does not answer as it should; what it has said."""
+
+
+class Lost(Exception):
+    """A site that has recorded more or less than it has answered; how many."""
+
+
+@dataclass
+class Measured:
+    """What one variant has shown on one server, round by round.
+
+    Attributes:
+        rates: answers in a second.
+        cpu: microseconds of processor time of the server for an answer, all threads.
+        writer: how much of that the thread took that writes to the database.
+        late: seconds after the last answer until all were rows.
+        answers: all of them, each of which was looked at.
+        rows: those that were found in the database; ``None`` where none are recorded.
+        busy: the highest share of the time that the load has not waited for answers.
+    """
+
+    rates: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    writer: list[float] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
+    answers: int = 0
+    rows: int | None = None
+    busy: float = 0.0
+    keeps_alive: bool = True
+
+
+class Duration(NamedTuple):
+    """How long it is measured.
+
+    Attributes:
+        rounds: how many turns each has.
+        seconds: how long one is.
+    """
+
+    rounds: int
+    seconds: float
+
+
+def measure(
+    sites: Sequence[Site], server: Server, duration: Duration
+) -> tuple[dict[str, Measured], dict[str, str]]:
+    """Measure all sites on one server.
+
+    Returns:
+        What each has shown, and why others have not been measured, by the names of the variants.
+    """
+    absent: dict[str, str] = {}
+    with ExitStack() as stack:
+        all_served = []
+        for site in sites:
+            if server.interface in site.variant.interfaces:
+                try:
+                    all_served.append(stack.enter_context(serving(site, server, cores()[0])))
+                except NotServed as error:
+                    absent[site.variant.name] = str(error).splitlines()[-1]
+        measured = {served.site.variant.name: Measured() for served in all_served}
+        for number in range(duration.rounds):
+            # The other way round each time: nobody is always the first after a pause.
+            for served in all_served[:: -1 if number % 2 else 1]:
+                variant = served.site.variant
+                if variant.name in absent:
+                    continue
+                words = f"  round {number + 1} of {duration.rounds}: {variant.title}"
+                print(f"{words:<78}", end="\r", file=sys.stderr, flush=True)
+                try:
+                    _turn(served, duration.seconds, measured[variant.name])
+                except (WrongAnswers, Lost, Absent) as error:
+                    absent[variant.name] = str(error)
+    print(end="\x1b[2K", file=sys.stderr, flush=True)
+    return {name: what for name, what in measured.items() if name not in absent}, absent
+
+
+def _turn(served: Served, seconds: float, measured: Measured) -> None:
+    variant = served.site.variant
+    before = served.site.rows() if variant.rows else 0
+    report = _asked(served, seconds)
+    ended = time.perf_counter()
+    measured.rates.append(report.answers / report.seconds)
+    # Less than a tick of the clock looks like nothing.
+    measured.cpu.append(max(report.cpu, TICK) / report.answers * 1e6)
+    measured.answers += report.all_answers
+    measured.busy = max(measured.busy, report.busy)
+    measured.keeps_alive = report.keeps_alive
+    if variant.rows:
+        rows = _rows(served, before, report.all_answers)
+        measured.late.append(time.perf_counter() - ended)
+        measured.rows = (measured.rows or 0) + rows
+    measured.writer.append(_of_writer(served, report) / report.answers * 1e6)
+
+
+def _asked(served: Served, seconds: float) -> Report:
+    task = Task(
+        port=served.port,
+        process=served.process.pid,
+        requests=str(served.site.folder.parent / f"{served.site.variant.requests}.json"),
+        body=served.site.variant.body.hex(),
+        connections=CONNECTIONS,
+        warm_up=WARM_UP,
+        seconds=seconds,
+        core=cores()[1],
+    )
+    result = subprocess.run(
+        [sys.executable, str(Path(__file__).parent / "load.py")],
+        cwd=ROOT,
+        input=json.dumps(asdict(task)),
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    if result.returncode:
+        raise WrongAnswers((result.stderr.strip().splitlines() or ["no reason given"])[-1])
+    return Report(**json.loads(result.stdout))
+
+
+def _rows(served: Served, before: int, answers: int) -> int:
+    """Return how many rows there are more, once they are as many as the answers.
+
+    One more request than the load has counted was made to look at the first answer.
+    """
+    deadline = time.perf_counter() + PATIENCE
+    while (rows := served.site.rows() - before) < answers + 1:
+        if time.perf_counter() > deadline:
+            break
+        time.sleep(0.02)
+    if rows != answers + 1:
+        raise Lost(f"{answers + 1:,} answers, {rows:,} rows")
+    return rows - 1
+
+
+def _of_writer(served: Served, report: Report) -> float:
+    """Return the seconds of processor time that the thread took that writes."""
+    if not served.site.variant.has_writer:
+        return 0.0
+    with urllib.request.urlopen(f"http://127.0.0.1:{served.port}/threads") as answer:
+        threads = json.load(answer)
+    writers = [str(number) for name, number in threads.items() if name == "tracking-writer"]
+    return sum(report.threads.get(number, 0.0) for number in writers)

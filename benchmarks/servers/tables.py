@@ -1,0 +1,177 @@
+"""Tables of what was measured: for the terminal, and for the documents."""
+
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+from benchmarks.measuring import Spread, ratios
+from benchmarks.servers.rounds import Measured
+from benchmarks.servers.variants import GROUPS, VARIANTS, Variant
+
+_PACKAGES = (
+    *("Django", "gunicorn", "granian", "uvicorn", "uvloop", "httptools", "psycopg"),
+    *("cryptography", "msgspec", "django-ptrack"),
+)
+
+HEADS = ("", "answers/s", "ratio", "ratio of CPU", "CPU µs", "of it writer", "queries", "target")
+
+
+class Row(NamedTuple):
+    """One line of a table."""
+
+    title: str
+    rate: str
+    ratio: str
+    of_cpu: str
+    cpu: str
+    writer: str
+    queries: str
+    target: str
+
+
+def machine() -> list[str]:
+    """Return what the figures are measured on."""
+    found = []
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"no {name}")
+    here = f"{platform.system()} {platform.machine()}, {_processor()}"
+    return [
+        f"{here}, {len(os.sched_getaffinity(0))} processors, Python {platform.python_version()}",
+        ", ".join(found),
+    ]
+
+
+def _processor() -> str:
+    with open("/proc/cpuinfo") as file:
+        names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    return names[0] if names else "unknown processor"
+
+
+def rows(
+    group: str, server: str, measured: Mapping[str, Measured], queries: Mapping[str, int | None]
+) -> list[Row]:
+    """Return the lines of a group of variants on one server."""
+    of_group = [one for one in VARIANTS if one.group == group and one.name in measured]
+    if not of_group:
+        return []
+    base = measured.get(next(one.name for one in VARIANTS if one.group == group))
+    return [
+        _row(variant, server, measured[variant.name], base, queries.get(variant.name))
+        for variant in of_group
+    ] + _to_raw(of_group, measured)
+
+
+def _row(
+    variant: Variant, server: str, mine: Measured, base: Measured | None, queries: int | None
+) -> Row:
+    writes = any(mine.writer)
+    ratio, of_cpu, spread = "", "", None
+    if base is not None:
+        spread = Spread.of(ratios(mine.rates, base.rates))
+        ratio = _spelled(spread)
+        of_cpu = _spelled(Spread.of(ratios(base.cpu, mine.cpu)))
+    return Row(
+        variant.title,
+        f"{Spread.of(mine.rates).median:,.0f}",
+        ratio,
+        of_cpu,
+        f"{Spread.of(mine.cpu).median:.0f}",
+        f"{Spread.of(mine.writer).median:.0f}" if writes else "",
+        "" if queries is None else str(queries),
+        _judged(_target(variant, server), spread),
+    )
+
+
+def _to_raw(of_group: Iterable[Variant], measured: Mapping[str, Measured]) -> list[Row]:
+    """Return lines that compare with the application that has no Django."""
+    raw = measured.get("raw")
+    if raw is None:
+        return []
+    found = []
+    for variant in of_group:
+        if variant.raw_target is not None:
+            mine = measured[variant.name]
+            spread = Spread.of(ratios(mine.rates, raw.rates))
+            judged = _judged(variant.raw_target, spread)
+            title = f"{variant.title}, to no Django at all"
+            of_cpu = _spelled(Spread.of(ratios(raw.cpu, mine.cpu)))
+            found.append(Row(title, "", _spelled(spread), of_cpu, "", "", "", judged))
+    return found
+
+
+def _spelled(spread: Spread) -> str:
+    return f"{spread.median:.2f} ({spread.lowest:.2f}-{spread.highest:.2f})"
+
+
+def _target(variant: Variant, server: str) -> float | None:
+    return next(
+        (target for name, target in variant.targets.items() if server.startswith(name)), None
+    )
+
+
+def _judged(target: float | None, spread: Spread | None) -> str:
+    """Return whether a target is met by the median, and whether that is in doubt."""
+    if target is None or spread is None:
+        return ""
+    word = "met" if spread.median >= target else "missed"
+    doubt = ", unsteady" if spread.lowest < target <= spread.highest else ""
+    return f"{target:.2f} {word}{doubt}"
+
+
+def plain(title: str, lines: list[Row]) -> str:
+    """Return a table for the terminal."""
+    widths = [max(len(row[column]) for row in [HEADS, *lines]) for column in range(len(HEADS))]
+    shown = [
+        "  ".join(
+            cell.ljust(width) if column in {0, 2, 3} else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in [HEADS, *lines]
+    ]
+    return "\n".join([f" {title}", *(f"  {line}" for line in shown)])
+
+
+def rst(title: str, lines: list[Row]) -> str:
+    """Return a table in reStructuredText."""
+    made = [f".. list-table:: {title}", "   :header-rows: 1", ""]
+    for row in [("variant", *HEADS[1:]), *lines]:
+        made += [
+            f"   {'*' if not column else ' '} - {cell}".rstrip() for column, cell in enumerate(row)
+        ]
+    return "\n".join(made) + "\n"
+
+
+def notes(measured: Mapping[str, Measured], duration: str) -> list[str]:
+    """Return what has to be known to read the figures."""
+    answers = sum(one.answers for one in measured.values())
+    recorded = sum(one.rows or 0 for one in measured.values())
+    busiest = max(measured.values(), key=lambda one: one.busy)
+    name = next(title for title, one in measured.items() if one is busiest)
+    fastest = max(Spread.of(one.rates).median for one in measured.values())
+    late = max((max(one.late) for one in measured.values() if one.late), default=0.0)
+    counted = (
+        f"{duration}; {answers:,} answers, each looked at; {recorded:,} rows for as many "
+        f"answers that are recorded, the last of them {late:.1f} s late at most."
+    )
+    worked = (
+        f"The load was at work {busiest.busy:.0%} of the time at most ({name}), and waited for "
+        f"answers the rest; the highest rate was {fastest:,.0f} a second."
+    )
+    return [counted, worked]
+
+
+def of_variants(names: Iterable[str]) -> list[str]:
+    """Return the notes of variants, each once."""
+    chosen = set(names)
+    found = [f"{one.title}: {one.note}." for one in VARIANTS if one.note and one.name in chosen]
+    return list(dict.fromkeys(found))
+
+
+def groups() -> dict[str, str]:
+    """Return the groups and what they are."""
+    return dict(GROUPS)
