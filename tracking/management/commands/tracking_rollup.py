@@ -1,0 +1,62 @@
+"""``manage.py tracking_rollup``: counts the days that are over, once."""
+
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import date
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from tracking.rollups.closing import roll_up
+
+
+class Command(BaseCommand):
+    """Counts the days that are over, and those of which rows came late."""
+
+    help = _("Count the days that are over, and again those of which rows came late.")
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare which days."""
+        parser.add_argument(
+            "--since", type=_day, help=_("Only days from this one on, such as 2026-03-29.")
+        )
+        parser.add_argument(
+            "--rebuild",
+            action="store_true",
+            help=_("Count also the days that are counted, as far as their rows are still there."),
+        )
+
+    def handle(
+        self, *args: Any, since: date | None, rebuild: bool, verbosity: int, **options: Any
+    ) -> None:
+        """Print how far it is, and what was done."""
+        shows_progress = verbosity > 0 and self.stdout.isatty()
+        done = roll_up(
+            since=since, rebuild=rebuild, progress=self._show if shows_progress else None
+        )
+        if verbosity > 0:
+            days = ngettext("%s day counted", "%s days counted", done.days) % _grouped(done.days)
+            rows = ngettext("%s count written", "%s counts written", done.rows)
+            clear = "\r\x1b[K" if shows_progress else ""
+            since_when = "" if since is None else _(" since %s") % date_format(since, "DATE_FORMAT")
+            self.stdout.write(f"{clear}{days}{since_when}, {rows % _grouped(done.rows)}.")
+        if done.other_zones:
+            message = _("Days were counted in another time zone (%s): run it with --rebuild.")
+            self.stderr.write(message % ", ".join(done.other_zones))
+
+    def _show(self, day: date, days: int, number: int) -> None:
+        self.stdout.write(f"\r{day}  {_grouped(days)} / {_grouped(number)}", ending="")
+        self.stdout.flush()
+
+
+def _grouped(number: int) -> str:
+    return str(number_format(number, force_grouping=True))
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(_("no day: write 2026-03-29")) from None

@@ -1,0 +1,309 @@
+"""Beacons of one source, each recipient counted on the day of its first.
+
+So days add up: however many days are taken together, nobody is counted twice. Who has come
+first may change when a hit arrives late; then the days from there on are counted again.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db.models import Count, F, Min, Q, QuerySet
+
+from tracking.columns import moment
+from tracking.hits import Kind
+from tracking.models import Beacon
+from tracking.rollups.counting import Counted, joined, recipient
+from tracking.rollups.days import DAY, Cells, day_of
+from tracking.rollups.numbers import Numbers
+from tracking.verdicts import Label
+
+
+class Tie(NamedTuple):
+    """A source, as the columns of beacons name it.
+
+    Attributes:
+        type_id: the key of its content type.
+        pk: its own key, as text.
+    """
+
+    type_id: int
+    pk: str
+
+    @property
+    def scope(self) -> str:
+        """How counts name it."""
+        return f"{self.type_id}:{self.pk}"
+
+
+#: The kind by which a site, or what it sends its mail through, may say that mail has arrived.
+DELIVERED = "delivered"
+
+_OPENED = (Kind.OPEN.value, Label.HUMAN.value)
+_LOOKED = (Kind.OPEN.value, Label.PROXY.value)
+_CLICKED = (Kind.CLICK.value, Label.HUMAN.value)
+
+
+def _by_anybody(kind: str) -> frozenset[tuple[str, str]]:
+    return frozenset((kind, label) for label in Label.values)
+
+
+#: What a recipient can have done, with the kinds and verdicts that say so. Each counts
+#: everybody once, on the day of the first such beacon.
+#:
+#: ==========  =====================================================================
+#: sent        a message went out
+#: delivered   it has arrived, as beacons of the kind "delivered" say
+#: opened      a person has loaded the image
+#: looked      so has a person, or a mail proxy for one
+#: loaded      so has anybody, be it a machine
+#: clicked     a person has followed a link
+#: followed    so has anybody, be it a machine
+#: engaged     looked or clicked: the message was seen
+#: converted   what the site has reported as its event was done
+#: ==========  =====================================================================
+DEEDS: Mapping[str, frozenset[tuple[str, str]]] = {
+    "sent": _by_anybody(Kind.SENT.value),
+    "delivered": _by_anybody(DELIVERED),
+    "opened": frozenset({_OPENED}),
+    "looked": frozenset({_OPENED, _LOOKED}),
+    "loaded": _by_anybody(Kind.OPEN.value),
+    "clicked": frozenset({_CLICKED}),
+    "followed": _by_anybody(Kind.CLICK.value),
+    "engaged": frozenset({_OPENED, _LOOKED, _CLICKED}),
+    "converted": frozenset({(Kind.EVENT.value, Label.HUMAN.value)}),
+}
+
+#: Facets of one source. ``deeds``: uniques by deed. ``kinds``: beacons by kind and verdict, as
+#: in "open human". ``clicked_links``: clicks of people by link, with those whose first of that
+#: link it was. ``places`` (countries) and ``clients``: opens and clicks of people.
+FACETS = ("deeds", "kinds", "clicked_links", "places", "clients")
+
+_PEOPLE = Q(verdict=Label.HUMAN, kind__in=[Kind.OPEN, Kind.CLICK])
+
+
+def count(tie: Tie, cells: Cells, using: str | None = None) -> dict[str, Counted]:
+    """Count the beacons of one source by all of :data:`FACETS`.
+
+    Args:
+        tie: the source.
+        cells: the days; who has come first before them is not counted as unique.
+        using: the alias of the database; by default that of reads.
+
+    Returns:
+        For each facet the numbers by cell and value.
+    """
+    rows = beacons_of(tie, using)
+    now = rows.filter(cells.within("time"))
+    if not now.exists():
+        return {name: {} for name in FACETS}
+    earlier = rows.filter(time__lt=moment(cells.starts[0]))
+    known = earlier if earlier.exists() else None
+    cell = cells.number("time")
+    people = now.filter(_PEOPLE)
+    return {
+        "deeds": _deeds(now, cells, known),
+        "kinds": _totals(now, cell, KIND_AND_VERDICT),
+        "clicked_links": _links(now, cells, known),
+        "places": _totals(people, cell, F("country")),
+        "clients": _totals(people, cell, CLIENT),
+    }
+
+
+def count_people(tie: Tie, cells: Cells, using: str | None = None) -> dict[tuple[int, str], int]:
+    """Return the opens and clicks of people by cell and kind, by one query.
+
+    Args:
+        tie: the source.
+        cells: any pieces of time.
+        using: the alias of the database; by default that of reads.
+    """
+    rows = beacons_of(tie, using).filter(_PEOPLE, cells.within("time"))
+    counted = _totals(rows, cells.number("time"), F("kind"))
+    return {key: numbers.total for key, numbers in counted.items()}
+
+
+#: The facet of opens and clicks of people in the first days of a source; its values are kind
+#: and quarter of an hour, as in "open 2026-03-29T10:15:00+00:00".
+QUARTERS = "quarters"
+
+QUARTER = timedelta(minutes=15)
+
+
+def quarters(tie: Tie, cells: Cells, using: str | None = None) -> Counted:
+    """Count the opens and clicks of people by quarter of an hour, on days that begin something.
+
+    Those are the days on which messages went out, and the first of the source; and the day
+    after each, because 24 hours touch two.
+
+    Args:
+        tie: the source.
+        cells: days that follow each other.
+        using: the alias of the database; by default that of reads.
+
+    Returns:
+        The numbers by the number of the day and the value.
+    """
+    rows = beacons_of(tie, using)
+    beginnings = _beginnings(rows, cells)
+    counted: Counted = {}
+    for number, start in enumerate(cells.starts):
+        day = day_of(moment(start))
+        if not beginnings.isdisjoint({day, day - DAY}):
+            end = cells.starts[number + 1] if number + 1 < len(cells.starts) else cells.end
+            parts = Cells.steps(start, end, QUARTER)
+            found = rows.filter(_PEOPLE, parts.within("time"))
+            for (part, kind), numbers in _totals(found, parts.number("time"), F("kind")).items():
+                counted[number, f"{kind} {parts.starts[part].isoformat()}"] = numbers
+    return counted
+
+
+def _beginnings(rows: QuerySet[Beacon], cells: Cells) -> set[date]:
+    first_day, last_day = day_of(moment(cells.starts[0])) - DAY, day_of(moment(cells.starts[-1]))
+    days = Cells.of_days(first_day, last_day)
+    sent = rows.filter(days.within("time"), kind=Kind.SENT).annotate(cell=days.number("time"))
+    found = {first_day + DAY * cell for cell in sent.values_list("cell", flat=True).distinct()}
+    first = rows.order_by("time").values_list("time", flat=True).first()
+    return found if first is None else found | {day_of(first)}
+
+
+def beacons_of(tie: Tie, using: str | None = None) -> QuerySet[Beacon]:
+    """Return all beacons of a source.
+
+    Args:
+        tie: the source.
+        using: the alias of the database; by default that of reads.
+    """
+    rows = Beacon.objects.filter(source_type_id=tie.type_id, source_id=tie.pk).order_by()
+    return rows if using is None else rows.using(using)
+
+
+#: "open human" and the like.
+KIND_AND_VERDICT = joined(F("kind"), " ", F("verdict"))
+#: What a mail or page was read with.
+CLIENT = joined(F("browser"), " / ", F("os"))
+
+
+def _totals(rows: QuerySet[Beacon], cell: Any, value: Any) -> Counted:
+    grouped = rows.annotate(cell=cell, value=value).values("cell", "value").annotate(n=Count("pk"))
+    return {
+        (cell, value): Numbers(total)
+        for cell, value, total in grouped.values_list("cell", "value", "n")
+    }
+
+
+class _First(NamedTuple):
+    """The first beacon of a recipient, of those that are alike."""
+
+    entity_type: int | None
+    entity_id: str | None
+    visitor: str | None
+    who: str
+    what: tuple[str, ...]
+    time: datetime
+
+
+def _firsts(rows: QuerySet[Beacon], day: Any, *what: str) -> Iterator[_First]:
+    """Return the first beacons of all recipients, for each value of the columns ``what``."""
+    columns = ("entity_type_id", "entity_id", "visitor_id", "who", *what)
+    grouped = rows.annotate(who=recipient(day)).values(*columns).annotate(first=Min("time"))
+    for entity_type, entity_id, visitor, who, *rest in grouped.values_list(
+        *columns, "first"
+    ).iterator():
+        yield _First(entity_type, entity_id, visitor, who, tuple(rest[:-1]), rest[-1])
+
+
+def _deeds(rows: QuerySet[Beacon], cells: Cells, known: QuerySet[Beacon] | None) -> Counted:
+    firsts = list(_firsts(rows, cells.number("time"), "kind", "verdict"))
+    before = _done_before(firsts, known, "kind", "verdict")
+    done: dict[str, dict[tuple[str, ...], datetime]] = defaultdict(dict)
+    for first in firsts:
+        _note(done[first.who], first.what, first.time)
+    counted: Counter[tuple[int, str]] = Counter()
+    for who, times in done.items():
+        did_before = before.get(who, ())
+        for deed, signs in DEEDS.items():
+            when = min((time for what, time in times.items() if what in signs), default=None)
+            if when is not None and signs.isdisjoint(did_before):
+                counted[cells.number_of(when), deed] += 1
+    return {key: Numbers(uniques=number) for key, number in counted.items()}
+
+
+def _links(rows: QuerySet[Beacon], cells: Cells, known: QuerySet[Beacon] | None) -> Counted:
+    clicks = rows.filter(kind=Kind.CLICK, verdict=Label.HUMAN)
+    if known is not None:
+        known = known.filter(kind=Kind.CLICK, verdict=Label.HUMAN)
+    counted = _totals(clicks, cells.number("time"), F("url"))
+    firsts = list(_firsts(clicks, cells.number("time"), "url"))
+    before = _done_before(firsts, known, "url")
+    done: dict[tuple[str, tuple[str, ...]], datetime] = {}
+    for first in firsts:
+        _note(done, (first.who, first.what), first.time)
+    for (who, what), time in done.items():
+        if what not in before.get(who, ()):
+            key = (cells.number_of(time), what[0])
+            counted[key] = counted[key].plus(Numbers(uniques=1))
+    return counted
+
+
+def _note(times: dict[Any, datetime], key: Any, time: datetime) -> None:
+    times[key] = min(time, times.get(key, time))
+
+
+#: Earlier beacons of a source for each recipient, up to which all of them are read.
+_HISTORY_OF_EACH = 5
+
+#: Recipients that are looked up at once: SQLite allows 999 parameters.
+_AT_ONCE = 500
+
+
+def _done_before(
+    firsts: Iterable[_First], known: QuerySet[Beacon] | None, *what: str
+) -> dict[str, set[tuple[str, ...]]]:
+    """Return what the recipients have done before, as far as they can be known again."""
+    done: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    if known is None:
+        return done
+    entities: dict[int, set[str]] = defaultdict(set)
+    visitors: set[str] = set()
+    for first in firsts:
+        if first.entity_type is not None and first.entity_id is not None:
+            entities[first.entity_type].add(first.entity_id)
+        elif first.visitor is not None:
+            visitors.add(first.visitor)
+    for condition in _known_by(known, entities, visitors):
+        found = known.filter(condition).annotate(who=recipient()).values_list("who", *what)
+        for who, *did in found.distinct():
+            done[who].add(tuple(did))
+    return done
+
+
+def _known_by(
+    known: QuerySet[Beacon], entities: Mapping[int, set[str]], visitors: set[str]
+) -> list[Q]:
+    """Return conditions by which to find what these recipients have done before.
+
+    All of a small mailing is soon read. Of a large one only what these recipients did, since
+    it began: what they did with others before that is not looked at.
+    """
+    number = len(visitors) + sum(map(len, entities.values()))
+    if number == 0:
+        return []
+    few = number * _HISTORY_OF_EACH
+    if known.values("pk")[: few + 1].count() <= few:
+        return [Q(entity_id__isnull=False) | Q(visitor_id__isnull=False)]
+    # Without it the index over entities would lead to all that they ever did.
+    began = known.order_by("time").values_list("time", flat=True).first()
+    since = Q() if began is None else Q(time__gte=began)
+    conditions = [
+        Q(entity_type=entity_type, entity_id__in=some) & since
+        for entity_type, keys in entities.items()
+        for some in _parts(sorted(keys))
+    ]
+    return conditions + [Q(visitor_id__in=some) for some in _parts(sorted(visitors))]
+
+
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), _AT_ONCE):
+        yield keys[start : start + _AT_ONCE]
