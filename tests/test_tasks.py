@@ -83,7 +83,7 @@ def prefix():
 
 @pytest.mark.django_db
 def test_the_task_runs_at_once_where_celery_is_eager(celery):
-    app = celery.Celery("eager", set_as_current=False, broker="memory://")
+    app = celery.Celery("eager", set_as_current=False, broker="memory://", fixups=[])
     app.conf.task_always_eager = True
     app.autodiscover_tasks(["tracking"], force=True)
     Visitor.objects.create(last_update=timezone.now() - timedelta(days=2))

@@ -7,15 +7,36 @@ from typing import Any
 
 from celery import shared_task
 from celery.exceptions import Reject
+from django.core.management import call_command
 
-from tracking import batches, retention
+from tracking import batches, partitions, retention
 from tracking.delivery import Unavailable
+from tracking.rollups import closing
 
 
 @shared_task(name="tracking.clean_up", ignore_result=True)
 def clean_up() -> None:
     """Delete all rows that are too old."""
     retention.clean_up()
+
+
+@shared_task(name="tracking.partition", ignore_result=True)
+def partition() -> None:
+    """Make the parts of the next months, for tables that are in parts by months."""
+    partitions.keep_ahead()
+
+
+@shared_task(name="tracking.roll_up", ignore_result=True)
+def roll_up() -> None:
+    """Count the days that are over."""
+    closing.roll_up()
+
+
+@shared_task(name="tracking.mail_report", ignore_result=True)
+def mail_report() -> None:
+    """Send the report about the last seven days to who wants it."""
+    # By its name: reports stand a floor above what runs in the background.
+    call_command("tracking_report", "--mail", verbosity=0)
 
 
 @shared_task(

@@ -109,11 +109,11 @@ class Command(BaseCommand):
         for network in networks:
             banned = bans.ban(network, reason, expires_at)
             line = ngettext(
-                "Banned %(network)s: %(count)d visitor of now.",
-                "Banned %(network)s: %(count)d visitors of now.",
+                "Banned %(network)s: %(count)s visitor of now.",
+                "Banned %(network)s: %(count)s visitors of now.",
                 hit[network],
             )
-            self.stdout.write(line % {"network": banned, "count": hit[network]})
+            self.stdout.write(line % {"network": banned, "count": _number(hit[network])})
 
     def _remove(self, networks: list[str]) -> None:
         for network in networks:

@@ -45,9 +45,11 @@ class Command(BaseCommand):
     def _show_recording(self) -> None:
         backend = get_backend()
         problems, figures = health.report(backend)
-        self.stdout.write(f"  {_('backend'):<24}{conf.backend}")
+        # Not within the f-string: what collects the texts to be translated looks past those.
+        name_of_backend, name_of_spool = _("backend"), _("spool")
+        self.stdout.write(f"  {name_of_backend:<24}{conf.backend}")
         if spool := getattr(backend, "spool", None):
-            self.stdout.write(f"  {_('spool'):<24}{spool.folder}")
+            self.stdout.write(f"  {name_of_spool:<24}{spool.folder}")
         names = {
             "waiting": _("hits waiting"),
             "lag": _("oldest, seconds"),
@@ -55,11 +57,12 @@ class Command(BaseCommand):
             "left_behind": _("left behind"),
             "size": _("bytes"),
             "rejected": _("hits set aside"),
+            "sent": _("batches on their way"),
         }
         figures_of_all = [(name, figures[key]) for key, name in names.items() if key in figures]
         print_figures(self, figures_of_all)
         for problem in problems:
-            self.stdout.write(_("Wrong: %s.") % problem)
+            self.stdout.write(_("Wrong: %s.") % _(problem))
         if not problems:
             self.stdout.write(_("All is well."))
 

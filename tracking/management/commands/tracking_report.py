@@ -1,0 +1,109 @@
+"""``manage.py tracking_report``: what has happened, in a terminal or by mail."""
+
+import json
+from argparse import ArgumentParser
+from datetime import date, timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from tracking import objects
+from tracking.conf import conf
+from tracking.hits import Reference
+from tracking.models import Source
+from tracking.reports import BadQuery, Period, campaign, overview
+from tracking.reports.filters import reference_of
+from tracking.reports.mailing import send
+from tracking.reports.texts import campaign_text, overview_text
+from tracking.rollups.days import today
+
+
+class Command(BaseCommand):
+    """Prints the report about the site, or about one mailing."""
+
+    help = _("Print the report about the last days, or about one mailing.")
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare what about, and in what form."""
+        parser.add_argument(
+            "--days",
+            type=int,
+            default=7,
+            help=_("How many days; yesterday is the last (default: %(default)s)."),
+        )
+        parser.add_argument(
+            "--source", help=_("One mailing: the slug of a source, or app.model:key of any object.")
+        )
+        form = parser.add_mutually_exclusive_group()
+        form.add_argument("--json", action="store_true", help=_("As JSON."))
+        form.add_argument(
+            "--mail",
+            action="store_true",
+            help=_("Send it to TRACKING_REPORT_RECIPIENTS instead."),
+        )
+
+    def handle(
+        self,
+        *args: Any,
+        days: int,
+        source: str | None,
+        mail: bool,
+        verbosity: int,
+        **options: Any,
+    ) -> None:
+        """Print the report, or send it."""
+        as_json = options["json"]
+        if source is not None:
+            if mail:
+                raise CommandError(_("Only the report about the site is sent by mail."))
+            self._campaign(source, as_json=as_json)
+            return
+        report = overview(_period(days))
+        if mail:
+            self._mail(send(report), verbosity)
+        else:
+            self.stdout.write(_json(report.as_dict()) if as_json else overview_text(report))
+
+    def _campaign(self, source: str, *, as_json: bool) -> None:
+        reference = _reference(source)
+        report = campaign(reference)
+        if report.began_at is None:  # an object that is gone is told of while its beacons are there
+            _look_for(reference)
+        self.stdout.write(_json(report.as_dict()) if as_json else campaign_text(report))
+
+    def _mail(self, sent: int, verbosity: int) -> None:
+        if not conf.report_recipients:
+            raise CommandError(_("Set TRACKING_REPORT_RECIPIENTS to a list of addresses."))
+        if verbosity > 0:
+            self.stdout.write(ngettext("%d mail sent.", "%d mails sent.", sent) % sent)
+
+
+def _period(days: int) -> Period:
+    last: date = today() - timedelta(days=1)
+    try:
+        return Period.custom(last - timedelta(days=days - 1), last)
+    except (BadQuery, OverflowError) as error:
+        raise CommandError(str(error)) from error
+
+
+def _reference(text: str) -> Reference:
+    ours = Source.objects.filter(slug=text).first()
+    if ours is not None:
+        return Reference.to(ours)
+    try:
+        return reference_of(text)
+    except BadQuery as error:
+        raise CommandError(_("There is no source “%s”.") % text) from error
+
+
+def _look_for(reference: Reference) -> None:
+    try:
+        objects.resolve(reference)
+    except objects.Missing as error:
+        raise CommandError(str(error)) from error
+
+
+def _json(values: object) -> str:
+    return json.dumps(values, indent=2, ensure_ascii=False)

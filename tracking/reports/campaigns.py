@@ -1,0 +1,458 @@
+"""What has become of a mailing: of any source object, ours or one of the site's own models.
+
+    report = campaign(affiliate)
+    report.opened.confirmed, report.clicked.unique, report.click_to_open
+
+A recipient is the entity of a beacon; without one the key of the visitor; without that the
+recorded address together with the user agent, on one day.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db.models import Max, Min, Model
+from django.utils.timezone import get_default_timezone
+from django.utils.translation import gettext, gettext_lazy
+
+from tracking import geo, objects
+from tracking.columns import moment
+from tracking.hits import Kind, Reference
+from tracking.reports.figures import Listing, Point, Row, Words, share
+from tracking.reports.filters import spelled, type_of
+from tracking.reports.periods import Bucket
+from tracking.rollups import sources, stored
+from tracking.rollups.days import DAY, Cells, day_of, zone_name
+from tracking.rollups.numbers import Numbers
+from tracking.rollups.sources import Tie
+from tracking.verdicts import Label
+
+#: How long after sending quarters of an hour are told.
+FIRST_HOURS = timedelta(hours=24)
+
+#: Days of a campaign that are told one by one: ten years.
+MAX_DAYS = 3_660
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
+    """Who has opened a message. Nobody is in two of the three.
+
+    Attributes:
+        confirmed: recipients who loaded the image themselves.
+        proxied: recipients for whom only a mail proxy did, which hides who and where.
+        machine: recipients for whom only machines did, whether or not anybody looked.
+        total: images loaded by people, however often by one.
+        proxied_total: those by mail proxies.
+        machine_total: those by machines.
+    """
+
+    confirmed: int
+    proxied: int
+    machine: int
+    total: int
+    proxied_total: int
+    machine_total: int
+
+    @property
+    def unique(self) -> int:
+        """Recipients of whom it is confirmed: proxies and machines are not mixed in."""
+        return self.confirmed
+
+    def as_dict(self) -> dict[str, int]:
+        """Return it as JSON values."""
+        names = ("confirmed", "proxied", "machine", "total", "proxied_total", "machine_total")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Clicked:
+    """Who has followed a link.
+
+    Attributes:
+        unique: recipients who did it themselves.
+        total: links followed by people, however often by one.
+        machine: recipients for whom only machines did, such as scanners of mail.
+        machine_total: links followed by machines.
+    """
+
+    unique: int
+    total: int
+    machine: int
+    machine_total: int
+
+    def as_dict(self) -> dict[str, int]:
+        """Return it as JSON values."""
+        names = ("unique", "total", "machine", "machine_total")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Goal:
+    """Who has done what the site reports as its events.
+
+    Attributes:
+        unique: recipients.
+        total: events.
+    """
+
+    unique: int
+    total: int
+
+    def as_dict(self) -> dict[str, int]:
+        """Return it as JSON values."""
+        return {"unique": self.unique, "total": self.total}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timeline:
+    """Opens and clicks by people over time.
+
+    Attributes:
+        opens: images loaded.
+        clicks: links followed.
+    """
+
+    opens: tuple[Point, ...]
+    clicks: tuple[Point, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "opens": [point.as_dict() for point in self.opens],
+            "clicks": [point.as_dict() for point in self.clicks],
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Campaign:
+    """The report about one source object.
+
+    Attributes:
+        source: what it is about.
+        name: what it is called; from the site's own object, and no HTML.
+        time_zone: the zone whose days are told.
+        sent_at: when the first message went out, or ``None`` if no sending was recorded.
+        began_at: from when on time is told: ``sent_at``, else the first beacon; ``None`` if
+            there is none.
+        last_at: the last beacon, or ``None``.
+        sent: to how many recipients, or ``None`` if no sending was recorded.
+        delivered: to how many it was delivered, or ``None`` if nobody has said so.
+        opened: who opened it.
+        clicked: who followed a link.
+        engaged: recipients who opened it, by themselves or through a proxy, or clicked:
+            who clicks without images has seen it, too.
+        goal: who did what the site reports, or ``None`` if it reports nothing.
+        quarters: the first 24 hours by quarter of an hour.
+        days: all days, from the first to the last of any beacon (or today).
+        links: by URL, with ``unique`` among the further numbers.
+        countries: opens and clicks of people by country.
+        clients: those by browser and system.
+    """
+
+    source: Reference
+    name: str
+    time_zone: str
+    sent_at: datetime | None
+    began_at: datetime | None
+    last_at: datetime | None
+    sent: int | None
+    delivered: int | None
+    opened: Opened
+    clicked: Clicked
+    engaged: int
+    goal: Goal | None
+    quarters: Timeline
+    days: Timeline
+    links: Listing
+    countries: Listing
+    clients: Listing
+
+    @property
+    def open_rate(self) -> float | None:
+        """Recipients who opened it themselves, of those it was sent to."""
+        return share(self.opened.confirmed, self.sent)
+
+    @property
+    def click_rate(self) -> float | None:
+        """Recipients who clicked, of those it was sent to."""
+        return share(self.clicked.unique, self.sent)
+
+    @property
+    def click_to_open(self) -> float | None:
+        """Recipients who clicked, of those who have seen it (``engaged``)."""
+        return share(self.clicked.unique, self.engaged)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "source": f"{self.source.label}:{self.source.pk}",
+            "name": self.name,
+            "time_zone": self.time_zone,
+            "sent_at": _iso(self.sent_at),
+            "began_at": _iso(self.began_at),
+            "last_at": _iso(self.last_at),
+            "sent": self.sent,
+            "delivered": self.delivered,
+            "opened": self.opened.as_dict(),
+            "clicked": self.clicked.as_dict(),
+            "engaged": self.engaged,
+            "goal": self.goal and self.goal.as_dict(),
+            "open_rate": self.open_rate,
+            "click_rate": self.click_rate,
+            "click_to_open": self.click_to_open,
+            "quarters": self.quarters.as_dict(),
+            "days": self.days.as_dict(),
+            "links": self.links.as_dict(),
+            "countries": self.countries.as_dict(),
+            "clients": self.clients.as_dict(),
+        }
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def campaign(source: Model | Reference, now: datetime | None = None) -> Campaign:
+    """Return the report about a source object.
+
+    Args:
+        source: a saved row of any model, or its reference.
+        now: the moment of the question (aware); by default now.
+
+    Raises:
+        LookupError: the site has no such model.
+        ValueError: the row is not saved.
+    """
+    now = now or datetime.now(UTC)
+    reference = source if isinstance(source, Reference) else Reference.to(source)
+    tie = Tie(type_of(reference).pk, reference.pk)
+    name = _name(reference, source if isinstance(source, Model) else None)
+    first_at, last_at = _ends(tie)
+    today = day_of(now)
+    # A clock that is far ahead must not make a report of centuries.
+    last = today if last_at is None else min(max(day_of(last_at), today), today + DAY)
+    first = max(_first_day(tie, first_at) or last, last - DAY * (MAX_DAYS - 1))
+    known = stored.of_source(tie, first, last)
+    deeds = _by_value(known.by_day["deeds"], "uniques")
+    kinds = _by_value(known.by_day["kinds"], "total")
+    sent_at = _sent_at(tie, known.by_day["kinds"])
+    began_at = sent_at or first_at
+    return Campaign(
+        source=reference,
+        name=name,
+        time_zone=zone_name(),
+        sent_at=sent_at,
+        began_at=began_at,
+        last_at=last_at,
+        sent=deeds["sent"] or None,
+        delivered=deeds["delivered"] or None,
+        opened=_opened(deeds, kinds),
+        clicked=_clicked(deeds, kinds),
+        engaged=deeds["engaged"],
+        goal=_goal(deeds, kinds),
+        quarters=_quarters(tie, began_at, known, now),
+        days=_days(known.by_day["kinds"], first, last, now),
+        links=_links(known.by_value["clicked_links"]),
+        countries=_countries(known.by_value["places"]),
+        clients=_clients(known.by_value["clients"]),
+    )
+
+
+def _name(reference: Reference, instance: Model | None) -> str:
+    if instance is None:
+        instance = objects.in_bulk([reference]).get(reference)
+    return f"{reference.label} {reference.pk}" if instance is None else str(instance)
+
+
+def _ends(tie: Tie) -> tuple[datetime | None, datetime | None]:
+    """Return the times of the first and the last beacon of a source."""
+    times = sources.beacons_of(tie).aggregate(first=Min("time"), last=Max("time"))
+    return times["first"], times["last"]
+
+
+def _first_day(tie: Tie, first_at: datetime | None) -> date | None:
+    """Return the first day of a source, which may be one whose rows are gone."""
+    counted = stored.first_day_of(tie)
+    if first_at is None or counted is None:
+        return counted if first_at is None else day_of(first_at)
+    return min(counted, day_of(first_at))
+
+
+def _sent_at(tie: Tie, kinds: Mapping[tuple[date, str], Numbers]) -> datetime | None:
+    """Return when the first message went out: on the first day on which any did."""
+    sent = f"{Kind.SENT.value} "
+    days = [day for (day, value), _numbers in kinds.items() if value.startswith(sent)]
+    if not days:
+        return None
+    cells = Cells.of_days(min(days), min(days))
+    rows = sources.beacons_of(tie).filter(cells.within("time"), kind=Kind.SENT)
+    found = rows.order_by("time").values_list("time", flat=True).first()
+    # If the row is gone, the day is what is known.
+    return found or moment(cells.starts[0])
+
+
+def _by_value(counted: Mapping[tuple[date, str], Numbers], column: str) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for (_day, value), numbers in counted.items():
+        sums[value] += getattr(numbers, column)
+    return sums
+
+
+def _opened(deeds: Counter[str], kinds: Counter[str]) -> Opened:
+    totals = {label: kinds[f"{Kind.OPEN.value} {label}"] for label in Label.values}
+    people, proxies = totals.pop(Label.HUMAN.value), totals.pop(Label.PROXY.value)
+    return Opened(
+        confirmed=deeds["opened"],
+        proxied=deeds["looked"] - deeds["opened"],
+        machine=deeds["loaded"] - deeds["looked"],
+        total=people,
+        proxied_total=proxies,
+        machine_total=sum(totals.values()),
+    )
+
+
+def _clicked(deeds: Counter[str], kinds: Counter[str]) -> Clicked:
+    totals = {label: kinds[f"{Kind.CLICK.value} {label}"] for label in Label.values}
+    people = totals.pop(Label.HUMAN.value)
+    return Clicked(
+        unique=deeds["clicked"],
+        total=people,
+        machine=deeds["followed"] - deeds["clicked"],
+        machine_total=sum(totals.values()),
+    )
+
+
+def _goal(deeds: Counter[str], kinds: Counter[str]) -> Goal | None:
+    total = kinds[f"{Kind.EVENT.value} {Label.HUMAN.value}"]
+    return Goal(unique=deeds["converted"], total=total) if total else None
+
+
+def _timeline(totals: Mapping[tuple[int, str], int], cells: Cells, now: datetime) -> Timeline:
+    """Return how opens and clicks went.
+
+    Args:
+        totals: beacons of people by cell and kind.
+        cells: the pieces of time.
+        now: until when it is known.
+    """
+    ends = [*cells.starts[1:], cells.end]
+    buckets = [
+        Bucket(
+            start=start,
+            end=end,
+            first=day_of(start),
+            last=day_of(start),
+            is_unfinished=end > now,
+            is_ahead=start > now,
+        )
+        for start, end in zip(cells.starts, ends, strict=True)
+    ]
+
+    def points(kind: Kind) -> tuple[Point, ...]:
+        return tuple(
+            Point(
+                bucket=bucket,
+                value=None if bucket.is_ahead else totals.get((cell, kind.value), 0),
+            )
+            for cell, bucket in enumerate(buckets)
+        )
+
+    return Timeline(opens=points(Kind.OPEN), clicks=points(Kind.CLICK))
+
+
+_NEVER = Timeline(opens=(), clicks=())
+
+
+def _days(
+    kinds: Mapping[tuple[date, str], Numbers], first: date, last: date, now: datetime
+) -> Timeline:
+    if not kinds:
+        return _NEVER
+    totals = {
+        ((day - first).days, kind): numbers.total
+        for (day, value), numbers in kinds.items()
+        for kind, _space, label in [value.partition(" ")]
+        if label == Label.HUMAN.value
+    }
+    return _timeline(totals, Cells.of_days(first, last), now)
+
+
+def _quarters(
+    tie: Tie, began_at: datetime | None, known: stored.OfSource, now: datetime
+) -> Timeline:
+    if began_at is None:
+        return _NEVER
+    start = first_quarter(began_at)
+    cells = Cells.steps(start, start + FIRST_HOURS, sources.QUARTER)
+    return _timeline(stored.quarters(tie, cells, known), cells, now)
+
+
+def first_quarter(began_at: datetime) -> datetime:
+    """Return when the quarter of an hour begins in which something was sent (aware).
+
+    Args:
+        began_at: a moment as columns have it.
+    """
+    local = began_at if began_at.tzinfo else began_at.replace(tzinfo=get_default_timezone())
+    utc = local.astimezone(UTC)
+    return utc.replace(minute=utc.minute // 15 * 15, second=0, microsecond=0)
+
+
+def _listing(
+    name: str,
+    title: Words,
+    column: Words,
+    sums: Mapping[str, Numbers],
+    *,
+    filter_key: str = "",
+    label: Callable[[str], str] = str,
+    has_uniques: bool = False,
+) -> Listing:
+    """Return a list of all values, the largest first."""
+    in_order = sorted(sums.items(), key=lambda item: (-item[1].total, item[0]))
+    whole = sum(numbers.total for numbers in sums.values())
+    rows = tuple(
+        Row(
+            value=value,
+            label=label(value) if value.strip(" /") else gettext("Unknown"),
+            figure=numbers.total,
+            share=share(numbers.total, whole),
+            filter_key=filter_key,
+            filter_value=spelled(value) if filter_key else "",
+            numbers={"unique": numbers.uniques} if has_uniques else {},
+        )
+        for value, numbers in in_order
+    )
+    return Listing(name=name, title=title, column=column, rows=rows, total=len(rows), whole=whole)
+
+
+def _links(sums: Mapping[str, Numbers]) -> Listing:
+    return _listing(
+        "links",
+        gettext_lazy("Links"),
+        gettext_lazy("Clicks"),
+        sums,
+        filter_key="link",
+        has_uniques=True,
+    )
+
+
+def _countries(sums: Mapping[str, Numbers]) -> Listing:
+    return _listing(
+        "countries",
+        gettext_lazy("Countries"),
+        _HITS,
+        sums,
+        filter_key="country",
+        label=geo.country_name,
+    )
+
+
+def _clients(sums: Mapping[str, Numbers]) -> Listing:
+    return _listing("clients", gettext_lazy("Mail clients"), _HITS, sums)
+
+
+_HITS = gettext_lazy("Opens and clicks")

@@ -1,0 +1,240 @@
+"""What a report is narrowed down to, as people ask for it.
+
+    filters = Filters.from_query({"country": "DE", "page": "/tea/"})
+
+Not every filter says something about every figure: which link was clicked tells nothing of
+visits. Such a figure is unknown (``None``), and never one of everybody.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+from django.apps import apps
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Exists, OuterRef, Q
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from tracking.agents import Device
+from tracking.hits import Reference
+from tracking.models import PageView, Source
+from tracking.reports.periods import BadQuery
+from tracking.rollups.counting import EVERYTHING, Where
+
+#: How a query string asks for rows that have no value: those without a referrer.
+NONE = "(none)"
+
+#: Stands before a value that looks like that: some links have ``utm_medium=(none)``.
+_LITERALLY = "\\"
+
+#: Characters of a value: as many as a column has of what strangers send.
+MAX_LENGTH = 2_000
+
+#: What the filters are called.
+TITLES = {
+    "page": gettext_lazy("Page"),
+    "referrer": gettext_lazy("Referrer"),
+    "source": gettext_lazy("Source"),
+    "medium": gettext_lazy("Medium"),
+    "campaign": gettext_lazy("Campaign"),
+    "country": gettext_lazy("Country"),
+    "device": gettext_lazy("Device"),
+    "browser": gettext_lazy("Browser"),
+    "os": gettext_lazy("System"),
+    "link": gettext_lazy("Link"),
+    "mailing": gettext_lazy("Mailing"),
+}
+
+#: Those that tell of the browser, which visits and beacons both have.
+_SHOWN = ("country", "device", "browser", "os")
+#: Those of visits, and of our own sources.
+_PARAMETERS = ("source", "medium", "campaign")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filters:
+    """What is asked for; ``None`` where everything is, and ``""`` for rows without a value.
+
+    Attributes:
+        page: the path of a page that a visit has seen.
+        referrer: the host of the site that a visit came from.
+        source: the UTM source of a visit; the slug of a ``Source`` that a beacon has.
+        medium: likewise, its medium.
+        campaign: likewise, its campaign.
+        country: ISO 3166-1, two letters.
+        device: one of :class:`tracking.agents.Device`.
+        browser: the name of a browser.
+        os: the name of an operating system.
+        link: the URL that a click was sent to.
+        mailing: the source object of beacons, as in ``"shop.affiliate:7"``.
+    """
+
+    page: str | None = None
+    referrer: str | None = None
+    source: str | None = None
+    medium: str | None = None
+    campaign: str | None = None
+    country: str | None = None
+    device: str | None = None
+    browser: str | None = None
+    os: str | None = None
+    link: str | None = None
+    mailing: str | None = None
+
+    @classmethod
+    def from_query(cls, params: Mapping[str, Any]) -> Self:
+        """Return the filters that a query string asks for; those left empty are none.
+
+        Args:
+            params: the attributes by name, ``"(none)"`` for rows without a value.
+
+        Raises:
+            BadQuery: there is no such value.
+        """
+        values = {}
+        for field in fields(cls):
+            text = str(params.get(field.name) or "")
+            if text:
+                values[field.name] = _checked(field.name, _value(text))
+        return cls(**values)
+
+    def __bool__(self) -> bool:
+        return bool(self.active())
+
+    def active(self) -> dict[str, str]:
+        """Return those that are set, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def without(self, name: str) -> "Filters":
+        """Return the others."""
+        return replace(self, **{name: None})
+
+    def narrowed(self, name: str, value: str) -> "Filters":
+        """Return these and another one.
+
+        Args:
+            name: one of the attributes.
+            value: what it is to be, ``""`` for none.
+        """
+        return replace(self, **{name: value})
+
+    def as_query(self) -> dict[str, str]:
+        """Return the parameters of a query string that ask for them again."""
+        return {name: spelled(value) for name, value in self.active().items()}
+
+    def where(self) -> Where:
+        """Return which rows are counted."""
+        if not self:
+            return EVERYTHING
+        return Where(
+            visit=self._of_visits(""),
+            pageview=self._of_visits("visit__"),
+            opens=self._of_beacons() if self.link is None else None,
+            clicks=self._of_beacons(),
+        )
+
+    def _of_visits(self, prefix: str) -> Q | None:
+        if self.link is not None or self.mailing is not None:
+            return None
+        columns = {name: getattr(self, name) for name in (*_SHOWN, *_PARAMETERS)}
+        condition = Q(
+            **{f"{prefix}{name}": value for name, value in columns.items() if value is not None}
+        )
+        if self.referrer is not None:
+            condition &= Q(referrer_host=self.referrer)
+        if self.page is not None and prefix:
+            condition &= Q(url=self.page)
+        elif self.page is not None:
+            condition &= Q(Exists(PageView.objects.filter(visit=OuterRef("pk"), url=self.page)))
+        return condition
+
+    def _of_beacons(self) -> Q | None:
+        if self.page is not None or self.referrer is not None:
+            return None
+        columns = {name: getattr(self, name) for name in _SHOWN}
+        condition = Q(**{name: value for name, value in columns.items() if value is not None})
+        if self.link is not None:
+            condition &= Q(url=self.link)
+        if self.mailing is not None:
+            reference = reference_of(self.mailing)
+            condition &= Q(source_type=type_of(reference), source_id=reference.pk)
+        return condition & self._of_our_sources()
+
+    def _of_our_sources(self) -> Q:
+        names = {"source": "slug", "medium": "medium", "campaign": "campaign"}
+        wanted = {
+            column: value
+            for name, column in names.items()
+            if (value := getattr(self, name)) is not None
+        }
+        if not wanted:
+            return Q()
+        keys = [str(pk) for pk in Source.objects.filter(**wanted).values_list("pk", flat=True)]
+        return Q(source_type=ContentType.objects.get_for_model(Source), source_id__in=keys)
+
+
+def spelled(value: str) -> str:
+    """Return how a query string asks for a value, ``""`` for rows without one."""
+    if not value:
+        return NONE
+    return _LITERALLY + value if value.lstrip(_LITERALLY) == NONE else value
+
+
+def _value(text: str) -> str:
+    if text == NONE:
+        return ""
+    return text.removeprefix(_LITERALLY) if text.lstrip(_LITERALLY) == NONE else text
+
+
+def reference_of(text: str) -> Reference:
+    """Return the reference that ``"app.model:pk"`` names.
+
+    Raises:
+        BadQuery: the site has no such model.
+    """
+    label, _colon, pk = text.partition(":")
+    try:
+        model = apps.get_model(label)
+    except (LookupError, ValueError):
+        model = None
+    if model is None or not pk:
+        raise BadQuery(_("“%s” names no object: write app.model:key.") % text[:40])
+    concrete = model._meta.concrete_model or model
+    return Reference(concrete._meta.label_lower, pk)
+
+
+def type_of(reference: Reference) -> ContentType:
+    """Return the content type of what a reference names.
+
+    Raises:
+        LookupError: the site has no such model.
+    """
+    return ContentType.objects.get_for_model(apps.get_model(reference.label))
+
+
+def _checked(name: str, value: str) -> str:
+    title = str(TITLES[name])
+    if len(value) > MAX_LENGTH or "\0" in value:
+        raise BadQuery(_("%s: no such value.") % title)
+    try:
+        value.encode()
+    except UnicodeError:  # half a surrogate pair, which no database takes
+        raise BadQuery(_("%s: no such value.") % title) from None
+    if name == "country" and value:
+        return _country(value)
+    if name == "device" and value and value not in Device.values:
+        raise BadQuery(_("%s: no such value.") % title)
+    if name == "referrer":
+        return value.lower()
+    if name == "mailing":
+        reference = reference_of(value)
+        return f"{reference.label}:{reference.pk}"
+    return value
+
+
+def _country(value: str) -> str:
+    if len(value) != 2 or not (value.isascii() and value.isalpha()):  # noqa: PLR2004 - ISO 3166-1
+        raise BadQuery(_("A country is two letters, such as DE."))
+    return value.upper()

@@ -1,0 +1,150 @@
+"""What has happened on the site, and in its mail, in a period.
+
+    report = overview(Period.from_query({"period": "7"}))
+    report.figures["visitors"].value
+    report.series["visits"].points[0].value
+    report.lists["pages"].rows[0].label
+
+Only people are counted; proxies and machines are told apart.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tracking import presence
+from tracking.reports.figures import Figure, Listing, Point, Series
+from tracking.reports.filters import Filters
+from tracking.reports.lists import LISTS, TOP, listed, sums_of
+from tracking.reports.measures import MEASURES, Measure
+from tracking.reports.periods import Bucket, Period
+from tracking.reports.pieces import Apart, Pieces, Sums, count_all, read_all
+from tracking.rollups.counting import EVERYTHING, Where
+from tracking.rollups.days import Cells
+from tracking.rollups.stored import Days
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overview:
+    """A report about the whole site, or a part of it.
+
+    Attributes:
+        period: its days.
+        before: as many days before them.
+        filters: what it is narrowed down to.
+        figures: by name, in this order: ``visitors``, ``visits``, ``page_views``,
+            ``bounce_rate``, ``visit_length``, ``opens``, ``unique_opens``, ``clicks``,
+            ``unique_clicks``.
+        series: how they went, by the same names.
+        lists: the ten largest, by name: ``pages``, ``referrers``, ``sources``, ``mediums``,
+            ``campaigns``, ``mailings``, ``countries``, ``devices``, ``browsers``,
+            ``systems``, ``links``.
+        apart: opens and clicks by proxies and machines; none where a filter says nothing
+            about them.
+        on_site: how many visitors are on the site now, whatever the filters are.
+    """
+
+    period: Period
+    before: Period
+    filters: Filters
+    figures: Mapping[str, Figure]
+    series: Mapping[str, Series]
+    lists: Mapping[str, Listing]
+    apart: tuple[Apart, ...]
+    on_site: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "period": self.period.as_dict(),
+            "before": self.before.as_dict(),
+            "filters": self.filters.active(),
+            "figures": {name: figure.as_dict() for name, figure in self.figures.items()},
+            "series": {name: series.as_dict() for name, series in self.series.items()},
+            "lists": {name: listing.as_dict() for name, listing in self.lists.items()},
+            "apart": [apart.as_dict() for apart in self.apart],
+            "on_site": self.on_site,
+        }
+
+
+def overview(period: Period, filters: Filters | None = None) -> Overview:
+    """Return the report about a period.
+
+    Args:
+        period: its days; see :mod:`tracking.reports.periods`.
+        filters: what it is narrowed down to; by default nothing.
+    """
+    filters = filters or Filters()
+    where = filters.where()
+    before = period.before()
+    days = Days.between(before.first, period.last) if where is EVERYTHING else None
+    figures, series, apart = _figures(period, before, where, days)
+    facets = [facet for kind in LISTS.values() for facet in kind.facets]
+    sums = sums_of(facets, period, where, days)
+    return Overview(
+        period=period,
+        before=before,
+        filters=filters,
+        figures=figures,
+        series=series,
+        lists={name: listed(name, sums, TOP, 0) for name in LISTS},
+        apart=apart,
+        on_site=presence.on_site(),
+    )
+
+
+def _figures(
+    period: Period, before: Period, where: Where, known: Days | None
+) -> tuple[dict[str, Figure], dict[str, Series], tuple[Apart, ...]]:
+    cells = Cells.of_days(before.first, period.last)
+    days = count_all(cells, where) if known is None else read_all(cells, known)
+    now, then = days.between(before.days, 2 * period.days), days.between(0, before.days)
+    figures = {
+        name: Figure(
+            name=name,
+            title=measure.title,
+            explanation=measure.explanation,
+            unit=measure.unit,
+            value=measure.value(now),
+            before=measure.value(then),
+        )
+        for name, measure in MEASURES.items()
+    }
+    if period.unit == "hour":
+        hours = Cells([*before.hours().starts, *period.hours().starts], period.end)
+        pieces = count_all(hours, where)
+    else:
+        pieces = days
+    of_period, of_before = _by_bucket(period, pieces), _by_bucket(before, pieces)
+    series = {
+        name: Series(
+            name=name,
+            title=measure.title,
+            unit=measure.unit,
+            points=_points(measure, of_period),
+            before=_points(measure, of_before),
+        )
+        for name, measure in MEASURES.items()
+    }
+    return figures, series, days.apart(before.days, 2 * period.days)
+
+
+def _points(measure: Measure, sums: Iterable[tuple[Bucket, Sums]]) -> tuple[Point, ...]:
+    return tuple(
+        Point(bucket=bucket, value=None if bucket.is_ahead else measure.value(of_bucket))
+        for bucket, of_bucket in sums
+    )
+
+
+def _by_bucket(period: Period, pieces: Pieces) -> list[tuple[Bucket, Sums]]:
+    return [
+        (
+            bucket,
+            pieces.between(
+                bisect_left(pieces.cells.starts, bucket.start),
+                bisect_left(pieces.cells.starts, bucket.end),
+            ),
+        )
+        for bucket in period.buckets()
+    ]

@@ -1,0 +1,242 @@
+"""The days that a report is about, as people ask for them.
+
+    period = Period.from_query({"period": "30"})
+    period.first, period.last, period.before().first
+
+A day is one of the site's time zone (``TIME_ZONE``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Self
+
+from django.utils.translation import gettext as _
+
+from tracking.rollups.days import DAY, Cells, day_of, span, start_of, zone_name
+
+#: The periods that have a name: as many days up to today.
+NAMED = {"today": 1, "7": 7, "30": 30, "90": 90}
+CUSTOM = "custom"
+DEFAULT = "30"
+
+#: The longest period, in days: ten years.
+LONGEST = 3_660
+#: The first day that can be asked for.
+EARLIEST = date(1990, 1, 1)
+
+#: Days up to which a day is a bucket, and those up to which a week is.
+BY_DAY, BY_WEEK = 90, 366
+
+
+class BadQuery(ValueError):
+    """A question that makes no sense. Its text is for the person who has asked, translated."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bucket:
+    """A piece of a period, which is one point of a chart.
+
+    Attributes:
+        start: when it begins (aware, UTC).
+        end: when it ends (aware, UTC).
+        first: its first day.
+        last: its last day.
+        is_unfinished: whether it is not over yet.
+        is_ahead: whether it has not even begun.
+    """
+
+    start: datetime
+    end: datetime
+    first: date
+    last: date
+    is_unfinished: bool = False
+    is_ahead: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
+            "first": self.first.isoformat(),
+            "last": self.last.isoformat(),
+            "is_unfinished": self.is_unfinished,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Period:
+    """Some days in a row.
+
+    Attributes:
+        name: ``"today"``, ``"7"``, ``"30"``, ``"90"`` or ``"custom"``.
+        first: the first day.
+        last: the last day, which belongs to it.
+        now: when it was asked for (aware).
+    """
+
+    name: str
+    first: date
+    last: date
+    now: datetime
+
+    @classmethod
+    def from_query(cls, params: Mapping[str, Any], now: datetime | None = None) -> Self:
+        """Return the period that a query string asks for.
+
+        Args:
+            params: ``period`` is one of the names, and by default ``"30"``; for ``"custom"``
+                there are ``first`` and ``last``, days as in ``2026-03-29``.
+            now: the moment of the question (aware); by default now.
+
+        Raises:
+            BadQuery: there is no such period.
+        """
+        now = now or datetime.now(UTC)
+        name = str(params.get("period") or DEFAULT).strip()
+        if name in NAMED:
+            today = day_of(now)
+            return cls(name=name, first=today - DAY * (NAMED[name] - 1), last=today, now=now)
+        if name != CUSTOM:
+            raise BadQuery(_("There is no period “%s”.") % _short(name))
+        return cls.custom(_day(params.get("first")), _day(params.get("last")), now)
+
+    @classmethod
+    def custom(cls, first: date, last: date, now: datetime | None = None) -> Self:
+        """Return the days from ``first`` to ``last``, both included.
+
+        Raises:
+            BadQuery: they are in the wrong order, too many, in the future or too long ago.
+        """
+        now = now or datetime.now(UTC)
+        if first > last:
+            raise BadQuery(_("The first day is after the last."))
+        if last > day_of(now):
+            raise BadQuery(_("The last day is in the future."))
+        if first < EARLIEST:
+            raise BadQuery(_("The first day is too long ago."))
+        if (last - first).days >= LONGEST:
+            raise BadQuery(_("Choose ten years at most."))
+        return cls(name=CUSTOM, first=first, last=last, now=now)
+
+    @property
+    def days(self) -> int:
+        """How many days it has."""
+        return (self.last - self.first).days + 1
+
+    @property
+    def zone(self) -> str:
+        """The name of the time zone whose days these are."""
+        return zone_name()
+
+    @property
+    def start(self) -> datetime:
+        """When the first day begins (aware, UTC)."""
+        return start_of(self.first)
+
+    @property
+    def end(self) -> datetime:
+        """When the last day ends (aware, UTC)."""
+        return start_of(self.last + DAY)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether its last day is not over yet: then the period before has had more time."""
+        return self.end > self.now
+
+    @property
+    def unit(self) -> str:
+        """What a bucket is: ``"hour"``, ``"day"``, ``"week"`` (of seven days) or ``"month"``."""
+        if self.days == 1:
+            return "hour"
+        if self.days <= BY_DAY:
+            return "day"
+        return "week" if self.days <= BY_WEEK else "month"
+
+    def before(self) -> Self:
+        """Return as many days that end where this begins."""
+        length = DAY * self.days
+        return type(self)(
+            name=CUSTOM, first=self.first - length, last=self.last - length, now=self.now
+        )
+
+    def cells(self) -> Cells:
+        """Return its days, to be counted apart."""
+        return Cells.of_days(self.first, self.last)
+
+    def hours(self) -> Cells:
+        """Return its hours: of one day, 23 to 25."""
+        return Cells.steps(self.start, self.end, timedelta(hours=1))
+
+    def buckets(self) -> tuple[Bucket, ...]:
+        """Return the pieces of which it consists, as its ``unit`` says.
+
+        Weeks begin with the first day of the period, so that no point of a chart is low
+        only because it is cut; the last one may be, and months are those of the calendar.
+        """
+        if self.unit == "hour":
+            hours = self.hours()
+            ends = [*hours.starts[1:], hours.end]
+            return tuple(
+                self._bucket(start, end, self.first, self.last)
+                for start, end in zip(hours.starts, ends, strict=True)
+            )
+        return tuple(
+            self._bucket(start_of(first), start_of(last + DAY), first, last)
+            for first, last in self._runs()
+        )
+
+    def _runs(self) -> list[tuple[date, date]]:
+        days = span(self.first, self.last)
+        if self.unit == "month":
+            firsts = [day for day in days if day == self.first or day.day == 1]
+        else:
+            firsts = days[:: 1 if self.unit == "day" else 7]
+        lasts = [*(day - DAY for day in firsts[1:]), self.last]
+        return list(zip(firsts, lasts, strict=True))
+
+    def _bucket(self, start: datetime, end: datetime, first: date, last: date) -> Bucket:
+        return Bucket(
+            start=start,
+            end=end,
+            first=first,
+            last=last,
+            is_unfinished=end > self.now,
+            is_ahead=start > self.now,
+        )
+
+    def as_query(self) -> dict[str, str]:
+        """Return the parameters of a query string that ask for it again."""
+        if self.name != CUSTOM:
+            return {"period": self.name}
+        return {
+            "period": CUSTOM,
+            "first": self.first.isoformat(),
+            "last": self.last.isoformat(),
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "name": self.name,
+            "first": self.first.isoformat(),
+            "last": self.last.isoformat(),
+            "days": self.days,
+            "unit": self.unit,
+            "time_zone": self.zone,
+            "is_unfinished": self.is_unfinished,
+        }
+
+
+def _day(text: Any) -> date:
+    try:
+        # Only the form with hyphens: strptime would take digits of all scripts.
+        return date.fromisoformat(str(text or "").strip())
+    except ValueError:
+        if not text:
+            raise BadQuery(_("Give the first and the last day.")) from None
+        raise BadQuery(_("“%s” is no day: write 2026-03-29.") % _short(str(text))) from None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:40] + "…"  # noqa: PLR2004

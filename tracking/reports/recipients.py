@@ -1,0 +1,383 @@
+"""The recipients of a mailing, one by one: who did what, and who did nothing.
+
+A recipient is the entity of a beacon. Beacons without one are in no list: whose they are
+is not known.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    EmailField,
+    F,
+    IntegerField,
+    Max,
+    Min,
+    Model,
+    Q,
+    QuerySet,
+    TextChoices,
+    Value,
+    When,
+)
+from django.utils.translation import gettext_lazy as _
+
+from tracking import objects
+from tracking.hits import Kind, Reference
+from tracking.models import Beacon
+from tracking.reports.filters import type_of
+from tracking.reports.periods import BadQuery
+from tracking.rollups import sources
+from tracking.rollups.sources import Tie
+from tracking.verdicts import Label
+
+#: Lines that are shown at once, by default and at most.
+LIMIT, MAX_LIMIT = 50, 1_000
+
+#: Objects that a search finds at most, in each model.
+MAX_FOUND = 500
+
+#: Lines of CSV whose objects are looked up at once.
+CHUNK = 500
+
+#: Recipients whose beacons are read alone: SQLite allows 999 parameters.
+MAX_NEWEST = 500
+
+#: Beacons among which these are looked for, the newest first.
+MAX_WALK = 5_000
+
+
+class State(TextChoices):
+    """What is known of a recipient: the first of these that is true."""
+
+    CLICKED = "clicked", _("Clicked")  # a person has followed a link
+    OPENED = "opened", _("Opened")  # a person has loaded the image
+    PROXIED = "proxied", _("Proxied open")  # a mail proxy has, for one
+    MACHINE = "machine", _("Machine only")  # only machines did anything
+    NOTHING = "nothing", _("Nothing")  # it was sent, and that is all
+
+
+#: Their numbers in the database, so that the largest of several is the one that counts.
+_RANKS = {state: len(State) - number for number, state in enumerate(State)}
+_STATES = {rank: state for state, rank in _RANKS.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipient:
+    """One recipient of a mailing.
+
+    Attributes:
+        entity: who it is.
+        label: what it is called; from the site's own object, and no HTML.
+        exists: whether the object still exists.
+        state: what is known of it.
+        sent_at: when the message went out, or ``None`` if that was not recorded.
+        first_at: the first open or click by anybody, or ``None``.
+        last_at: the last one, or ``None``.
+        opens: images loaded by people.
+        clicks: links followed by people.
+    """
+
+    entity: Reference
+    label: str
+    exists: bool
+    state: State
+    sent_at: datetime | None
+    first_at: datetime | None
+    last_at: datetime | None
+    opens: int
+    clicks: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "entity": f"{self.entity.label}:{self.entity.pk}",
+            "label": self.label,
+            "exists": self.exists,
+            "state": self.state.value,
+            "sent_at": self.sent_at and self.sent_at.isoformat(),
+            "first_at": self.first_at and self.first_at.isoformat(),
+            "last_at": self.last_at and self.last_at.isoformat(),
+            "opens": self.opens,
+            "clicks": self.clicks,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipients:
+    """A part of the recipients of a mailing, those who came last first.
+
+    Attributes:
+        rows: the recipients.
+        total: how many there are in all, as searched and chosen.
+        offset: how many are before these.
+        search: what was searched for, or ``""``.
+        state: the state that was chosen, or ``None`` for all.
+        is_cut: whether more objects were found by the search than are looked at.
+    """
+
+    rows: tuple[Recipient, ...]
+    total: int
+    offset: int
+    search: str
+    state: State | None
+    is_cut: bool = False
+
+    @property
+    def has_more(self) -> bool:
+        """Whether recipients follow."""
+        return self.offset + len(self.rows) < self.total
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "rows": [row.as_dict() for row in self.rows],
+            "total": self.total,
+            "offset": self.offset,
+            "search": self.search,
+            "state": self.state and self.state.value,
+            "is_cut": self.is_cut,
+        }
+
+
+def recipients(
+    source: Model | Reference,
+    *,
+    search: str = "",
+    state: str | None = None,
+    limit: int = LIMIT,
+    offset: int = 0,
+    searched: Callable[[type[Model]], bool] = lambda model: True,
+    site: admin.AdminSite | None = None,
+) -> Recipients:
+    """Return a part of the recipients of a source object.
+
+    Args:
+        source: a saved row of any model, or its reference.
+        search: a part of a name or address, as people type it; ``""`` for all. Looked for in
+            the ``search_fields`` of the model's page in the admin, else in its addresses of mail.
+        state: one of :class:`State`, or ``None`` for all.
+        limit: how many at most.
+        offset: how many to leave out.
+        searched: tells whether a model is searched: what is found tells of a name as much as
+            if it were shown. By default all are.
+        site: the admin whose ``search_fields`` these are; by default those of any.
+
+    Raises:
+        BadQuery: there is no such state.
+        LookupError: the site has no such model.
+    """
+    chosen = _state(state)
+    rows = _tied(source)
+    is_cut = False
+    if search.strip():
+        rows, is_cut = _searched(rows, search.strip(), searched, site)
+    offset = max(offset, 0)
+    end = offset + min(max(limit, 0), MAX_LIMIT)
+    # One more query than a window, which would keep all of them sorted in memory.
+    total = _grouped(rows, chosen).count()
+    page = None if chosen or search.strip() else _newest(rows, offset, min(end, total))
+    if page is None:
+        page = list(_grouped(rows, chosen)[offset:end])
+    return Recipients(
+        rows=tuple(_described(page)),
+        total=total,
+        offset=offset,
+        search=search.strip(),
+        state=chosen,
+        is_cut=is_cut,
+    )
+
+
+def each_recipient(source: Model | Reference, state: str | None = None) -> Iterator[Recipient]:
+    """Return all recipients of a source object, read from the database as they are asked for.
+
+    Args:
+        source: a saved row of any model, or its reference.
+        state: one of :class:`State`, or ``None`` for all.
+
+    Raises:
+        BadQuery: there is no such state.
+        LookupError: the site has no such model.
+    """
+    lines = _grouped(_tied(source), _state(state)).iterator(chunk_size=CHUNK)
+    return _each(lines)
+
+
+def _each(lines: Iterator[Mapping[str, Any]]) -> Iterator[Recipient]:
+    while some := list(islice(lines, CHUNK)):
+        yield from _described(some)
+
+
+def _state(text: str | None) -> State | None:
+    if not text:
+        return None
+    try:
+        return State(text)
+    except ValueError:
+        raise BadQuery(str(_("There is no state “%s”.")) % text[:40]) from None
+
+
+def _tied(source: Model | Reference) -> QuerySet[Beacon]:
+    reference = source if isinstance(source, Reference) else Reference.to(source)
+    rows = sources.beacons_of(Tie(type_of(reference).pk, reference.pk))
+    return rows.filter(entity_type__isnull=False, entity_id__isnull=False)
+
+
+_OPEN, _CLICK = Q(kind=Kind.OPEN), Q(kind=Kind.CLICK)
+_HUMAN = Q(verdict=Label.HUMAN)
+
+
+def _grouped(rows: QuerySet[Beacon], state: State | None) -> QuerySet[Beacon, Any]:
+    rank = Case(
+        When(_CLICK & _HUMAN, then=Value(_RANKS[State.CLICKED])),
+        When(_OPEN & _HUMAN, then=Value(_RANKS[State.OPENED])),
+        When(_OPEN & Q(verdict=Label.PROXY), then=Value(_RANKS[State.PROXIED])),
+        When(_OPEN | _CLICK, then=Value(_RANKS[State.MACHINE])),
+        default=Value(_RANKS[State.NOTHING]),
+        output_field=IntegerField(),
+    )
+    grouped = rows.values("entity_type_id", "entity_id").annotate(
+        rank=Max(rank),
+        sent_at=Min("time", filter=Q(kind=Kind.SENT)),
+        first_at=Min("time", filter=_OPEN | _CLICK),
+        last_at=Max("time", filter=_OPEN | _CLICK),
+        opens=Count("pk", filter=_OPEN & _HUMAN),
+        clicks=Count("pk", filter=_CLICK & _HUMAN),
+    )
+    if state is not None:
+        grouped = grouped.filter(rank=_RANKS[state])
+    # NULL is smallest on some databases and largest on others.
+    return grouped.order_by(F("last_at").desc(nulls_last=True), "entity_type_id", "entity_id")
+
+
+def _newest(rows: QuerySet[Beacon], offset: int, end: int) -> list[Any] | None:
+    """Return a part of all recipients by reading only what the last of them did.
+
+    Args:
+        rows: the beacons of the source.
+        offset: how many recipients to leave out.
+        end: how many there are with those that are left out.
+
+    Returns:
+        The lines; ``None`` if these are not the first few, or are not found among the newest
+        opens and clicks.
+    """
+    if not offset < end <= MAX_NEWEST:
+        return None
+    keys = _last_seen(rows, end)
+    if keys is None:
+        return None
+    of_these = Q(pk__in=[])
+    for type_id, some in keys.items():
+        of_these |= Q(entity_type=type_id, entity_id__in=some)
+    page = list(_grouped(rows.filter(of_these), None)[offset:end])
+    # Fewer, where the database takes capitals for small letters.
+    return page if len(page) == end - offset else None
+
+
+def _last_seen(rows: QuerySet[Beacon], number: int) -> dict[int, list[str]] | None:
+    """Return the keys of those who came last, by content type; ``None`` if they are not found."""
+    newest = rows.filter(kind__in=[Kind.OPEN, Kind.CLICK]).order_by("-time")
+    for walk in (number * 4, MAX_WALK):
+        found = newest.values_list("entity_type_id", "entity_id", "time")[:walk]
+        seen: dict[tuple[Any, Any], datetime] = {}
+        for type_id, pk, time in found:
+            # Who came at the same moment as the last of them may stand before that one.
+            if len(seen) >= number and time != next(reversed(seen.values())):
+                return _by_type(seen) if len(seen) <= MAX_NEWEST else None
+            seen.setdefault((type_id, pk), time)
+        if len(found) < walk:  # these are all
+            return _by_type(seen) if number <= len(seen) <= MAX_NEWEST else None
+    return None
+
+
+def _by_type(seen: Iterable[tuple[int, str]]) -> dict[int, list[str]]:
+    keys: dict[int, list[str]] = defaultdict(list)
+    for type_id, pk in seen:
+        keys[type_id].append(pk)
+    return keys
+
+
+def _described(lines: Sequence[Mapping[str, Any]]) -> list[Recipient]:
+    references = [_reference(line) for line in lines]
+    found = objects.in_bulk(references)
+    return [
+        Recipient(
+            entity=reference,
+            label=_label(reference, found.get(reference)),
+            exists=reference in found,
+            state=_STATES[line["rank"]],
+            sent_at=line["sent_at"],
+            first_at=line["first_at"],
+            last_at=line["last_at"],
+            opens=line["opens"],
+            clicks=line["clicks"],
+        )
+        for reference, line in zip(references, lines, strict=True)
+    ]
+
+
+def _reference(line: Mapping[str, Any]) -> Reference:
+    content_type = ContentType.objects.get_for_id(line["entity_type_id"])
+    return Reference(f"{content_type.app_label}.{content_type.model}", line["entity_id"])
+
+
+def _label(reference: Reference, entity: Model | None) -> str:
+    return f"{reference.label} {reference.pk}" if entity is None else str(entity)
+
+
+def _searched(
+    rows: QuerySet[Beacon],
+    text: str,
+    searched: Callable[[type[Model]], bool],
+    site: admin.AdminSite | None,
+) -> tuple[QuerySet[Beacon], bool]:
+    """Return the beacons of entities that a search finds, and whether it found too many."""
+    condition = Q(pk__in=[])
+    is_cut = False
+    for type_id in rows.values_list("entity_type_id", flat=True).distinct():
+        content_type = ContentType.objects.get_for_id(type_id)
+        model = content_type.model_class()
+        keys = _found(model, text, site) if model is not None and searched(model) else []
+        is_cut |= len(keys) > MAX_FOUND
+        condition |= Q(entity_type=type_id, entity_id__in=[str(key) for key in keys[:MAX_FOUND]])
+        condition |= Q(entity_type=type_id, entity_id=text)
+    return rows.filter(condition), is_cut
+
+
+def _found(model: type[Model], text: str, site: admin.AdminSite | None) -> list[Any]:
+    if not (names := _searchable(model, site)):
+        return []
+    anywhere = Q()
+    for name in names:
+        anywhere |= Q(**{f"{name}__icontains": text})
+    rows = model._base_manager.filter(anywhere).order_by("pk")
+    return list(rows.values_list("pk", flat=True)[: MAX_FOUND + 1])
+
+
+def _searchable(model: type[Model], site: admin.AdminSite | None) -> list[str]:
+    """Return the fields to search. Never any text field: one may be a secret, found bit by bit."""
+    for one in admin.sites.all_sites if site is None else [site]:
+        if one.is_registered(model):
+            names = [name.lstrip("^=@") for name in one._registry[model].search_fields]
+            if plain := [name for name in names if _is_text(model, name)]:
+                return plain
+    return [field.name for field in model._meta.concrete_fields if isinstance(field, EmailField)]
+
+
+def _is_text(model: type[Model], name: str) -> bool:
+    try:
+        return isinstance(model._meta.get_field(name), CharField)
+    except FieldDoesNotExist:
+        return False
