@@ -1,5 +1,6 @@
 """Wiring: what happens when Django starts."""
 
+import importlib.util
 import logging
 from typing import Any
 
@@ -23,12 +24,16 @@ class TrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register checks and snapshots, and let the site's ``pixels.py`` register callbacks."""
+        """Register checks, snapshots, metrics, and the callbacks of the site's ``pixels.py``."""
         from django.contrib.auth import get_user_model  # noqa: PLC0415 - models come first
 
         from tracking import bans, checks, filters  # noqa: F401, PLC0415
 
         post_delete.connect(_forget_user, sender=get_user_model(), dispatch_uid="tracking.user")
+        if importlib.util.find_spec("prometheus_client") is not None:
+            from tracking import metrics  # noqa: PLC0415 - needs what few sites have
+
+            metrics.register()
         autodiscover_modules("pixels")
 
 

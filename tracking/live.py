@@ -6,13 +6,14 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_permission_codename, get_user_model
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import escape
 from django.utils.translation import gettext, ngettext
 
-from tracking import client, geo
-from tracking.models import Visitor
+from tracking import audience, client, geo
+from tracking.models import Visit, Visitor
 
 #: Visitors that one answer lists, the latest.
 MAX_LISTED = 1_000
@@ -24,10 +25,11 @@ def active(request: HttpRequest) -> HttpResponse:
     ``{"users": [...], "total": 3}``, the latest first, a thousand at most. Each has the fields
     of django-user-tracking, its texts escaped for HTML: ``id``, ``user_agent``,
     ``referrer``, ``url``, ``page_views``, ``geoip``, ``last_update`` (seconds ago),
-    ``friendly_time`` (the same in words). And ours: ``time_on_site`` (seconds), ``user`` (the
-    name, for who may see users, or null), ``browser``, ``os``, ``device``, ``verdict``, and
-    ``network``, the address without its last part. Neither the session key nor the address
-    is in it.
+    ``friendly_time`` (the same in words). And ours: ``started_at`` (ISO 8601), ``time_on_site``
+    (seconds), ``campaign`` (the UTM parameters that the visit began with, without ``utm_``),
+    ``user`` (the name, for who may see users, or null), ``browser``, ``os``, ``device``,
+    ``verdict``, and ``network``, the address without its last part. Neither the session key nor
+    the address is in it.
 
     Args:
         request: the request of somebody with the permission ``tracking.view_visitor``.
@@ -39,14 +41,29 @@ def active(request: HttpRequest) -> HttpResponse:
     if user is None or not user.has_perm("tracking.view_visitor"):
         response = JsonResponse({"error": "tracking.view_visitor is needed."}, status=403)
     else:
-        visitors = Visitor.objects.active()
-        listed = list(visitors[: MAX_LISTED + 1])
-        total = len(listed) if len(listed) <= MAX_LISTED else visitors.count()
+        listed = audience.latest(MAX_LISTED + 1)
+        total = len(listed) if len(listed) <= MAX_LISTED else Visitor.objects.active().count()
         names = _names_of_users(listed, user)
-        users = [_described(visitor, names) for visitor in listed[:MAX_LISTED]]
+        visits = audience.visits_of(listed[:MAX_LISTED])
+        users = [
+            {**_described(visitor, names), "campaign": _campaign(visits.get(visitor.key))}
+            for visitor in listed[:MAX_LISTED]
+        ]
         response = JsonResponse({"users": users, "total": total})
     response["Cache-Control"] = "no-store"
     return response
+
+
+def to_map(request: HttpRequest) -> HttpResponse:
+    """Lead to the page of active visitors in the admin, from where django-user-tracking had it.
+
+    Raises:
+        django.http.Http404: the admin of this site has none.
+    """
+    try:
+        return HttpResponseRedirect(reverse("admin:tracking_visitor_active"))
+    except NoReverseMatch as error:
+        raise Http404 from error
 
 
 def _names_of_users(visitors: Iterable[Visitor], reader: Any) -> dict[Any, str]:
@@ -75,6 +92,7 @@ def _described(visitor: Visitor, names: Mapping[Any, str]) -> dict[str, Any]:
         "geoip": _place(visitor),
         "last_update": int(since.total_seconds()),
         "friendly_time": friendly(since),
+        "started_at": visitor.session_start.isoformat(timespec="seconds"),
         "time_on_site": int(visitor.time_on_site.total_seconds()),
         "user": escape(names[visitor.user_id]) if visitor.user_id in names else None,
         "browser": escape(visitor.browser),
@@ -83,6 +101,12 @@ def _described(visitor: Visitor, names: Mapping[Any, str]) -> dict[str, Any]:
         "verdict": visitor.verdict,
         "network": client.mask(address) if address else None,
     }
+
+
+def _campaign(visit: Visit | None) -> dict[str, str]:
+    names = ("source", "medium", "campaign", "term", "content") if visit else ()
+    values = ((name, escape(getattr(visit, name))) for name in names)
+    return {name: value for name, value in values if value}
 
 
 def _place(visitor: Visitor) -> dict[str, Any]:

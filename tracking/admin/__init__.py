@@ -7,6 +7,7 @@ choose from come from the first and the last row.
 
 from tracking.admin.bans import BannedIPAdmin, UntrackedUserAgentAdmin
 from tracking.admin.beacons import BeaconAdmin
+from tracking.admin.reported import TrackingAdminMixin
 from tracking.admin.sources import SourceAdmin, TargetAdmin
 from tracking.admin.visitors import VisitAdmin, VisitorAdmin
 
@@ -15,6 +16,7 @@ __all__ = [
     "BeaconAdmin",
     "SourceAdmin",
     "TargetAdmin",
+    "TrackingAdminMixin",
     "UntrackedUserAgentAdmin",
     "VisitAdmin",
     "VisitorAdmin",

@@ -10,8 +10,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
+from tracking.admin import figures, shell
 from tracking.admin.masking import is_wide, may_see_whole, shown
 from tracking.ban_files import Added, Known
 from tracking.models import BannedIP
@@ -31,12 +32,7 @@ def page(
         template: its name, without directory and ending.
         context: what it shows.
     """
-    request.current_app = site.name
-    return TemplateResponse(
-        request,
-        f"admin/tracking/bannedip/{template}.html",
-        {**site.each_context(request), "opts": BannedIP._meta, **context},
-    )
+    return shell.page(request, site, f"bannedip/{template}", opts=BannedIP._meta, **context)
 
 
 def back_to_list(request: HttpRequest, model_admin: "admin.ModelAdmin[Any]") -> HttpResponse:
@@ -85,15 +81,15 @@ def tell(request: HttpRequest, added: Added) -> None:
     kept = [network for network in added.kept if knows(network)]
     if kept:
         message = ngettext(
-            "%(count)d was banned already, and stays as it was: %(networks)s",
-            "%(count)d were banned already, and stay as they were: %(networks)s",
+            "%(count)s was banned already, and stays as it was: %(networks)s",
+            "%(count)s were banned already, and stay as they were: %(networks)s",
             len(kept),
         )
         some = ", ".join(kept[:MAX_SHOWN]) + (", …" if len(kept) > MAX_SHOWN else "")
-        messages.warning(request, message % {"count": len(kept), "networks": some})
+        messages.warning(request, message % {"count": figures.count(len(kept)), "networks": some})
     if count := sum(map(len, added)) - len(kept):
-        message = ngettext("%(count)d network is banned.", "%(count)d networks are banned.", count)
-        messages.success(request, message % {"count": count})
+        message = ngettext("%(count)s network is banned.", "%(count)s networks are banned.", count)
+        messages.success(request, message % {"count": figures.count(count)})
 
 
 def log(request: HttpRequest, added: Added) -> None:
@@ -118,13 +114,13 @@ def log_import(request: HttpRequest, added: Added) -> None:
     knows = may_know(request)
     banned = [*added.new, *added.known, *(one for one in added.kept if not knows(one))]
     if banned:
-        text = ngettext("%(count)d imported network", "%(count)d imported networks", len(banned))
-        _entry(request, text % {"count": len(banned)}, ADDITION, None).save()
+        text = ngettext("%(count)s imported network", "%(count)s imported networks", len(banned))
+        _entry(request, text % {"count": figures.count(len(banned))}, ADDITION, None).save()
 
 
 def _entry(request: HttpRequest, text: str, action: int, key: int | None) -> LogEntry:
     # In the structure of Django's own entries: free text may begin with what it takes for that.
-    message = {"changed": {"fields": ["Reason", "Expires at"]}}
+    message = {"changed": {"fields": [gettext_noop("Reason"), gettext_noop("Expires at")]}}
     return LogEntry(
         user_id=str(request.user.pk),
         content_type=ContentType.objects.get_for_model(BannedIP),

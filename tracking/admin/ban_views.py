@@ -159,23 +159,49 @@ def confirmation_url(admin_site: admin.AdminSite, networks: Iterable[str]) -> st
     return f"{_url(admin_site)}?{query}"
 
 
-def _candidates(request: HttpRequest, networks: Sequence[str]) -> list[Candidate]:
+def networks_of(address: str) -> dict[str, str]:
+    """Return what may be banned to keep out a visitor, each with what that is called.
+
+    Args:
+        address: the visitor's, as it is recorded.
+    """
+    # Where addresses are recorded masked, both are the same, and the narrower text is not true.
+    return {
+        bans.network_for(address, wide=False): gettext("Ban this address"),
+        bans.network_for(address, wide=True): gettext("Ban this network"),
+    }
+
+
+def judged(request: HttpRequest, networks: Sequence[str]) -> list[Candidate]:
+    """Return for each network what a ban of it would mean, in the same order.
+
+    Args:
+        request: the request of who may ban; see :func:`can_ban`.
+        networks: what would be banned.
+    """
     whole, own_address = may_see_whole(request), client.address(request)
     knowable = [network for network in networks if may_know(request)(network)]
     visitors = bans.visitors_by_network(knowable)
     known = ban_files.known(knowable)
-    found: dict[tuple[str, ...], Candidate] = {}
-    for network in networks:
-        name = shown(network, whole=whole)
-        objections = bans.objections(network, own_address=own_address)
-        # Several addresses of one network are one line for who sees them masked.
-        like = found.get((name, *objections))
-        if like:
-            like.tokens.append(_sealed(network))
-            continue
-        found[(name, *objections)] = Candidate(
-            name, [_sealed(network)], visitors.get(network), objections, known.get(network)
+    return [
+        Candidate(
+            shown(network, whole=whole),
+            [_sealed(network)],
+            visitors.get(network),
+            bans.objections(network, own_address=own_address),
+            known.get(network),
         )
+        for network in networks
+    ]
+
+
+def _candidates(request: HttpRequest, networks: Sequence[str]) -> list[Candidate]:
+    """Return the same; several addresses of one network are one line for who sees them masked."""
+    found: dict[tuple[str, ...], Candidate] = {}
+    for one in judged(request, networks):
+        like = found.setdefault((one.shown, *one.objections), one)
+        if like is not one:
+            like.tokens.extend(one.tokens)
     return list(found.values())
 
 

@@ -13,12 +13,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking import ban_files, bans, client
-from tracking.admin import ban_imports, ban_views
+from tracking.admin import ban_imports, ban_views, displays, figures
 from tracking.admin.ban_pages import back_to_list, log, may_know
 from tracking.admin.ban_views import ban_confirmation, confirmation_url
 from tracking.admin.large_tables import LargeTableAdmin
@@ -87,11 +86,11 @@ class BanForm(_ModelForm):
         if count:
             self.fields["confirmed"].widget = forms.CheckboxInput()
             message = ngettext(
-                "%(count)d visitor who is on the site now would be kept out.",
-                "%(count)d visitors who are on the site now would be kept out.",
+                "%(count)s visitor who is on the site now would be kept out.",
+                "%(count)s visitors who are on the site now would be kept out.",
                 count,
             )
-            self.add_error("confirmed", message % {"count": count})
+            self.add_error("confirmed", message % {"count": figures.count(count)})
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -257,8 +256,7 @@ class BannedIPAdmin(LargeTableAdmin):
     @admin.display(description=_("banned"))
     def banned_at(self, ban: BannedIP) -> SafeString:
         """How long ago; exact where the pointer rests."""
-        age = timesince(ban.created_at, depth=1)
-        return _time(ban.created_at, gettext("%(time)s ago") % {"time": age})
+        return _time(ban.created_at, displays.age(ban.created_at))
 
     @admin.display(description=_("expires"))
     def ends(self, ban: BannedIP) -> str:
@@ -267,8 +265,7 @@ class BannedIPAdmin(LargeTableAdmin):
             return gettext("never")
         if ban.expires_at <= timezone.now():
             return _time(ban.expires_at, gettext("expired"))
-        left = timeuntil(ban.expires_at, depth=1)
-        return _time(ban.expires_at, gettext("in %(time)s") % {"time": left})
+        return _time(ban.expires_at, displays.left(ban.expires_at))
 
 
 def _time(moment: datetime, text: str) -> SafeString:

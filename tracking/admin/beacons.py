@@ -10,13 +10,14 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking import client
-from tracking.admin import displays
+from tracking.admin import campaign, displays, overview
 from tracking.admin.filters import EntityFilter, SourceFilter, TargetFilter
 from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin, LargeTableChangeList
 from tracking.admin.observed import ObservedColumns
@@ -87,6 +88,10 @@ class BeaconAdmin(ObservedColumns, LargeTableAdmin):
     MAX_FOUND = 100
     #: Beacons per model and role that a search shows, the newest.
     MAX_FOUND_BEACONS = 1_000
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the overview and the reports of single objects."""
+        return [*overview.urls(self), *campaign.urls(self), *super().get_urls()]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody adds a beacon by hand."""

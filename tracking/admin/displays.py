@@ -1,39 +1,75 @@
 """How lists and pages show what several tables have in common."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
-from django.utils.translation import gettext, ngettext
+from django.utils.timesince import timesince, timeuntil
+from django.utils.translation import gettext, ngettext, npgettext_lazy
 
 from tracking import geo
+from tracking.admin import figures
 from tracking.admin.large_tables import UNKNOWN
 from tracking.agents import Device
 from tracking.models.observed import Observed
-from tracking.verdicts import Label
+from tracking.verdicts import Label, in_words
+
+#: Django's own words for these do not bend: German says "3 Tage", but "vor 3 Tagen".
+_LENGTHS: dict[str, Any] = {
+    "year": npgettext_lazy("after 'ago' or 'in'", "%(num)d year", "%(num)d years", "num"),
+    "month": npgettext_lazy("after 'ago' or 'in'", "%(num)d month", "%(num)d months", "num"),
+    "week": npgettext_lazy("after 'ago' or 'in'", "%(num)d week", "%(num)d weeks", "num"),
+    "day": npgettext_lazy("after 'ago' or 'in'", "%(num)d day", "%(num)d days", "num"),
+    "hour": npgettext_lazy("after 'ago' or 'in'", "%(num)d hour", "%(num)d hours", "num"),
+    "minute": npgettext_lazy("after 'ago' or 'in'", "%(num)d minute", "%(num)d minutes", "num"),
+}
+
+
+def since(moment: datetime) -> timedelta:
+    """Return how long ago something was; the clock of another machine may be ahead."""
+    now = timezone.now() if timezone.is_aware(moment) else datetime.now()
+    return max(now - moment, timedelta(0))
 
 
 def ago(moment: datetime) -> SafeString:
     """Return how long ago something was; exact where the pointer rests."""
-    now = timezone.now() if timezone.is_aware(moment) else datetime.now()
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(timespec="milliseconds"),
         exact(moment),
-        gettext("%(time)s ago") % {"time": timesince(moment, depth=1)}
-        if now - moment >= timedelta(minutes=1)
-        else gettext("just now"),
+        age(moment) if since(moment) >= timedelta(minutes=1) else gettext("just now"),
     )
+
+
+def age(moment: datetime) -> str:
+    """Return how long ago something was, by its largest unit."""
+    time = timesince(moment, time_strings=_LENGTHS, depth=1)
+    return gettext("%(time)s ago") % {"time": time}
+
+
+def left(moment: datetime) -> str:
+    """Return in how long something will be, by its largest unit."""
+    time = timeuntil(moment, time_strings=_LENGTHS, depth=1)
+    return gettext("in %(time)s") % {"time": time}
 
 
 def exact(moment: datetime) -> str:
     """Return a time to the second, with the time zone."""
-    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
+    local = _local(moment)
     return f"{date_format(local, 'DATE_FORMAT')}, {local:%H:%M:%S %Z}".rstrip()
+
+
+def clock(moment: datetime) -> str:
+    """Return the time of day, to the second."""
+    return f"{_local(moment):%H:%M:%S}"
+
+
+def _local(moment: datetime) -> datetime:
+    return timezone.localtime(moment) if timezone.is_aware(moment) else moment
 
 
 def length(time: timedelta) -> str:
@@ -50,7 +86,7 @@ def length(time: timedelta) -> str:
 
 def pages(number: int) -> str:
     """Return a number of pages in words."""
-    return ngettext("%d page", "%d pages", number) % number
+    return ngettext("%s page", "%s pages", number) % figures.count(number)
 
 
 def verdict(row: Observed) -> SafeString:
@@ -58,7 +94,7 @@ def verdict(row: Observed) -> SafeString:
     return format_html(
         '<span class="tracking-label tracking-{}" title="{}">{}</span>',
         row.verdict,
-        row.verdict_reason or gettext("Nothing tells of a machine."),
+        in_words(row.verdict_reason) or gettext("Nothing tells of a machine."),
         row.get_verdict_display(),
     )
 
@@ -80,22 +116,37 @@ def stacked(*parts: str) -> str:
 
 def verdict_in_full(row: Observed) -> SafeString:
     """Return the verdict and its reason."""
-    return format_html("{} {}", verdict(row), row.verdict_reason)
+    return format_html("{} {}", verdict(row), in_words(row.verdict_reason))
 
 
 def place(row: Observed) -> str:
-    """Return city and country, as far as they are known."""
-    country = geo.country_name(row.country) if row.country else ""
-    known = ", ".join(part for part in (row.city, country) if part)
-    return known or unknown_because_of(row)
+    """Return city and country, or the sign for what is not known."""
+    return place_name(row.city, row.country) or unknown_because_of(row)
+
+
+def place_name(city: str, country: str) -> str:
+    """Return city and country, as far as they are known.
+
+    Args:
+        city: its name, or ``""``.
+        country: ISO 3166-1, two letters, or ``""``.
+    """
+    name = geo.country_name(country) if country else ""
+    # Singapore is in Singapore.
+    return ", ".join(part for part in dict.fromkeys((city, name)) if part)
 
 
 def agent(row: Observed) -> str:
+    """Return browser, operating system and device, or the sign for what is not known."""
+    return agent_name(row) or unknown_because_of(row)
+
+
+def agent_name(row: Observed) -> str:
     """Return browser, operating system and device, as far as they are known."""
     parts = [row.browser, row.os]
     if row.device in Device.values:
         parts.append(str(Device(row.device).label))
-    return " \N{MIDDLE DOT} ".join(part for part in parts if part) or unknown_because_of(row)
+    return " \N{MIDDLE DOT} ".join(part for part in parts if part)
 
 
 def unknown_because_of(row: Observed) -> SafeString:
@@ -104,6 +155,12 @@ def unknown_because_of(row: Observed) -> SafeString:
     if row.verdict in {Label.PROXY, Label.PREFETCH}:
         reason = gettext("A mail provider has fetched it: it says nothing about the reader.")
     return format_html('<span title="{}">{}</span>', reason, UNKNOWN)
+
+
+def campaign(row: Observed) -> str:
+    """Return source, medium and campaign that a visit began with, as far as they are known."""
+    parameters = (getattr(row, name, "") for name in ("source", "medium", "campaign"))
+    return " / ".join(parameter for parameter in parameters if parameter)
 
 
 def site_of(url: str) -> str:

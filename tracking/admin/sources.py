@@ -7,27 +7,28 @@ from django.contrib.admin.widgets import AdminTextInputWidget
 from django.db.models import Model, TextField
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking import links
+from tracking.admin.addresses import find
 from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin
+from tracking.admin.reported import TrackingAdminMixin
 from tracking.admin.tied import beacons_url
 from tracking.models import Source, Target
 
 
-class LinkedAdmin(LargeTableAdmin):
+class LinkedAdmin(TrackingAdminMixin, LargeTableAdmin):
     """Pages of objects that have a short URL and a list of beacons."""
-
-    role: str
 
     @admin.display(description=_("beacons"))
     def beacons(self, instance: Model) -> SafeString:
-        """A link to the beacons of the object; how many there are is told by the reports."""
+        """A link to the beacons of the object."""
         if instance.pk is None:
             return SafeString(UNKNOWN)
-        url = beacons_url(self.admin_site, self.role, instance)
+        url = beacons_url(self.admin_site, self.tracking_role, instance)
         return format_html('<a href="{}">{}</a>', url, gettext("Show beacons"))
 
     def _short_url(self, instance: Model, name: str, *args: Any) -> str:
@@ -43,14 +44,23 @@ class LinkedAdmin(LargeTableAdmin):
 class TargetAdmin(LinkedAdmin):
     """Targets and their short links."""
 
-    role = "target"
-    list_display = ("name", "url", "active", "expires_at", "short_link", "beacons")
+    tracking_role = "target"
+    list_display = (
+        "name", "url", "active", "expires_at", "short_link", "tracking_opens", "tracking_clicks",
+        "beacons",
+    )  # fmt: skip
     list_filter = ("active",)
     search_fields = ("name", "url")
     ordering = ("-pk",)
     readonly_fields = ("short_link", "beacons")
     # One line, although the column takes a URL of any length.
     formfield_overrides = {TextField: {"widget": AdminTextInputWidget(attrs={"size": 60})}}
+
+    def tracking_report_url(self, instance: Model) -> str:
+        """Return the overview, narrowed down to clicks that were sent there."""
+        path = find(self.admin_site, "tracking_overview")
+        query = urlencode({"link": str(getattr(instance, "url", "")), "period": "90"})
+        return f"{path}?{query}" if path else ""
 
     @admin.display(description=_("short link"))
     def short_link(self, target: Target) -> str:
@@ -62,8 +72,10 @@ class TargetAdmin(LinkedAdmin):
 class SourceAdmin(LinkedAdmin):
     """Sources and their pixels."""
 
-    role = "source"
-    list_display = ("name", "slug", "medium", "campaign", "short_pixel", "beacons")
+    list_display = (
+        "name", "slug", "medium", "campaign", "short_pixel", "tracking_opens", "tracking_clicks",
+        "beacons",
+    )  # fmt: skip
     search_fields = ("name", "slug", "medium", "campaign")
     prepopulated_fields = {"slug": ("name",)}
     ordering = ("-pk",)

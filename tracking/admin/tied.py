@@ -85,8 +85,23 @@ class Rows:
         return hidden
 
 
+def sees_all(model: type[Model] | None, request: HttpRequest, site: admin.AdminSite) -> bool:
+    """Return whether all rows of a model may be seen, and with them what a search finds.
+
+    Where its admin decides by a method of its own, that may be another for each row.
+    """
+    model_admin = None if model is None else site._registry.get(model)
+    if model_admin is None or _narrows_its_list(model_admin) or _decides_itself(model_admin):
+        return False
+    return model_admin.has_view_permission(request)
+
+
 def _narrows_its_list(model_admin: "admin.ModelAdmin[Any]") -> bool:
     return type(model_admin).get_queryset is not admin.ModelAdmin.get_queryset
+
+
+def _decides_itself(model_admin: "admin.ModelAdmin[Any]") -> bool:
+    return type(model_admin).has_view_permission is not admin.ModelAdmin.has_view_permission
 
 
 class Tied:
@@ -128,6 +143,11 @@ class Tied:
         if url := self._rows.url(reference):
             return format_html('<a href="{}">{}</a>', url, name)
         return name
+
+    def name(self, beacon: Beacon, role: str) -> str:
+        """Return the name of an object as far as it may be seen, or ``""`` if there is none."""
+        reference = beacon.reference(role)
+        return "" if reference is None else self._rows.name(reference)
 
     def visitor(self, beacon: Beacon, site: admin.AdminSite) -> str:
         """Return the browser, linked to its page, for who may see visitors."""

@@ -1,6 +1,5 @@
 """Who is on the site, and the visits of the past."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -8,21 +7,25 @@ from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking import bans, client
-from tracking.admin import displays
-from tracking.admin.ban_views import ban_confirmation, can_ban, confirmation_url
+from tracking.admin import active, displays, overview
+from tracking.admin.ban_views import (
+    ban_confirmation,
+    can_ban,
+    confirmation_url,
+    networks_of,
+)
 from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin, LargeTableChangeList
 from tracking.admin.masking import may_see_whole
 from tracking.admin.observed import ObservedColumns
-from tracking.admin.tied import Rows
-from tracking.hits import Reference
-from tracking.models import PageView, Visit, Visitor
+from tracking.admin.onlookers import Shown
+from tracking.models import Beacon, PageView, Visit, Visitor
 
 
 class ActiveFilter(admin.SimpleListFilter):
@@ -36,47 +39,6 @@ class ActiveFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Visitor]) -> QuerySet[Visitor]:
         return queryset & Visitor.objects.active() if self.value() == "now" else queryset
-
-
-class Shown:
-    """What rows show to whoever is looking: addresses, and who is logged in.
-
-    The methods for columns are not told who that is, so it travels with the rows.
-    """
-
-    def __init__(self, rows: Iterable[Any], request: HttpRequest, site: admin.AdminSite) -> None:
-        self._label = get_user_model()._meta.label_lower
-        self._users = Rows((self._reference(row) for row in rows if row.user_id), request, site)
-        self._whole = may_see_whole(request)
-        self._viewer = request.user
-
-    @classmethod
-    def attach(cls, rows: list[Any], request: HttpRequest, site: admin.AdminSite) -> None:
-        """Look up all users of ``rows`` at once, and leave the result with each."""
-        shown = cls(rows, request, site)
-        for row in rows:
-            row.shown = shown
-
-    def user(self, row: Any) -> str:
-        """Return the name of the user, linked to its page if there is one to be seen."""
-        if not row.user_id:
-            return UNKNOWN
-        reference = self._reference(row)
-        name, url = self._users.name(reference), self._users.url(reference)
-        return format_html('<a href="{}">{}</a>', url, name) if url else name
-
-    def address(self, row: Any) -> str:
-        """Return the address, masked for who may not see it whole."""
-        if row.ip_address is None:
-            return UNKNOWN
-        return row.ip_address if self._whole else client.mask(row.ip_address)
-
-    def may(self, permission: str) -> bool:
-        """Return whether whoever is looking holds a permission of this app."""
-        return self._viewer.has_perm(f"tracking.{permission}")
-
-    def _reference(self, row: Any) -> Reference:
-        return Reference(self._label, str(row.user_id))
 
 
 class ShownChangeList(LargeTableChangeList):
@@ -155,9 +117,7 @@ class ObservedAdmin(ObservedColumns, LargeTableAdmin):
     @admin.display(description=_("came from"))
     def came_from(self, row: Any) -> str:
         """The campaign that the visit began with, as far as it is known, or the referrer."""
-        parameters = (getattr(row, name, "") for name in ("source", "medium", "campaign"))
-        campaign = " / ".join(parameter for parameter in parameters if parameter)
-        return campaign or displays.site_of(row.referrer)
+        return displays.campaign(row) or displays.site_of(row.referrer)
 
 
 @admin.register(Visitor)
@@ -178,8 +138,16 @@ class VisitorAdmin(ObservedAdmin):
     )  # fmt: skip
     readonly_fields = fields
 
+    change_list_template = "admin/tracking/visitor/change_list.html"
+
     #: Visits that the page of a visitor lists.
     MAX_VISITS = 20
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page of active visitors, and the overview where no list of beacons has it."""
+        has_beacons = self.admin_site.is_registered(Beacon)
+        overviews = [] if has_beacons else overview.urls(self)
+        return [*active.urls(self), *overviews, *super().get_urls()]
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> Any:
         """Return the actions that whoever is looking may take."""
@@ -256,13 +224,9 @@ class VisitorAdmin(ObservedAdmin):
         """Links that lead to a page which asks before anything is banned."""
         if visitor.ip_address is None:
             return UNKNOWN
-        # Where addresses are recorded masked, both are the same, and the narrower text is not true.
-        texts = {
-            bans.network_for(visitor.ip_address, wide=False): gettext("Ban this address"),
-            bans.network_for(visitor.ip_address, wide=True): gettext("Ban this network"),
-        }
         links = [
-            (confirmation_url(self.admin_site, [network]), text) for network, text in texts.items()
+            (confirmation_url(self.admin_site, [network]), text)
+            for network, text in networks_of(visitor.ip_address).items()
         ]
         return format_html_join(" ", '<a class="button" href="{}">{}</a>', links)
 

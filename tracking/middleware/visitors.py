@@ -44,7 +44,7 @@ class VisitorTrackingMiddleware(BaseMiddleware):
             visiting.refresh(request)
             if hit := _observe(request, response):
                 with _told_once(request):
-                    get_backend().send(hit)
+                    get_backend().send_apart(hit)
         return response
 
     async def answer_async(self, request: HttpRequest) -> HttpResponseBase:
