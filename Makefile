@@ -46,10 +46,10 @@ $(VENV)/.made:
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml
 	@echo "Installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --editable '.[geoip,bots]' --group demo
+	@$(BIN)/python -m pip install --quiet --editable '.[geoip,bots,map]' --group demo
 	@touch $@
 
 $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: $(VENV)/.demo
 	@echo "Installing what make $* needs into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --editable '.[geoip,bots,celery]' --group $*
+	@$(BIN)/python -m pip install --quiet --editable '.[geoip,bots,celery,map,prometheus]' --group $*
 	@touch $@

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
 from hypothesis import HealthCheck, settings
 
+from tests import browsers
 from tracking import snapshots
 from tracking.registry import Tracker, tracker
 from tracking.signals import address_banned, beacon_recorded, beacons_recorded, visitor_seen
@@ -18,6 +20,23 @@ settings.register_profile(
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Have the tables in parts by months, if ``TRACKING_TEST_PARTITIONED`` is set."""
+    if os.environ.get("TRACKING_TEST_PARTITIONED"):
+        from tests import partitioned  # apps are not ready when this is read
+
+        with django_db_blocker.unblock():
+            partitioned.convert_all()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real browser, one for all tests of a file."""
+    with browsers.chromium() as browser:
+        yield browser
+
+
 @pytest.fixture
 def listeners() -> Iterator[None]:
     """Forget after a test who has begun to listen to the signals in it."""
@@ -27,6 +46,13 @@ def listeners() -> Iterator[None]:
     for signal, receivers in zip(signals, before, strict=True):
         signal.receivers = receivers
         signal.sender_receivers_cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def language_of_the_settings() -> Iterator[None]:
+    """Speak the language of the settings after each test: a request leaves its own active."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture(autouse=True)

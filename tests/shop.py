@@ -15,6 +15,9 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"
+BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+
 EXAMPLE = Path(__file__).parent.parent / "example_project"
 
 
@@ -80,10 +83,22 @@ class Shop:
             response = connection.getresponse()
             return response.status, dict(response.getheaders()), response.read()
 
+    def visit(self, address, path="/", user_agent=FIREFOX, **headers):
+        """Be a visitor who reads one page, and return it."""
+        sent = {"X-Forwarded-For": address, "User-Agent": user_agent, **headers}
+        status, _, body = self.ask("GET", path, sent)
+        assert status == 200
+        return body.decode()
+
     def rows(self, query, *values):
         """Return what the database answers to a query."""
         with closing(sqlite3.connect(self.database)) as database:
             return database.execute(query, values).fetchall()
+
+    def change(self, statement, *values):
+        """Change what is in the database."""
+        with closing(sqlite3.connect(self.database, timeout=10)) as database, database:
+            database.execute(statement, values)
 
     def messages(self):
         return {

@@ -4,20 +4,8 @@ import re
 
 import pytest
 
-from tests import services
-from tests.shop import Shop
-
-#: Without these, Chromium as root does not start, or keeps calling its makers.
-CHROMIUM_ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from tests import browsers
+from tests.shop import BOT, FIREFOX, Shop
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +14,6 @@ def shop(tmp_path_factory):
     shop.first_output = shop.manage("demo", "--no-server")
     with shop.served_by("manage.py", "runserver", "--noreload", f"127.0.0.1:{shop.port}"):
         yield shop
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=services.chromium(), args=CHROMIUM_ARGUMENTS
-        )
-        yield browser
-        browser.close()
 
 
 def test_the_demo_prints_what_to_open_and_the_log_in(shop):
@@ -125,20 +101,9 @@ def test_opening_a_message_and_following_its_link_is_seen_in_the_admin(shop, bro
 
 # --- Who is in the shop now --------------------------------------------------------------
 
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"
-BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
-
-
-def visit(shop, address, path="/", user_agent=FIREFOX, **headers):
-    """Be a visitor who reads one page, and return it."""
-    sent = {"X-Forwarded-For": address, "User-Agent": user_agent, **headers}
-    status, _, body = shop.ask("GET", path, sent)
-    assert status == 200
-    return body.decode()
-
 
 def test_a_page_tells_how_many_readers_there_are(shop):
-    page = visit(shop, "192.0.2.201")
+    page = shop.visit("192.0.2.201")
     readers, here = re.search(r"(\d+) readers? in the shop, (\d+) on this page", page).groups()
     assert 1 <= int(here) <= int(readers)
 
@@ -199,8 +164,8 @@ def test_a_visitor_appears_in_the_live_list_by_itself(shop, page, request):
     page.evaluate("window.isTheSame = true")
     total = int(page.locator("[data-total]").inner_text())
     referrer = """https://www.tea.example/?a=<b>&b="'&amp;"""
-    visit(shop, address, "/products/genmaicha/", Referer=referrer)
-    visit(shop, bot_address, user_agent=BOT)
+    shop.visit(address, "/products/genmaicha/", Referer=referrer)
+    shop.visit(bot_address, user_agent=BOT)
     wait(page)
     row = row_of(page, city)
     row.wait_for()
@@ -228,7 +193,7 @@ def test_a_visitor_appears_in_the_live_list_by_itself(shop, page, request):
 
 @pytest.mark.browser
 def test_the_live_list_has_room_on_a_phone(shop, page):
-    visit(shop, "203.0.113.209")
+    shop.visit("203.0.113.209")
     wait(page)
     row_of(page, "Auckland").wait_for()
     for width in (320, 360, 768, 1440):
@@ -248,7 +213,7 @@ def test_new_rows_slide_in_once_and_not_where_motion_is_reduced(shop, page, requ
     address, city = (
         ("203.0.113.161", "Cairo") if motion == "reduce" else ("203.0.113.193", "Singapore")
     )
-    visit(shop, address)
+    shop.visit(address)
     wait(page)
     row = row_of(page, city)
     row.wait_for()
@@ -287,15 +252,11 @@ def test_the_live_list_says_that_nobody_is_there_and_that_something_is_wrong(sho
 def test_the_live_list_pauses_while_its_tab_is_hidden(shop, page):
     asked = []
     page.on("request", lambda request: asked.append(request.url))
-    look = """hidden => {
-        Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
-        document.dispatchEvent(new Event("visibilitychange"));
-    }"""
-    page.evaluate(look, True)
+    browsers.hide(page)
     assert page.get_by_text("Paused").is_visible()
     page.clock.fast_forward(60_000)
     assert asked == []
-    page.evaluate(look, False)
+    browsers.hide(page, hidden=False)
     page.get_by_text("Updated").wait_for()
     assert asked == [f"{shop.url}/t/active"]
     page.clock.fast_forward(4_000)

@@ -10,7 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tracking import live
+from tracking.hits import PageHit
 from tracking.models import Visitor
+from tracking.recording import write
 
 pytestmark = pytest.mark.django_db
 
@@ -110,6 +112,18 @@ def test_the_place_is_told_as_far_as_it_is_known(watcher):
         "latitude": 52.5, "longitude": 13.4,
     }  # fmt: skip
     assert unknown == {}
+
+
+def test_the_feed_tells_when_a_visit_began_and_by_which_campaign(watcher):
+    began = timezone.now() - timedelta(minutes=3)
+    campaign = {"source": "<b>letter</b>", "medium": "email"}
+    write([PageHit(visitor="anna", time=began, url="/tea/", campaign=campaign)])
+    write([PageHit(visitor="anna", time=began + timedelta(minutes=1), url="/cart/")])
+    visitor(4 * 60)
+    anna, other = feed(watcher)["users"]
+    assert anna["started_at"] == began.isoformat(timespec="seconds")
+    assert anna["campaign"] == {"source": "&lt;b&gt;letter&lt;/b&gt;", "medium": "email"}
+    assert other["campaign"] == {}
 
 
 def test_a_long_list_is_cut_and_says_so(watcher, monkeypatch, django_assert_max_num_queries):

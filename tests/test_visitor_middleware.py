@@ -380,7 +380,7 @@ def test_within_a_transaction_of_the_site_a_failure_is_rolled_back_to_a_savepoin
     """The whole request in one transaction, as here in a test: it must go on."""
     from tracking.recording import visitors
 
-    monkeypatch.setattr(visitors, "_statement", lambda *_: "SELECT nonsense FROM nowhere WHERE %s")
+    monkeypatch.setattr(visitors, "_updates", lambda _words: ["nonsense"])
     assert client.get("/basket/").status_code == 200
     assert Affiliate.objects.count() == 1
     assert not Visitor.objects.exists()

@@ -1,6 +1,7 @@
 """A small shop that tracks its mail with django-beacons. For your own machine only."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -21,10 +22,15 @@ INSTALLED_APPS = [
     "shop",
 ]
 
+# The map of active visitors. It is the extra django-beacons[map].
+if find_spec("js_lib_leaflet"):
+    INSTALLED_APPS.append("js_lib_leaflet")
+
 MIDDLEWARE = [
     # First: who is banned costs nothing more than this.
     "tracking.middleware.BannedIPMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "shop.policy.StrictAdminMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -1,11 +1,14 @@
 from django.contrib import admin
 
 from shop.models import Affiliate, Offer, Product, Subscriber
+from tracking.admin import TrackingAdminMixin
 
 
 @admin.register(Affiliate)
-class AffiliateAdmin(admin.ModelAdmin):
-    list_display = ["name", "slug"]
+class AffiliateAdmin(TrackingAdminMixin, admin.ModelAdmin):
+    """A source: its page links to a report, its list has opens and clicks."""
+
+    list_display = ["name", "slug", "tracking_opens", "tracking_clicks"]
     search_fields = ["name"]
 
 
@@ -16,14 +19,16 @@ class ProductAdmin(admin.ModelAdmin):
 
 
 @admin.register(Offer)
-class OfferAdmin(admin.ModelAdmin):
-    list_display = ["code", "product", "percent"]
+class OfferAdmin(TrackingAdminMixin, admin.ModelAdmin):
+    tracking_role = "target"
+    list_display = ["code", "product", "percent", "tracking_clicks"]
     list_select_related = ["product"]
     search_fields = ["code", "product__name"]
 
 
 @admin.register(Subscriber)
-class SubscriberAdmin(admin.ModelAdmin):
-    list_display = ["email", "name", "affiliate", "last_seen"]
+class SubscriberAdmin(TrackingAdminMixin, admin.ModelAdmin):
+    tracking_role = "entity"
+    list_display = ["email", "name", "affiliate", "last_seen", "tracking_opens", "tracking_clicks"]
     list_select_related = ["affiliate"]
     search_fields = ["email", "name"]

@@ -1,10 +1,12 @@
 from django.contrib import admin
 
 from tests.site.models import Affiliate, Subscriber, Voucher
+from tracking.admin import TrackingAdminMixin
 
 
 @admin.register(Affiliate)
-class AffiliateAdmin(admin.ModelAdmin):
+class AffiliateAdmin(TrackingAdminMixin, admin.ModelAdmin):
+    list_display = ("name", "tracking_opens", "tracking_clicks")
     search_fields = ("name",)
 
 

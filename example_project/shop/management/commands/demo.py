@@ -62,6 +62,7 @@ class Command(BaseCommand):
         lines = (
             ("Shop", f"{base_url}/"),
             ("Live", f"{base_url}/live/   who is there now; log in first"),
+            ("Map", f"{base_url}/admin/tracking/visitor/active/   where they are"),
             ("Outbox", f"{base_url}/outbox/   {sent} messages; open one, follow its link"),
             ("Admin", f"{base_url}/admin/tracking/beacon/   name {NAME}, password {PASSWORD}"),
         )
