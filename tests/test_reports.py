@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests import counted
 from tests.site.models import Affiliate
 from tracking.hits import Hit, Kind, Reference
-from tracking.models import Source
+from tracking.models import Beacon, Source
 from tracking.recording import write
 from tracking.reports import (
     BadQuery,
@@ -35,6 +35,7 @@ from tracking.reports import (
 )
 from tracking.reports.lists import LISTS
 from tracking.reports.tables import DANGEROUS, safe
+from tracking.rollups.closing import roll_up
 
 NOW = datetime(2026, 4, 2, 9, 30, tzinfo=UTC)
 
@@ -504,12 +505,39 @@ class TestWhatIsRead:
             Hit(kind=Kind.OPEN, source=source, entity=each, time=time) for each in people[:5]
         ]
         write([*hits, *at_once])
-        asked = [(limit, offset) for limit in (1, 3, 7, 50) for offset in (0, 1, 4, 11)]
-        pages = [recipients(source, limit=limit, offset=offset) for limit, offset in asked]
+        asked = [
+            {"limit": limit, "offset": offset, "state": state}
+            for limit in (1, 3, 7, 50)
+            for offset in (0, 1, 4, 11)
+            for state in (None, *State)
+        ]
+        pages = [recipients(source, **page) for page in asked]
         monkeypatch.setattr(import_module("tracking.reports.recipients"), "MAX_NEWEST", 0)
-        assert pages == [recipients(source, limit=limit, offset=o) for limit, o in asked]
-        assert {page.total for page in pages} == {len(pages[12].rows)}
+        assert pages == [recipients(source, **page) for page in asked]
         monkeypatch.undo()
-        # How many there are, the newest, what these did; their objects, in a savepoint.
-        with django_assert_max_num_queries(6):
+        all_of = {state: recipients(source, state=state) for state in (None, *State)}
+        assert all(len(one.rows) == one.total for one in all_of.values())
+        assert {page.state: page.total for page in pages} == {
+            state: one.total for state, one in all_of.items()
+        }
+        # Whether days are counted, how many there are, the newest, what these did; their
+        # objects, in a savepoint.
+        with django_assert_max_num_queries(7):
             recipients(source, limit=3)
+
+    def test_counted_days_tell_how_many_recipients_there_are(self, monkeypatch):
+        tied = {"sources": counted.mailings(), "entities": counted.readers(40)}
+        days = (date(2026, 3, 27), date(2026, 4, 1))
+        hits = counted.traffic(*days, number=400, seed=5, **tied)
+        source, _other = tied["sources"]
+        for some in (hits[100:], hits[:100]):  # half of them late
+            write(some)
+            expected = {state: recipients(source, state=state) for state in (None, *State)}
+            roll_up()
+            with monkeypatch.context() as patch:
+                patch.setattr("django.db.models.QuerySet.count", lambda rows: 1 / 0)
+                found = {state: recipients(source, state=state) for state in expected}
+            assert found == expected
+        # Rows that somebody has deleted are noticed at the end of the list.
+        Beacon.objects.filter(entity_id=expected[None].rows[0].entity.pk).delete()
+        assert recipients(source).total == expected[None].total - 1

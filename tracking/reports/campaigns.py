@@ -13,18 +13,17 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Max, Min, Model
+from django.db.models import Model
 from django.utils.timezone import get_default_timezone
 from django.utils.translation import gettext, gettext_lazy
 
 from tracking import geo, objects
-from tracking.columns import moment
 from tracking.hits import Kind, Reference
 from tracking.reports.figures import Listing, Point, Row, Words, share
 from tracking.reports.filters import spelled, type_of
 from tracking.reports.periods import Bucket
 from tracking.rollups import sources, stored
-from tracking.rollups.days import DAY, Cells, day_of, zone_name
+from tracking.rollups.days import Cells, day_of, zone_name
 from tracking.rollups.numbers import Numbers
 from tracking.rollups.sources import Tie
 from tracking.verdicts import Label
@@ -230,23 +229,18 @@ def campaign(source: Model | Reference, now: datetime | None = None) -> Campaign
     reference = source if isinstance(source, Reference) else Reference.to(source)
     tie = Tie(type_of(reference).pk, reference.pk)
     name = _name(reference, source if isinstance(source, Model) else None)
-    first_at, last_at = _ends(tie)
-    today = day_of(now)
-    # A clock that is far ahead must not make a report of centuries.
-    last = today if last_at is None else min(max(day_of(last_at), today), today + DAY)
-    first = max(_first_day(tie, first_at) or last, last - DAY * (MAX_DAYS - 1))
-    known = stored.of_source(tie, first, last)
-    deeds = _by_value(known.by_day["deeds"], "uniques")
+    known = stored.of_source(tie, day_of(now), MAX_DAYS)
+    deeds = _column(known.by_value["deeds"], "uniques")
     kinds = _by_value(known.by_day["kinds"], "total")
-    sent_at = _sent_at(tie, known.by_day["kinds"])
-    began_at = sent_at or first_at
+    sent_at = known.moments.get(sources.SENT)
+    began_at = sent_at or known.moments.get(sources.FIRST)
     return Campaign(
         source=reference,
         name=name,
         time_zone=zone_name(),
         sent_at=sent_at,
         began_at=began_at,
-        last_at=last_at,
+        last_at=known.moments.get(sources.LAST),
         sent=deeds["sent"] or None,
         delivered=deeds["delivered"] or None,
         opened=_opened(deeds, kinds),
@@ -254,7 +248,7 @@ def campaign(source: Model | Reference, now: datetime | None = None) -> Campaign
         engaged=deeds["engaged"],
         goal=_goal(deeds, kinds),
         quarters=_quarters(tie, began_at, known, now),
-        days=_days(known.by_day["kinds"], first, last, now),
+        days=_days(known, now),
         links=_links(known.by_value["clicked_links"]),
         countries=_countries(known.by_value["places"]),
         clients=_clients(known.by_value["clients"]),
@@ -267,38 +261,15 @@ def _name(reference: Reference, instance: Model | None) -> str:
     return f"{reference.label} {reference.pk}" if instance is None else str(instance)
 
 
-def _ends(tie: Tie) -> tuple[datetime | None, datetime | None]:
-    """Return the times of the first and the last beacon of a source."""
-    times = sources.beacons_of(tie).aggregate(first=Min("time"), last=Max("time"))
-    return times["first"], times["last"]
-
-
-def _first_day(tie: Tie, first_at: datetime | None) -> date | None:
-    """Return the first day of a source, which may be one whose rows are gone."""
-    counted = stored.first_day_of(tie)
-    if first_at is None or counted is None:
-        return counted if first_at is None else day_of(first_at)
-    return min(counted, day_of(first_at))
-
-
-def _sent_at(tie: Tie, kinds: Mapping[tuple[date, str], Numbers]) -> datetime | None:
-    """Return when the first message went out: on the first day on which any did."""
-    sent = f"{Kind.SENT.value} "
-    days = [day for (day, value), _numbers in kinds.items() if value.startswith(sent)]
-    if not days:
-        return None
-    cells = Cells.of_days(min(days), min(days))
-    rows = sources.beacons_of(tie).filter(cells.within("time"), kind=Kind.SENT)
-    found = rows.order_by("time").values_list("time", flat=True).first()
-    # If the row is gone, the day is what is known.
-    return found or moment(cells.starts[0])
-
-
 def _by_value(counted: Mapping[tuple[date, str], Numbers], column: str) -> Counter[str]:
     sums: Counter[str] = Counter()
     for (_day, value), numbers in counted.items():
         sums[value] += getattr(numbers, column)
     return sums
+
+
+def _column(sums: Mapping[str, Numbers], column: str) -> Counter[str]:
+    return Counter({value: getattr(numbers, column) for value, numbers in sums.items()})
 
 
 def _opened(deeds: Counter[str], kinds: Counter[str]) -> Opened:
@@ -366,18 +337,17 @@ def _timeline(totals: Mapping[tuple[int, str], int], cells: Cells, now: datetime
 _NEVER = Timeline(opens=(), clicks=())
 
 
-def _days(
-    kinds: Mapping[tuple[date, str], Numbers], first: date, last: date, now: datetime
-) -> Timeline:
+def _days(known: stored.OfSource, now: datetime) -> Timeline:
+    kinds = known.by_day["kinds"]
     if not kinds:
         return _NEVER
     totals = {
-        ((day - first).days, kind): numbers.total
+        ((day - known.first).days, kind): numbers.total
         for (day, value), numbers in kinds.items()
         for kind, _space, label in [value.partition(" ")]
         if label == Label.HUMAN.value
     }
-    return _timeline(totals, Cells.of_days(first, last), now)
+    return _timeline(totals, Cells.of_days(known.first, known.last), now)
 
 
 def _quarters(

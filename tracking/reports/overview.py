@@ -19,7 +19,7 @@ from tracking.reports.filters import Filters
 from tracking.reports.lists import LISTS, TOP, listed, sums_of
 from tracking.reports.measures import MEASURES, Measure
 from tracking.reports.periods import Bucket, Period
-from tracking.reports.pieces import Apart, Pieces, Sums, count_all, read_all
+from tracking.reports.pieces import Apart, Pieces, Sums, count_all, read_all, read_hours
 from tracking.rollups.counting import EVERYTHING, Where
 from tracking.rollups.days import Cells
 from tracking.rollups.stored import Days
@@ -113,7 +113,7 @@ def _figures(
     }
     if period.unit == "hour":
         hours = Cells([*before.hours().starts, *period.hours().starts], period.end)
-        pieces = count_all(hours, where)
+        pieces = count_all(hours, where) if known is None else read_hours(hours, known)
     else:
         pieces = days
     of_period, of_before = _by_bucket(period, pieces), _by_bucket(before, pieces)

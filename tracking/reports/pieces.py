@@ -1,6 +1,7 @@
 """What was counted in pieces of time, from which figures and charts are made."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -134,16 +135,32 @@ def read_all(cells: Cells, days: Days) -> Pieces:
         cells: the days, one each.
         days: what is known of them.
     """
-    found = stored.by_day(["visits", "page_views", "hits"], days)
-    visits, page_views, hits = (
-        {((day - days.first).days, value): numbers for (day, value), numbers in counted.items()}
-        for counted in found.values()
+    found = stored.by_day(counting.HOURLY, days)
+    return _read(
+        cells,
+        {
+            name: {((day - days.first).days, value): n for (day, value), n in counted.items()}
+            for name, counted in found.items()
+        },
     )
-    return Pieces(
-        cells=cells,
-        visits=visits,
-        page_views=page_views,
-        hits=hits,
-        has_opens=True,
-        has_clicks=True,
+
+
+def read_hours(cells: Cells, days: Days) -> Pieces:
+    """Return the same of hours of days that are counted already.
+
+    Args:
+        cells: the hours.
+        days: what is known of their days.
+    """
+    numbers = {start: number for number, start in enumerate(cells.starts)}
+    return _read(
+        cells,
+        {
+            name: {(numbers[start], value): n for (start, value), n in counted.items()}
+            for name, counted in stored.by_hour(days).items()
+        },
     )
+
+
+def _read(cells: Cells, counted: Mapping[str, Counted]) -> Pieces:
+    return Pieces(cells=cells, has_opens=True, has_clicks=True, **counted)

@@ -37,7 +37,7 @@ from tracking.hits import Kind, Reference
 from tracking.models import Beacon
 from tracking.reports.filters import type_of
 from tracking.reports.periods import BadQuery
-from tracking.rollups import sources
+from tracking.rollups import sources, stored
 from tracking.rollups.sources import Tie
 from tracking.verdicts import Label
 
@@ -55,6 +55,9 @@ MAX_NEWEST = 500
 
 #: Beacons among which these are looked for, the newest first.
 MAX_WALK = 5_000
+
+#: Recipients that are looked at for one in some state.
+_FOR_ONE = 5
 
 
 class State(TextChoices):
@@ -178,17 +181,23 @@ def recipients(
         LookupError: the site has no such model.
     """
     chosen = _state(state)
-    rows = _tied(source)
+    tie = _tie(source)
+    rows = _tied(tie)
     is_cut = False
-    if search.strip():
-        rows, is_cut = _searched(rows, search.strip(), searched, site)
     offset = max(offset, 0)
     end = offset + min(max(limit, 0), MAX_LIMIT)
+    counted = None
+    if search.strip():
+        rows, is_cut = _searched(rows, search.strip(), searched, site)
+    else:
+        counted = _counted(tie, chosen)
     # One more query than a window, which would keep all of them sorted in memory.
-    total = _grouped(rows, chosen).count()
-    page = None if chosen or search.strip() else _newest(rows, offset, min(end, total))
+    total = _grouped(rows, chosen).count() if counted is None else counted
+    page = None if search.strip() else _newest(rows, chosen, offset, min(end, total))
     if page is None:
         page = list(_grouped(rows, chosen)[offset:end])
+        if total == counted and len(page) != max(min(end, total) - offset, 0):
+            total = _grouped(rows, chosen).count()  # rows were deleted that had been counted
     return Recipients(
         rows=tuple(_described(page)),
         total=total,
@@ -210,7 +219,7 @@ def each_recipient(source: Model | Reference, state: str | None = None) -> Itera
         BadQuery: there is no such state.
         LookupError: the site has no such model.
     """
-    lines = _grouped(_tied(source), _state(state)).iterator(chunk_size=CHUNK)
+    lines = _grouped(_tied(_tie(source)), _state(state)).iterator(chunk_size=CHUNK)
     return _each(lines)
 
 
@@ -228,10 +237,26 @@ def _state(text: str | None) -> State | None:
         raise BadQuery(str(_("There is no state “%s”.")) % text[:40]) from None
 
 
-def _tied(source: Model | Reference) -> QuerySet[Beacon]:
+def _tie(source: Model | Reference) -> Tie:
     reference = source if isinstance(source, Reference) else Reference.to(source)
-    rows = sources.beacons_of(Tie(type_of(reference).pk, reference.pk))
+    return Tie(type_of(reference).pk, reference.pk)
+
+
+def _tied(tie: Tie) -> QuerySet[Beacon]:
+    rows = sources.beacons_of(tie)
     return rows.filter(entity_type__isnull=False, entity_id__isnull=False)
+
+
+def _counted(tie: Tie, state: State | None) -> int | None:
+    """Return how many recipients there are, ``None`` if that is not counted."""
+    known = stored.standings(tie)
+    if known is None:
+        return None
+    at_most = [known.get(name, 0) for name in sources.STANDINGS]
+    if state is None:
+        return at_most[-1]
+    place = list(sources.STANDINGS).index(state.value)
+    return at_most[place] - (at_most[place - 1] if place else 0)
 
 
 _OPEN, _CLICK = Q(kind=Kind.OPEN), Q(kind=Kind.CLICK)
@@ -261,11 +286,12 @@ def _grouped(rows: QuerySet[Beacon], state: State | None) -> QuerySet[Beacon, An
     return grouped.order_by(F("last_at").desc(nulls_last=True), "entity_type_id", "entity_id")
 
 
-def _newest(rows: QuerySet[Beacon], offset: int, end: int) -> list[Any] | None:
+def _newest(rows: QuerySet[Beacon], state: State | None, offset: int, end: int) -> list[Any] | None:
     """Return a part of all recipients by reading only what the last of them did.
 
     Args:
         rows: the beacons of the source.
+        state: which recipients, or ``None`` for all.
         offset: how many recipients to leave out.
         end: how many there are with those that are left out.
 
@@ -275,19 +301,23 @@ def _newest(rows: QuerySet[Beacon], offset: int, end: int) -> list[Any] | None:
     """
     if not offset < end <= MAX_NEWEST:
         return None
-    keys = _last_seen(rows, end)
+    number = end if state is None else min(end * _FOR_ONE, MAX_NEWEST)
+    keys = _last_seen(rows, number)
     if keys is None:
         return None
     of_these = Q(pk__in=[])
     for type_id, some in keys.items():
         of_these |= Q(entity_type=type_id, entity_id__in=some)
-    page = list(_grouped(rows.filter(of_these), None)[offset:end])
-    # Fewer, where the database takes capitals for small letters.
+    page = list(_grouped(rows.filter(of_these), state)[offset:end])
+    # Fewer, where others are in that state, or the database takes capitals for small letters.
     return page if len(page) == end - offset else None
 
 
 def _last_seen(rows: QuerySet[Beacon], number: int) -> dict[int, list[str]] | None:
-    """Return the keys of those who came last, by content type; ``None`` if they are not found."""
+    """Return the keys of those who came last, by content type.
+
+    These are at least as many as asked for, or all that came; ``None`` if they are not found.
+    """
     newest = rows.filter(kind__in=[Kind.OPEN, Kind.CLICK]).order_by("-time")
     for walk in (number * 4, MAX_WALK):
         found = newest.values_list("entity_type_id", "entity_id", "time")[:walk]
@@ -298,7 +328,7 @@ def _last_seen(rows: QuerySet[Beacon], number: int) -> dict[int, list[str]] | No
                 return _by_type(seen) if len(seen) <= MAX_NEWEST else None
             seen.setdefault((type_id, pk), time)
         if len(found) < walk:  # these are all
-            return _by_type(seen) if number <= len(seen) <= MAX_NEWEST else None
+            return _by_type(seen) if len(seen) <= MAX_NEWEST else None
     return None
 
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 from tracking.models import Agreed, Beacon, CountedDay, DailyCount, LateDay, PageView, Visit
 from tracking.models.counts import thing_key
 from tracking.recording.deadlocks import again_after_deadlock
-from tracking.rollups import counting, gone, sources
+from tracking.rollups import counting, gone, hourly, sources
 from tracking.rollups.counting import Counted
 from tracking.rollups.days import DAY, Cells, day_of, span, start_of, zone_name
 from tracking.rollups.sources import Tie
@@ -51,6 +51,8 @@ FACETS_OF = {
     for table in TIMES
 }
 FACETS_OF["beacon"] += [*sources.FACETS, sources.QUARTERS]
+for _name in counting.HOURLY:
+    FACETS_OF[counting.FACETS[_name].table].append(hourly.facet(_name))
 
 
 class Rolled(NamedTuple):
@@ -209,6 +211,11 @@ def _rows(
         if facet.table in filled:
             counted = counting.count(name, cells, using=using)
             yield from _as_rows("", name, counted, days, complete[facet.table])
+    for name in counting.HOURLY:
+        table = counting.FACETS[name].table
+        if table in filled:
+            counted = hourly.count(name, days, using)
+            yield from _as_rows("", hourly.facet(name), counted, days, complete[table])
     if "beacon" in filled:
         for tie in ties(cells, using):
             yield from _rows_of(tie, days, complete["beacon"], using)

@@ -157,6 +157,10 @@ FACETS: Mapping[str, Facet] = {
 }
 
 
+#: Facets that are told by the hour, too, for the chart of one day.
+HOURLY = ("visits", "page_views", "hits")
+
+
 class Where(NamedTuple):
     """Which rows are counted, by table; ``None`` where the question makes no sense.
 

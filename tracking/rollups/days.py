@@ -40,7 +40,12 @@ def day_of(time: datetime) -> date:
     Args:
         time: an aware moment, or a naive one as columns have it with ``USE_TZ = False``.
     """
-    return time.date() if time.tzinfo is None else time.astimezone(get_default_timezone()).date()
+    if time.tzinfo is None:
+        return time.date()
+    try:
+        return time.astimezone(get_default_timezone()).date()
+    except OverflowError:  # the last or the first hours there are, where a clock is far off
+        return time.date()
 
 
 def today() -> date:

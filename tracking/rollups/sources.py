@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models import Count, F, Max, Min, Q, QuerySet
 
 from tracking.columns import moment
 from tracking.hits import Kind
@@ -75,10 +75,26 @@ DEEDS: Mapping[str, frozenset[tuple[str, str]]] = {
     "converted": frozenset({(Kind.EVENT.value, Label.HUMAN.value)}),
 }
 
-#: Facets of one source. ``deeds``: uniques by deed. ``kinds``: beacons by kind and verdict, as
-#: in "open human". ``clicked_links``: clicks of people by link, with those whose first of that
-#: link it was. ``places`` (countries) and ``clients``: opens and clicks of people.
-FACETS = ("deeds", "kinds", "clicked_links", "places", "clients")
+_BY_PEOPLE = DEEDS["clicked"] | DEEDS["opened"]
+_SEEN = DEEDS["engaged"]
+_TOUCHED = DEEDS["loaded"] | DEEDS["followed"]
+
+#: How far an entity has come, best first: who stands at one of these stands at all that
+#: follow, so that those who have come no further are the difference. ``None`` is any beacon.
+STANDINGS: Mapping[str, frozenset[tuple[str, str]] | None] = {
+    "clicked": DEEDS["clicked"],
+    "opened": _BY_PEOPLE,
+    "proxied": _SEEN,
+    "machine": _TOUCHED,
+    "nothing": None,
+}
+
+#: Facets of one source. ``deeds``: uniques by deed. ``standings``: entities by how far they have
+#: come. ``kinds``: beacons by kind and verdict, as in "open human". ``moments``: when the first
+#: and the last beacon were, and the first that was sent, as in "sent 2026-03-29T10:15:00+00:00".
+#: ``clicked_links``: clicks of people by link, with those whose first of that link it was.
+#: ``places`` (countries) and ``clients``: opens and clicks of people.
+FACETS = ("deeds", "standings", "kinds", "moments", "clicked_links", "places", "clients")
 
 _PEOPLE = Q(verdict=Label.HUMAN, kind__in=[Kind.OPEN, Kind.CLICK])
 
@@ -102,9 +118,13 @@ def count(tie: Tie, cells: Cells, using: str | None = None) -> dict[str, Counted
     known = earlier if earlier.exists() else None
     cell = cells.number("time")
     people = now.filter(_PEOPLE)
+    deeds, standings = _deeds(now, cells, known)
+    kinds, moments = _kinds(now, cell)
     return {
-        "deeds": _deeds(now, cells, known),
-        "kinds": _totals(now, cell, KIND_AND_VERDICT),
+        "deeds": deeds,
+        "standings": standings,
+        "kinds": kinds,
+        "moments": moments,
         "clicked_links": _links(now, cells, known),
         "places": _totals(people, cell, F("country")),
         "clients": _totals(people, cell, CLIENT),
@@ -179,8 +199,6 @@ def beacons_of(tie: Tie, using: str | None = None) -> QuerySet[Beacon]:
     return rows if using is None else rows.using(using)
 
 
-#: "open human" and the like.
-KIND_AND_VERDICT = joined(F("kind"), " ", F("verdict"))
 #: What a mail or page was read with.
 CLIENT = joined(F("browser"), " / ", F("os"))
 
@@ -191,6 +209,31 @@ def _totals(rows: QuerySet[Beacon], cell: Any, value: Any) -> Counted:
         (cell, value): Numbers(total)
         for cell, value, total in grouped.values_list("cell", "value", "n")
     }
+
+
+#: What the facet ``moments`` tells.
+FIRST, LAST, SENT = "first", "last", "sent"
+
+
+def _kinds(rows: QuerySet[Beacon], cell: Any) -> tuple[Counted, Counted]:
+    """Return the facets ``kinds`` and ``moments``, by one query."""
+    grouped = rows.annotate(cell=cell).values("cell", "kind", "verdict")
+    grouped = grouped.annotate(n=Count("pk"), first=Min("time"), last=Max("time"))
+    kinds: Counted = {}
+    times: dict[tuple[int, str], list[datetime]] = defaultdict(list)
+    for cell_, kind, verdict, total, first, last in grouped.values_list(
+        "cell", "kind", "verdict", "n", "first", "last"
+    ):
+        kinds[cell_, f"{kind} {verdict}"] = Numbers(total)
+        times[cell_, FIRST].append(first)
+        times[cell_, LAST].append(last)
+        if kind == Kind.SENT:
+            times[cell_, SENT].append(first)
+    moments = {
+        (cell_, f"{name} {(max if name == LAST else min)(some).isoformat()}"): Numbers(1)
+        for (cell_, name), some in times.items()
+    }
+    return kinds, moments
 
 
 class _First(NamedTuple):
@@ -214,20 +257,52 @@ def _firsts(rows: QuerySet[Beacon], day: Any, *what: str) -> Iterator[_First]:
         yield _First(entity_type, entity_id, visitor, who, tuple(rest[:-1]), rest[-1])
 
 
-def _deeds(rows: QuerySet[Beacon], cells: Cells, known: QuerySet[Beacon] | None) -> Counted:
+def _deeds(
+    rows: QuerySet[Beacon], cells: Cells, known: QuerySet[Beacon] | None
+) -> tuple[Counted, Counted]:
+    """Return the facets ``deeds`` and ``standings``."""
     firsts = list(_firsts(rows, cells.number("time"), "kind", "verdict"))
     before = _done_before(firsts, known, "kind", "verdict")
     done: dict[str, dict[tuple[str, ...], datetime]] = defaultdict(dict)
     for first in firsts:
         _note(done[first.who], first.what, first.time)
+    entities = {first.who for first in firsts if first.entity_id is not None}
+    deeds = _new(done, before, cells, DEEDS)
+    of_entities = {who: times for who, times in done.items() if who in entities}
+    return deeds, _new(of_entities, before, cells, STANDINGS)
+
+
+def _new(
+    done: Mapping[str, Mapping[tuple[str, ...], datetime]],
+    before: Mapping[str, set[tuple[str, ...]]],
+    cells: Cells,
+    signs_of: Mapping[str, frozenset[tuple[str, str]] | None],
+) -> Counted:
+    """Return by cell and name how many recipients have done something for the first time."""
     counted: Counter[tuple[int, str]] = Counter()
+    # Many recipients have done the same before, and the same now.
+    fresh: dict[tuple[frozenset[Any], frozenset[Any]], list[tuple[str, list[Any]]]] = {}
     for who, times in done.items():
-        did_before = before.get(who, ())
-        for deed, signs in DEEDS.items():
-            when = min((time for what, time in times.items() if what in signs), default=None)
-            if when is not None and signs.isdisjoint(did_before):
-                counted[cells.number_of(when), deed] += 1
+        did_before = frozenset(before.get(who, ()))
+        key = (frozenset(times), did_before)
+        if key not in fresh:
+            fresh[key] = list(_fresh(*key, signs_of))
+        for name, signs in fresh[key]:
+            counted[cells.number_of(min(times[what] for what in signs)), name] += 1
     return {key: Numbers(uniques=number) for key, number in counted.items()}
+
+
+def _fresh(
+    now: Iterable[Any],
+    before: frozenset[Any],
+    signs_of: Mapping[str, frozenset[tuple[str, str]] | None],
+) -> Iterator[tuple[str, list[Any]]]:
+    """Return what somebody does for the first time, with the signs of it."""
+    for name, signs in signs_of.items():
+        is_new = not before if signs is None else signs.isdisjoint(before)
+        found = list(now) if signs is None else [what for what in now if what in signs]
+        if is_new and found:
+            yield name, found
 
 
 def _links(rows: QuerySet[Beacon], cells: Cells, known: QuerySet[Beacon] | None) -> Counted:

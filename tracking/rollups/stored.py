@@ -6,17 +6,17 @@ counted. So the numbers are right whether or not days are ever counted.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import date
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from typing import NamedTuple, Self
 
 from django.db import router
-from django.db.models import Min, Q, QuerySet, Sum
+from django.db.models import Exists, Max, Min, OuterRef, QuerySet, Sum
 
 from tracking.models import CountedDay, DailyCount, LateDay
-from tracking.rollups import counting, sources
+from tracking.rollups import counting, gone, hourly, sources
 from tracking.rollups.closing import first_day
-from tracking.rollups.days import DAY, Cells, day_of, span
+from tracking.rollups.days import DAY, Cells, day_of, span, start_of
 from tracking.rollups.numbers import Numbers
 from tracking.rollups.sources import Tie
 
@@ -41,12 +41,11 @@ class Days(NamedTuple):
 
     @classmethod
     def between(cls, first: date, last: date) -> Self:
-        """Return the days from ``first`` to ``last``, both included, by two or three queries."""
+        """Return the days from ``first`` to ``last``, both included, by one query or four."""
         using = router.db_for_read(DailyCount)
-        within = Q(day__range=(first, last))
-        counted = set(CountedDay.objects.using(using).filter(within).values_list("day", flat=True))
-        late = LateDay.objects.using(using).filter(within)
-        counted -= set(late.values_list("day", flat=True).distinct())
+        rows = CountedDay.objects.using(using).filter(day__range=(first, last))
+        rows = rows.filter(~Exists(LateDay.objects.filter(day=OuterRef("day"))))
+        counted = set(rows.values_list("day", flat=True))
         days = [day for day in span(first, last) if day not in counted]
         if days and (not counted or days[0] < min(counted)):
             # What is before the first row has nothing to be counted.
@@ -78,12 +77,34 @@ def by_day(facets: Collection[str], days: Days) -> ByDay:
         days: the days.
     """
     found: ByDay = {name: {} for name in facets}
-    for facet, day, value, numbers in _stored_days("", facets, days.first, days.last, days.open):
+    for facet, day, value, numbers in _stored_days(
+        "", facets, days.first, days.last, without=days.open
+    ):
         found[facet][day, value] = numbers
     for cells, first in _open_runs(days):
         for name in facets:
             for (cell, value), numbers in counting.count(name, cells).items():
                 found[name][first + DAY * cell, value] = numbers
+    return found
+
+
+def by_hour(days: Days) -> dict[str, dict[tuple[datetime, str], Numbers]]:
+    """Return the numbers of the whole site, hour by hour: those of :data:`counting.HOURLY`.
+
+    Args:
+        days: the days.
+    """
+    found: dict[str, dict[tuple[datetime, str], Numbers]] = {name: {} for name in counting.HOURLY}
+    names = {hourly.facet(name): name for name in found}
+    for facet, _day, value, numbers in _stored_days(
+        "", names, days.first, days.last, without=days.open
+    ):
+        found[names[facet]][hourly.read(value)] = numbers
+    for cells, first in _open_runs(days):
+        run = span(first, first + DAY * (len(cells.starts) - 1))
+        for name, of_facet in found.items():
+            for (_number, value), numbers in hourly.count(name, run).items():
+                of_facet[hourly.read(value)] = numbers
     return found
 
 
@@ -110,23 +131,33 @@ def _open_runs(days: Days) -> Iterator[tuple[Cells, date]]:
 
 
 class OfSource(NamedTuple):
-    """What is known of one source over some days.
+    """What is known of one source, from its first day to the last that is told.
 
     Attributes:
-        by_day: the facets that are told day by day: ``deeds`` and ``kinds``, and ``quarters``
-            as far as they are counted.
+        first: the first day on which it had any beacon.
+        last: the last day that is told: today, or tomorrow where a clock is ahead.
+        moments: when the first and the last beacon were, and the first that was sent, by
+            these names; what there never was is left out.
+        by_day: the facets that are told day by day: ``kinds``, and ``quarters`` as far as
+            they are counted.
         by_value: the others, those of all days added up.
     """
 
+    first: date
+    last: date
+    moments: dict[str, datetime]
     by_day: ByDay
     by_value: ByValue
 
 
 #: What is told of a source day by day.
-DAILY = ("deeds", "kinds")
+DAILY = ("kinds", sources.QUARTERS)
+
+#: What is told of its days together.
+SUMMED = tuple(name for name in sources.FACETS if name not in {*DAILY, "moments"})
 
 
-def of_source(tie: Tie, first: date, last: date) -> OfSource:
+def of_source(tie: Tie, today: date, longest: int) -> OfSource:
     """Return the numbers of one source.
 
     From the first day on that is not counted, all are counted from their rows: who was first
@@ -134,34 +165,44 @@ def of_source(tie: Tie, first: date, last: date) -> OfSource:
 
     Args:
         tie: the source.
-        first: the first day of which it has any beacon.
-        last: the last day to be told.
+        today: the day that it is.
+        longest: how many days are told at most; the first ones are left out.
     """
+    using = router.db_for_read(DailyCount)
+    ends = sources.beacons_of(tie, using).aggregate(first=Min("time"), last=Max("time"))
+    stored = list(_stored_days(tie.scope, [*DAILY, "moments"]))
+    known = [day_of(time) for time in ends.values() if time is not None]
+    known += [day for _facet, day, _value, _numbers in stored]
+    # A clock that is far ahead must not make a report of centuries.
+    last = min(max([today, *known]), today + DAY)
+    first = max(min([last, *known]), last - DAY * (longest - 1))
     days = Days.between(first, last)
     counted_until = days.open[0] - DAY if days.open else last
-    all_days: ByDay = {name: {} for name in DAILY}
-    sums: ByValue = {name: defaultdict(Numbers) for name in sources.FACETS if name not in DAILY}
-    for facet, day, value, numbers in _stored_days(tie.scope, DAILY, first, counted_until):
-        all_days[facet][day, value] = numbers
-    for facet, value, numbers in _stored_sums(tie.scope, sums, first, counted_until):
-        sums[facet][value] = numbers
-    if days.open:
+    found = OfSource(first, last, {}, {name: {} for name in DAILY}, {name: {} for name in SUMMED})
+    for facet, day, value, numbers in stored:
+        if first <= day <= counted_until:
+            _note(found, facet, day, value, numbers)
+    for facet, value, numbers in _stored_sums(tie.scope, SUMMED, first, counted_until):
+        found.by_value[facet][value] = numbers
+    if days.open and ends["last"] is not None and day_of(ends["last"]) > counted_until:
         cells = Cells.of_days(days.open[0], last)
-        for name, counted in sources.count(tie, cells).items():
+        for facet, counted in sources.count(tie, cells, using).items():
             for (cell, value), numbers in counted.items():
-                if name in DAILY:
-                    all_days[name][days.open[0] + DAY * cell, value] = numbers
-                else:
-                    sums[name][value] = sums[name][value].plus(numbers)
-    return OfSource(all_days, sums)
-
-
-def first_day_of(tie: Tie) -> date | None:
-    """Return the first day that is counted of a source, or ``None``."""
-    rows = DailyCount.objects.using(router.db_for_read(DailyCount))
-    found: date | None
-    found = rows.filter(scope=tie.scope, facet="kinds").aggregate(first=Min("day"))["first"]
+                _note(found, facet, days.open[0] + DAY * cell, value, numbers)
     return found
+
+
+def _note(found: OfSource, facet: str, day: date, value: str, numbers: Numbers) -> None:
+    if facet == "moments":
+        name, _space, text = value.partition(" ")
+        time = datetime.fromisoformat(text)
+        latest = max if name == sources.LAST else min
+        found.moments[name] = latest(time, found.moments.get(name, time))
+    elif facet in found.by_day:
+        found.by_day[facet][day, value] = numbers
+    else:
+        sums = found.by_value[facet]
+        sums[value] = sums.get(value, Numbers()).plus(numbers)
 
 
 def quarters(tie: Tie, cells: Cells, known: OfSource) -> dict[tuple[int, str], int]:
@@ -176,7 +217,9 @@ def quarters(tie: Tie, cells: Cells, known: OfSource) -> dict[tuple[int, str], i
     numbers = {start.isoformat(): number for number, start in enumerate(cells.starts)}
     found: dict[tuple[int, str], int] = {}
     counted: Counter[date] = Counter()
-    for _facet, day, value, of_quarter in _stored_days(tie.scope, [sources.QUARTERS], first, last):
+    for (day, value), of_quarter in known.by_day[sources.QUARTERS].items():
+        if not first <= day <= last:
+            continue
         kind, _space, start = value.partition(" ")
         counted[day] += of_quarter.total
         if start in numbers:
@@ -191,19 +234,48 @@ def quarters(tie: Tie, cells: Cells, known: OfSource) -> dict[tuple[int, str], i
     return sources.count_people(tie, cells)
 
 
+def standings(tie: Tie) -> Mapping[str, int] | None:
+    """Return how many entities stand where or better, by :data:`sources.STANDINGS`.
+
+    ``None`` if counts do not tell it: a day with beacons of the source is not counted, or rows
+    that were counted may be gone.
+
+    Args:
+        tie: the source.
+    """
+    counted = list(_stored_days(tie.scope, ["standings"]))
+    if not counted:
+        return None
+    using = router.db_for_read(DailyCount)
+    ends = sources.beacons_of(tie, using).aggregate(first=Min("time"), last=Max("time"))
+    if ends["first"] is None:
+        return None
+    first, last = day_of(ends["first"]), day_of(ends["last"])
+    if min(day for _facet, day, *_rest in counted) < first or Days.between(first, last).open:
+        return None
+    limit = gone.until(using).get("beacon")
+    if limit is not None and limit >= start_of(first):
+        return None
+    sums: Counter[str] = Counter()
+    for _facet, _day, name, numbers in counted:
+        sums[name] += numbers.uniques
+    return sums
+
+
 _COLUMNS = Numbers._fields
 
 
-def _counts(scope: str, facets: Iterable[str], first: date, last: date) -> QuerySet[DailyCount]:
+def _counts(scope: str, facets: Iterable[str], *between: date) -> QuerySet[DailyCount]:
     rows = DailyCount.objects.using(router.db_for_read(DailyCount))
-    return rows.filter(scope=scope, facet__in=list(facets), day__range=(first, last))
+    rows = rows.filter(scope=scope, facet__in=list(facets))
+    return rows.filter(day__range=between) if between else rows
 
 
 def _stored_days(
-    scope: str, facets: Iterable[str], first: date, last: date, without: Sequence[date] = ()
+    scope: str, facets: Iterable[str], *between: date, without: Sequence[date] = ()
 ) -> Iterator[tuple[str, date, str, Numbers]]:
     left_out = set(without)
-    rows = _counts(scope, facets, first, last).values_list("facet", "day", "value", *_COLUMNS)
+    rows = _counts(scope, facets, *between).values_list("facet", "day", "value", *_COLUMNS)
     for facet, day, value, *numbers in rows:
         if day not in left_out:
             yield facet, day, value, Numbers(*numbers)

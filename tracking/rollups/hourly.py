@@ -1,0 +1,50 @@
+"""Hours of the days that are counted: the chart of one day tells them.
+
+The counts of an hour are those of a day whose value begins with the hour, as in
+``"2026-03-29T10:00:00+00:00 open human"``.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from tracking.rollups import counting
+from tracking.rollups.counting import Counted
+from tracking.rollups.days import DAY, Cells, start_of
+
+HOUR = timedelta(hours=1)
+
+
+def facet(name: str) -> str:
+    """Return the facet of hours of another one, of :data:`counting.HOURLY`."""
+    return f"hourly_{name}"
+
+
+def hours_of(day: date) -> Cells:
+    """Return the hours of a day: 23 to 25."""
+    return Cells.steps(start_of(day), start_of(day + DAY), HOUR)
+
+
+def count(name: str, days: Sequence[date], using: str | None = None) -> Counted:
+    """Count the hours of some days, as they are stored.
+
+    Args:
+        name: one of :data:`counting.HOURLY`.
+        days: days that follow each other.
+        using: the alias of the database; by default that of reads.
+
+    Returns:
+        The numbers by the number of the day and the value.
+    """
+    starts = [start for day in days for start in hours_of(day).starts]
+    number_of = {start: number for number, day in enumerate(days) for start in hours_of(day).starts}
+    cells = Cells(starts, start_of(days[-1] + DAY))
+    return {
+        (number_of[starts[cell]], f"{starts[cell].isoformat()} {value}"): numbers
+        for (cell, value), numbers in counting.count(name, cells, using=using).items()
+    }
+
+
+def read(value: str) -> tuple[datetime, str]:
+    """Return the hour and the value of what is stored."""
+    start, _space, rest = value.partition(" ")
+    return datetime.fromisoformat(start), rest
