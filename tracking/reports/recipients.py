@@ -50,8 +50,9 @@ MAX_FOUND = 500
 #: Lines of CSV whose objects are looked up at once.
 CHUNK = 500
 
-#: Recipients whose beacons are read alone: SQLite allows 999 parameters.
-MAX_NEWEST = 500
+#: Recipients whose beacons are read alone, and with those who came at the same moment as the
+#: last of them: SQLite allows 999 parameters.
+MAX_NEWEST, _AT_ONCE = 500, 900
 
 #: Beacons among which these are looked for, the newest first.
 MAX_WALK = 5_000
@@ -299,18 +300,20 @@ def _newest(rows: QuerySet[Beacon], state: State | None, offset: int, end: int) 
         The lines; ``None`` if these are not the first few, or are not found among the newest
         opens and clicks.
     """
-    if not offset < end <= MAX_NEWEST:
+    if not offset < end <= MAX_NEWEST or state is State.NOTHING:
         return None
-    number = end if state is None else min(end * _FOR_ONE, MAX_NEWEST)
-    keys = _last_seen(rows, number)
-    if keys is None:
-        return None
-    of_these = Q(pk__in=[])
-    for type_id, some in keys.items():
-        of_these |= Q(entity_type=type_id, entity_id__in=some)
-    page = list(_grouped(rows.filter(of_these), state)[offset:end])
-    # Fewer, where others are in that state, or the database takes capitals for small letters.
-    return page if len(page) == end - offset else None
+    for number in [end] if state is None else [min(end * _FOR_ONE, MAX_NEWEST), MAX_NEWEST]:
+        keys = _last_seen(rows, number)
+        if keys is None:
+            return None
+        of_these = Q(pk__in=[])
+        for type_id, some in keys.items():
+            of_these |= Q(entity_type=type_id, entity_id__in=some)
+        page = list(_grouped(rows.filter(of_these), state)[offset:end])
+        # Fewer, where others are in that state, or the database takes capitals for small letters.
+        if len(page) == end - offset:
+            return page
+    return None
 
 
 def _last_seen(rows: QuerySet[Beacon], number: int) -> dict[int, list[str]] | None:
@@ -319,16 +322,16 @@ def _last_seen(rows: QuerySet[Beacon], number: int) -> dict[int, list[str]] | No
     These are at least as many as asked for, or all that came; ``None`` if they are not found.
     """
     newest = rows.filter(kind__in=[Kind.OPEN, Kind.CLICK]).order_by("-time")
-    for walk in (number * 4, MAX_WALK):
+    for walk in sorted({number * 4, min(number * 16, MAX_WALK), MAX_WALK}):
         found = newest.values_list("entity_type_id", "entity_id", "time")[:walk]
         seen: dict[tuple[Any, Any], datetime] = {}
         for type_id, pk, time in found:
             # Who came at the same moment as the last of them may stand before that one.
             if len(seen) >= number and time != next(reversed(seen.values())):
-                return _by_type(seen) if len(seen) <= MAX_NEWEST else None
+                return _by_type(seen) if len(seen) <= _AT_ONCE else None
             seen.setdefault((type_id, pk), time)
         if len(found) < walk:  # these are all
-            return _by_type(seen) if len(seen) <= MAX_NEWEST else None
+            return _by_type(seen) if len(seen) <= _AT_ONCE else None
     return None
 
 

@@ -262,7 +262,9 @@ def standings(tie: Tie) -> Mapping[str, int] | None:
     return sums
 
 
-_COLUMNS = Numbers._fields
+def _columns(scope: str) -> tuple[str, ...]:
+    """Return the columns that say something: sources have no visits."""
+    return Numbers._fields[:2] if scope else Numbers._fields
 
 
 def _counts(scope: str, facets: Iterable[str], *between: date) -> QuerySet[DailyCount]:
@@ -275,7 +277,8 @@ def _stored_days(
     scope: str, facets: Iterable[str], *between: date, without: Sequence[date] = ()
 ) -> Iterator[tuple[str, date, str, Numbers]]:
     left_out = set(without)
-    rows = _counts(scope, facets, *between).values_list("facet", "day", "value", *_COLUMNS)
+    columns = ("facet", "day", "value", *_columns(scope))
+    rows = _counts(scope, facets, *between).values_list(*columns)
     for facet, day, value, *numbers in rows:
         if day not in left_out:
             yield facet, day, value, Numbers(*numbers)
@@ -287,11 +290,9 @@ def _stored_sums(
     rows = _counts(scope, facets, first, last)
     if without:
         rows = rows.exclude(day__in=without)
-    sums = (
-        rows.order_by()
-        .values("facet", "value")
-        .annotate(**{f"sum_{name}": Sum(name) for name in _COLUMNS})
-    )
-    columns = [f"sum_{name}" for name in _COLUMNS]
-    for facet, value, *numbers in sums.values_list("facet", "value", *columns):
+    names = _columns(scope)
+    sums = rows.order_by().values("facet", "value")
+    sums = sums.annotate(**{f"sum_{name}": Sum(name) for name in names})
+    columns = ("facet", "value", *(f"sum_{name}" for name in names))
+    for facet, value, *numbers in sums.values_list(*columns):
         yield facet, value, Numbers(*map(int, numbers))
