@@ -155,6 +155,25 @@ def test_a_long_list_of_recipients_has_pages(affiliate, admin_client):
     assert len(listed(text_of(admin_client.get(following)))) == 3
 
 
+def test_long_lists_have_pages_of_their_own(mailing, readers, admin_client):
+    write(
+        [
+            hit(Kind.CLICK, mailing, readers[0], url=f"https://shop.example/{number}")
+            for number in range(60)
+        ]
+    )
+    html = text_of(admin_client.get(url_of(mailing)))
+    assert "https://shop.example/59" not in html
+    assert f'href="{url_of(mailing, "links/")}"' in html
+    assert f'href="{url_of(mailing, "countries/")}"' not in html  # all are shown
+    pages = [text_of(admin_client.get(url_of(mailing, f"links/?p={p}"))) for p in (1, 2, 3)]
+    assert [len(re.findall(r"https://shop\.example/[^\"]*(?=\">)", page)) for page in pages] == [
+        50, 11, 0,
+    ]  # fmt: skip
+    assert "51 to 61 of 61" in pages[1]
+    assert admin_client.get(url_of(mailing, "days/")).status_code == 404
+
+
 @pytest.mark.parametrize(
     "query",
     [{"state": "x"}, {"q": "\0"}, {"q": "x" * 5_000}, {"p": "9" * 40}, {"p": "0"}, {"state": "\0"}],
@@ -167,8 +186,9 @@ def test_no_query_makes_an_error(mailing, admin_client, query):
     "path",
     ["no.such/1/", "x/1/", "site.affiliate/999/", "site.affiliate/x/", "site.affiliate/_00/"],
 )
-def test_what_is_nothing_is_not_found(admin_client, path):
-    assert admin_client.get(f"/admin/tracking/beacon/report/{path}").status_code == 404
+@pytest.mark.parametrize("part", ["", "recipients/", "recipients.csv", "links/", "report.json"])
+def test_what_is_nothing_is_not_found(admin_client, path, part):
+    assert admin_client.get(f"/admin/tracking/beacon/report/{path}{part}").status_code == 404
 
 
 def test_an_object_without_a_beacon_says_how_to_begin(affiliate, admin_client):
@@ -206,7 +226,7 @@ def test_reports_are_of_any_source(admin_client):
 
 
 def test_without_permission_there_is_nothing(mailing, staff):
-    for rest in ("", "recipients.csv", "report.json"):
+    for rest in ("", "recipients.csv", "links/", "report.json"):
         response = staff("view_visitor", "view_affiliate", "view_subscriber").get(
             url_of(mailing, rest)
         )

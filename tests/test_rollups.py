@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from tests import counted
 from tests.concurrency import together
+from tests.site.models import Affiliate
 from tests.test_reports import custom
 from tracking import retention
 from tracking.hits import Hit, Kind, PageHit
 from tracking.models import Beacon, CountedDay, DailyCount, LateDay, PageView, Visit
 from tracking.recording import write
-from tracking.reports import campaign, overview
+from tracking.reports import Period, campaign, overview, recipients
+from tracking.reports.tallies import tallies
 from tracking.rollups import closing, days, stored
 from tracking.rollups import sources as rolled_sources
 from tracking.rollups.closing import roll_up
@@ -302,6 +304,20 @@ def test_as_many_queries_however_many_days(
     else:
         with django_assert_max_num_queries(8):
             overview(custom(str(FIRST), str(LAST), LATER))
+
+
+@pytest.mark.parametrize("year", [1, 1889, 2345, 9999])
+def test_a_clock_that_is_wrong_by_ages_breaks_nothing(mailings, year):
+    first, last = datetime(year, 1, 1, tzinfo=UTC), datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
+    for time in (first, last):
+        write([Hit(kind=Kind.OPEN, source=mailings[0], entity=mailings[1], time=time)])
+    assert roll_up().days == 0
+    assert overview(Period.from_query({"period": "today"})).figures["opens"].value == 0
+    report = campaign(mailings[0])
+    assert (report.opened.total, report.began_at) == (0, None)  # not told of any day
+    found = recipients(mailings[0])
+    assert (found.total, found.rows[0].opens) == (1, 2)
+    assert tallies("source", list(Affiliate.objects.all()))
 
 
 def test_the_command_tells_what_it_does(traffic):

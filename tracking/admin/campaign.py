@@ -6,53 +6,27 @@ from functools import partial
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import quote, unquote
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
-from django.utils.http import urlencode
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking import charts
-from tracking.admin import displays, figures, series
-from tracking.admin.addresses import Addresses, find
-from tracking.admin.blocks import TEXT, TIME, Block, Cell, Head, Line, outside
+from tracking.admin import campaign_lists, campaign_recipients, displays, figures, series
 from tracking.admin.downloads import csv_file, json_file
 from tracking.admin.funnel import opened_bar, steps
-from tracking.admin.large_tables import UNKNOWN
 from tracking.admin.names import named, named_lines
-from tracking.admin.report_pages import LINES, page, page_number, paging
-from tracking.admin.reported import may_see_report
-from tracking.admin.tied import Rows, sees_all, value_of
-from tracking.hits import Reference
-from tracking.reports.campaigns import Campaign, Timeline, campaign
-from tracking.reports.figures import Listing, Series
-from tracking.reports.filters import reference_of
-from tracking.reports.periods import BadQuery
-from tracking.reports.recipients import (
-    Recipient,
-    Recipients,
-    State,
-    each_recipient,
-    recipients,
-)
+from tracking.admin.report_pages import page
+from tracking.admin.subjects import Subject
+from tracking.reports.campaigns import Campaign, Timeline
+from tracking.reports.figures import Series
+from tracking.reports.recipients import each_recipient
 from tracking.reports.tables import CAMPAIGN_TABLES, campaign_table
-
-#: Links that are shown on the page; the file has all.
-MAX_LINKS = 100
-#: Countries and mail clients, likewise.
-MAX_PLACES = 10
 
 #: Beacons of a mailing up to which its recipients are listed on its page. Of more they have a
 #: page of their own: each of them is read for the list, and counted for nothing else.
 MAX_BEACONS = 20_000
-
-#: Characters of a search.
-MAX_SEARCH = 200
-
-_HUMANS_ONLY = _("Only hits by people: a proxy or a machine says nothing about the reader.")
 
 
 def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
@@ -68,65 +42,8 @@ def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
         pattern("recipients/", _only_recipients, "tracking_report_recipients"),
         pattern("<slug:name>.csv", _file, "tracking_report_csv"),
         pattern("report.json", _json, "tracking_report_json"),
+        pattern("<slug:name>/", _whole_list, "tracking_report_list"),
     ]
-
-
-class Subject:
-    """The object that a report is about, for somebody.
-
-    Raises:
-        django.core.exceptions.PermissionDenied: they may not see beacons.
-        django.http.Http404: no such object can be a source.
-    """
-
-    def __init__(self, request: HttpRequest, site: admin.AdminSite, label: str, pk: str) -> None:
-        if not may_see_report(request):
-            raise PermissionDenied
-        try:
-            self.reference: Reference = reference_of(f"{label}:{unquote(pk)}")
-        except BadQuery as error:
-            raise Http404(str(error)) from error
-        if "\0" in self.reference.pk:
-            raise Http404
-        self.request = request
-        self.site = site
-        self._rows = Rows([self.reference], request, site)
-
-    @property
-    def name(self) -> str:
-        """What it is called, for who may see it; for others, its model and key."""
-        return self._rows.name(self.reference)
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether there is no such object any more."""
-        return self._rows.is_gone(self.reference)
-
-    def report(self) -> Campaign:
-        """Return the report.
-
-        Raises:
-            django.http.Http404: there is no such object, and no beacon of it either.
-        """
-        report = campaign(self.reference)
-        if self.is_gone and report.began_at is None:
-            raise Http404
-        return replace(report, name=self.name)
-
-    def path_to(self, name: str, *args: str) -> str:
-        """Return the path of a page about it."""
-        return find(self.site, name, self.reference.label, quote(self.reference.pk), *args)
-
-    def links(self) -> list[dict[str, str]]:
-        """Return where else there is something about it."""
-        query = urlencode({"source": value_of(self.reference)})
-        beacons = find(self.site, "tracking_beacon_changelist")
-        links = [
-            {"text": gettext("Open the object"), "url": self._rows.url(self.reference) or ""},
-            {"text": gettext("Beacons"), "url": f"{beacons}?{query}" if beacons else ""},
-            {"text": gettext("All as JSON"), "url": self.path_to("tracking_report_json")},
-        ]
-        return [link for link in links if link["url"]]
 
 
 def _report(site: admin.AdminSite, request: HttpRequest, label: str, pk: str) -> HttpResponse:
@@ -140,8 +57,8 @@ def _report(site: admin.AdminSite, request: HttpRequest, label: str, pk: str) ->
             "steps": steps(report),
             "opened": opened_bar(report),
             "charts": list(_charts(subject, report)),
-            "tables": list(_blocks(subject, report)),
-            **(_recipients(subject) if _is_small(report) else _elsewhere(subject)),
+            "tables": list(campaign_lists.blocks(subject, report)),
+            **_recipients(subject, report),
         }
     return page(
         request,
@@ -155,6 +72,12 @@ def _report(site: admin.AdminSite, request: HttpRequest, label: str, pk: str) ->
     )
 
 
+def _recipients(subject: Subject, report: Campaign) -> dict[str, Any]:
+    if _is_small(report):
+        return campaign_recipients.listed(subject)
+    return campaign_recipients.elsewhere(subject)
+
+
 def _is_small(report: Campaign) -> bool:
     opened, clicked = report.opened, report.clicked
     opens = opened.total + opened.proxied_total + opened.machine_total
@@ -166,11 +89,25 @@ def _only_recipients(
     site: admin.AdminSite, request: HttpRequest, label: str, pk: str
 ) -> HttpResponse:
     subject = Subject(request, site, label, pk)
-    crumb = {"text": subject.name, "url": subject.path_to("tracking_report")}
     title = gettext("Recipients: %s") % subject.name
-    return page(
-        request, site, "recipients_page", title=title, crumbs=[crumb], **_recipients(subject)
-    )
+    return _part(subject, "recipients_page", title, **campaign_recipients.listed(subject))
+
+
+def _whole_list(
+    site: admin.AdminSite, request: HttpRequest, label: str, pk: str, name: str
+) -> HttpResponse:
+    subject = Subject(request, site, label, pk)
+    if name not in campaign_lists.LISTS:
+        raise Http404
+    shown = campaign_lists.whole(subject, name)
+    title = f"{shown['table'].title}: {subject.name}"
+    return _part(subject, "whole_list", title, **shown)
+
+
+def _part(subject: Subject, template: str, title: str, **context: Any) -> HttpResponse:
+    """Return a page about a part of the report."""
+    crumb = {"text": subject.name, "url": subject.path_to("tracking_report")}
+    return page(subject.request, subject.site, template, title=title, crumbs=[crumb], **context)
 
 
 def _sent(report: Campaign) -> str:
@@ -242,136 +179,6 @@ def _grouped(days: Timeline) -> tuple[Timeline, str]:
     return Timeline(
         opens=series.grouped(days.opens, size), clicks=series.grouped(days.clicks, size)
     ), "week"
-
-
-# Tables.
-
-
-def _blocks(subject: Subject, report: Campaign) -> Iterator[Block]:
-    yield _block(subject, "links", report.links, _("No link was followed by anybody yet."))
-    hint = str(_HUMANS_ONLY)
-    nobody = _("Nobody has opened it or clicked yet.")
-    yield _block(subject, "countries", report.countries, nobody, hint=hint)
-    yield _block(subject, "clients", report.clients, nobody, hint=hint)
-
-
-def _block(subject: Subject, key: str, found: Listing, empty: Any, *, hint: str = "") -> Block:
-    is_links = key == "links"
-    rows = found.rows[: MAX_LINKS if is_links else MAX_PLACES]
-    highest = max((row.figure for row in rows), default=0)
-    unique = gettext("Recipients who followed it, each counted once.")
-    total = gettext("How often people followed it.")
-    heads = [Head(str(_HEADS[key]), kind=TEXT)]
-    if is_links:
-        heads += [Head(gettext("Unique"), unique), Head(gettext("Total"), total)]
-    else:
-        heads += [Head(str(found.column)), Head(gettext("Share"))]
-    return Block(
-        key=key,
-        title=str(found.title),
-        heads=heads,
-        rows=[
-            Line(
-                name=row.label,
-                outside=outside(row.value) if is_links else "",
-                bar=charts.bar(row.figure, highest),
-                cells=[Cell(figures.count(row.numbers["unique"])), Cell(figures.count(row.figure))]
-                if is_links
-                else [Cell(figures.count(row.figure)), Cell(figures.rate(row.share))],
-            )
-            for row in rows
-        ],
-        empty=str(empty),
-        hint=hint,
-        csv_url=subject.path_to("tracking_report_csv", key),
-    )
-
-
-_HEADS = {"links": _("Link"), "countries": _("Country"), "clients": _("Mail client")}
-
-
-# Recipients.
-
-
-def _recipients(subject: Subject) -> dict[str, Any]:
-    """Return what the page shows of the recipients."""
-    params = subject.request.GET
-    state, search = params.get("state", ""), params.get("q", "")
-    number = page_number(subject.request)
-    found = recipients(
-        subject.reference,
-        search="" if "\0" in search else search[:MAX_SEARCH],
-        state=state if state in State.values else None,
-        limit=LINES,
-        offset=(number - 1) * LINES,
-        searched=lambda model: sees_all(model, subject.request, subject.site),
-        site=subject.site,
-    )
-    state = found.state or ""
-    kept = {"state": state, "q": found.search}
-    addresses = Addresses(
-        subject.request.path, {name: value for name, value in kept.items() if value}
-    )
-    return {
-        "path": subject.path_to("tracking_report_recipients"),
-        "search": found.search,
-        "state": state,
-        "states": [
-            {
-                "text": text,
-                "url": addresses.to({"state": value or None}, at="recipients"),
-                "is_chosen": value == state,
-            }
-            for value, text in [("", gettext("All")), *State.choices]
-        ],
-        "is_cut": found.is_cut,
-        "recipients": _recipients_block(subject, found),
-        "page": paging(addresses, number, len(found.rows), found.total, at="recipients"),
-    }
-
-
-def _elsewhere(subject: Subject) -> dict[str, Any]:
-    """Return what leads to the recipients of a large mailing."""
-    return {
-        "path": subject.path_to("tracking_report_recipients"),
-        "csv_url": subject.path_to("tracking_report_csv", "recipients"),
-    }
-
-
-def _recipients_block(subject: Subject, found: Recipients) -> Block:
-    rows = Rows((one.entity for one in found.rows), subject.request, subject.site)
-    is_narrowed = bool(found.search or found.state)
-    return Block(
-        key="recipients",
-        title=gettext("Recipients"),
-        heads=[
-            Head(gettext("Recipient"), kind=TEXT),
-            Head(gettext("State"), kind=TEXT),
-            Head(gettext("First"), gettext("The first open or click by anybody."), kind=TEXT),
-            Head(gettext("Last"), gettext("The last open or click by anybody."), kind=TEXT),
-            Head(gettext("Opens"), gettext("Images loaded by people.")),
-            Head(gettext("Clicks"), gettext("Links followed by people.")),
-        ],
-        rows=[_recipient(one, rows) for one in found.rows],
-        empty=gettext("None of the recipients is like this.")
-        if is_narrowed
-        else gettext("Beacons with an entity are listed here; none has one yet."),
-        csv_url=subject.path_to("tracking_report_csv", "recipients"),
-    )
-
-
-def _recipient(one: Recipient, rows: Rows) -> Line:
-    return Line(
-        name=rows.name(one.entity),
-        url=rows.url(one.entity) or "",
-        cells=[
-            Cell(str(one.state.label), TEXT),
-            Cell(displays.exact(one.first_at) if one.first_at else UNKNOWN, TIME),
-            Cell(displays.exact(one.last_at) if one.last_at else UNKNOWN, TIME),
-            Cell(figures.count(one.opens)),
-            Cell(figures.count(one.clicks)),
-        ],
-    )
 
 
 # Files.

@@ -255,6 +255,19 @@ def campaign(source: Model | Reference, now: datetime | None = None) -> Campaign
     )
 
 
+def was_observed(source: Reference) -> bool:
+    """Return whether there is anything to report about a source object.
+
+    Args:
+        source: its reference.
+
+    Raises:
+        LookupError: the site has no such model.
+    """
+    tie = Tie(type_of(source).pk, source.pk)
+    return sources.beacons_of(tie).exists() or stored.is_counted(tie)
+
+
 def _name(reference: Reference, instance: Model | None) -> str:
     if instance is None:
         instance = objects.in_bulk([reference]).get(reference)

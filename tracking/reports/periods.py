@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from django.utils.translation import gettext as _
 
-from tracking.rollups.days import DAY, Cells, day_of, span, start_of, zone_name
+from tracking.rollups.days import DAY, EARLIEST, Cells, day_of, span, start_of, zone_name
 
 #: The periods that have a name: as many days up to today.
 NAMED = {"today": 1, "7": 7, "30": 30, "90": 90}
@@ -22,8 +22,6 @@ DEFAULT = "30"
 
 #: The longest period, in days: ten years.
 LONGEST = 3_660
-#: The first day that can be asked for.
-EARLIEST = date(1990, 1, 1)
 
 #: Days up to which a day is a bucket, and those up to which a week is.
 BY_DAY, BY_WEEK = 90, 366

@@ -5,20 +5,33 @@
 Of sources, days that are counted are read from their counts; as in a report of one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import router
-from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet, Sum
+from django.db.models import (
+    Case,
+    Count,
+    DateTimeField,
+    Exists,
+    Min,
+    Model,
+    OuterRef,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+)
 
 from tracking.columns import moment
 from tracking.hits import Kind
 from tracking.models import Beacon, DailyCount
 from tracking.rollups.closing import first_day
 from tracking.rollups.counting import recipient
-from tracking.rollups.days import DAY, Cells, today
+from tracking.rollups.days import DAY, Cells, start_of, today
 from tracking.rollups.sources import Tie
 from tracking.rollups.stored import Days
 from tracking.verdicts import Label
@@ -81,7 +94,12 @@ def _of_sources(type_id: int, found: dict[str, Tally]) -> dict[str, Tally]:
         return _plus(found, counted)
     cells = Cells.of_days(days.open[0], days.last)
     rows = rows.filter(cells.within("time"))
-    new = rows.exclude(_did_before(rows, cells.starts[0])) if days.open[0] > days.first else rows
+    new = rows
+    if days.open[0] > days.first:
+        began = _began(type_id, list(found), cells.starts[0])
+        new = rows.annotate(source_began=began)
+        for did_before in _did_before(cells.starts[0]):
+            new = new.exclude(did_before)
     return _plus(found, counted, _uniques(new, "source", cells), _totals(rows, "source"))
 
 
@@ -114,15 +132,45 @@ def _counted(type_id: int, keys: Sequence[str], days: Days) -> dict[str, Tally]:
     return found
 
 
-def _did_before(rows: QuerySet[Beacon], start: datetime) -> Exists:
-    """Return the condition that a recipient has done the same before, as far as it is known."""
+def _began(type_id: int, keys: Sequence[str], start: datetime) -> Case:
+    """Return the expression that tells when a source began, as far as that is counted.
+
+    Without it the index over entities would lead to all that they ever did with others.
+
+    Args:
+        type_id: the key of the content type of the sources.
+        keys: their own keys.
+        start: what is told of those that began later.
+    """
+    scopes = {Tie(type_id, key).scope: key for key in keys}
+    rows = DailyCount.objects.using(router.db_for_read(DailyCount))
+    days = rows.filter(scope__in=list(scopes), facet="kinds").order_by().values("scope")
+    firsts = days.annotate(first=Min("day")).values_list("scope", "first")
+    return Case(
+        *(
+            When(source_id=scopes[scope], then=Value(moment(start_of(day))))
+            for scope, day in firsts
+        ),
+        default=Value(moment(start)),
+        output_field=DateTimeField(),
+    )
+
+
+def _did_before(start: datetime) -> Iterator[Exists]:
+    """Yield the conditions that a recipient has done the same before, as far as it is known.
+
+    One for each index: of both in one condition PostgreSQL uses less.
+    """
     same = ("source_type", "source_id", "kind", "verdict")
     earlier = Beacon.objects.filter(
-        time__lt=moment(start), **{name: OuterRef(name) for name in same}
+        time__gte=OuterRef("source_began"),
+        time__lt=moment(start),
+        **{name: OuterRef(name) for name in same},
     )
     by_entity = Q(entity_type=OuterRef("entity_type"), entity_id=OuterRef("entity_id"))
     by_visitor = Q(entity_type=None, visitor=OuterRef("visitor"))
-    return Exists(earlier.filter(by_entity | by_visitor))
+    yield Exists(earlier.filter(by_entity))
+    yield Exists(earlier.filter(by_visitor))
 
 
 def _people(rows: QuerySet[Beacon]) -> QuerySet[Beacon]:

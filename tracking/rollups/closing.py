@@ -18,12 +18,13 @@ from django.db import router, transaction
 from django.db.models import Min, Model
 from django.utils import timezone
 
+from tracking.columns import moment
 from tracking.models import Agreed, Beacon, CountedDay, DailyCount, LateDay, PageView, Visit
 from tracking.models.counts import thing_key
 from tracking.recording.deadlocks import again_after_deadlock
 from tracking.rollups import counting, gone, hourly, sources
 from tracking.rollups.counting import Counted
-from tracking.rollups.days import DAY, Cells, day_of, span, start_of, zone_name
+from tracking.rollups.days import DAY, EARLIEST, Cells, day_of, span, start_of, zone_name
 from tracking.rollups.sources import Tie
 
 logger = logging.getLogger(__name__)
@@ -131,7 +132,7 @@ def _work(since: date | None, last: date, using: str, *, rebuild: bool) -> _Work
             ", ".join(sorted(other)),
             zone_name(),
         )
-    days = {day for day in days if day <= last and (since is None or day >= since)}
+    days = {day for day in days if (since or EARLIEST) <= day <= last}
     return _Work(
         sorted(days),
         # Before days that are counted: who was new on these may not have been. A rebuild counts
@@ -142,13 +143,16 @@ def _work(since: date | None, last: date, using: str, *, rebuild: bool) -> _Work
 
 
 def first_day(using: str) -> date | None:
-    """Return the first day of which there is any row.
+    """Return the first day of which there is any row, from :data:`EARLIEST` on.
 
     Args:
         using: the alias of the database.
     """
+    since = moment(start_of(EARLIEST))
     times = [
-        model._base_manager.using(using).aggregate(first=Min(column))["first"]
+        model._base_manager.using(using)
+        .filter(**{f"{column}__gte": since})
+        .aggregate(first=Min(column))["first"]
         for model, column in TIMES.values()
     ]
     return min((day_of(time) for time in times if time is not None), default=None)

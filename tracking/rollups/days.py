@@ -17,6 +17,10 @@ from tracking.columns import moment
 
 DAY = timedelta(days=1)
 
+#: The first day that is counted, and can be asked for: what says it was earlier has a clock that
+#: is wrong.
+EARLIEST = date(1990, 1, 1)
+
 
 def zone_name() -> str:
     """Return the time zone whose days are counted, such as ``"Europe/Berlin"``."""

@@ -192,6 +192,12 @@ def of_source(tie: Tie, today: date, longest: int) -> OfSource:
     return found
 
 
+def is_counted(tie: Tie) -> bool:
+    """Return whether there is any count of a source."""
+    rows = DailyCount.objects.using(router.db_for_read(DailyCount))
+    return rows.filter(scope=tie.scope).exists()
+
+
 def _note(found: OfSource, facet: str, day: date, value: str, numbers: Numbers) -> None:
     if facet == "moments":
         name, _space, text = value.partition(" ")
