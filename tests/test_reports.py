@@ -520,9 +520,9 @@ class TestWhatIsRead:
         assert {page.state: page.total for page in pages} == {
             state: one.total for state, one in all_of.items()
         }
-        # Whether days are counted, how many there are, the newest, what these did; their
-        # objects, in a savepoint.
-        with django_assert_max_num_queries(7):
+        # The first and the last beacon; whether days are counted, how many there are, the newest,
+        # what these did; their objects, in a savepoint.
+        with django_assert_max_num_queries(9):
             recipients(source, limit=3)
 
     def test_counted_days_tell_how_many_recipients_there_are(self, monkeypatch):

@@ -299,7 +299,7 @@ def test_as_many_queries_however_many_days(
 ):
     roll_up(now=LATER)
     if with_source:
-        with django_assert_max_num_queries(5):
+        with django_assert_max_num_queries(6):
             campaign(mailings[0], LATER)
     else:
         with django_assert_max_num_queries(8):

@@ -183,7 +183,11 @@ def recipients(
     """
     chosen = _state(state)
     tie = _tie(source)
+    ends = sources.ends_of(tie)
     rows = _tied(tie)
+    if ends is not None:
+        # Without it the index over entities would lead to all that they ever did.
+        rows = rows.filter(time__range=ends)
     is_cut = False
     offset = max(offset, 0)
     end = offset + min(max(limit, 0), MAX_LIMIT)
@@ -191,7 +195,7 @@ def recipients(
     if search.strip():
         rows, is_cut = _searched(rows, search.strip(), searched, site)
     else:
-        counted = _counted(tie, chosen)
+        counted = 0 if ends is None else _counted(tie, ends, chosen)
     # One more query than a window, which would keep all of them sorted in memory.
     total = _grouped(rows, chosen).count() if counted is None else counted
     page = None if search.strip() else _newest(rows, chosen, offset, min(end, total))
@@ -248,9 +252,9 @@ def _tied(tie: Tie) -> QuerySet[Beacon]:
     return rows.filter(entity_type__isnull=False, entity_id__isnull=False)
 
 
-def _counted(tie: Tie, state: State | None) -> int | None:
+def _counted(tie: Tie, ends: tuple[datetime, datetime], state: State | None) -> int | None:
     """Return how many recipients there are, ``None`` if that is not counted."""
-    known = stored.standings(tie)
+    known = stored.standings(tie, ends)
     if known is None:
         return None
     at_most = [known.get(name, 0) for name in sources.STANDINGS]

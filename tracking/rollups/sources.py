@@ -199,6 +199,20 @@ def beacons_of(tie: Tie, using: str | None = None) -> QuerySet[Beacon]:
     return rows if using is None else rows.using(using)
 
 
+def ends_of(tie: Tie, using: str | None = None) -> tuple[datetime, datetime] | None:
+    """Return the times of the first and the last beacon of a source, ``None`` if it has none.
+
+    By two queries: SQLite reads all of them for both at once.
+
+    Args:
+        tie: the source.
+        using: the alias of the database; by default that of reads.
+    """
+    times = beacons_of(tie, using).values_list("time", flat=True)
+    first, last = times.order_by("time").first(), times.order_by("-time").first()
+    return None if first is None or last is None else (first, last)
+
+
 #: What a mail or page was read with.
 CLIENT = joined(F("browser"), " / ", F("os"))
 

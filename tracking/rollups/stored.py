@@ -11,7 +11,7 @@ from datetime import date, datetime
 from typing import NamedTuple, Self
 
 from django.db import router
-from django.db.models import Exists, Max, Min, OuterRef, QuerySet, Sum
+from django.db.models import Exists, OuterRef, QuerySet, Sum
 
 from tracking.models import CountedDay, DailyCount, LateDay
 from tracking.rollups import counting, gone, hourly, sources
@@ -169,9 +169,9 @@ def of_source(tie: Tie, today: date, longest: int) -> OfSource:
         longest: how many days are told at most; the first ones are left out.
     """
     using = router.db_for_read(DailyCount)
-    ends = sources.beacons_of(tie, using).aggregate(first=Min("time"), last=Max("time"))
+    ends = sources.ends_of(tie, using) or ()
     stored = list(_stored_days(tie.scope, [*DAILY, "moments"]))
-    known = [day_of(time) for time in ends.values() if time is not None]
+    known = [day_of(time) for time in ends]
     known += [day for _facet, day, _value, _numbers in stored]
     # A clock that is far ahead must not make a report of centuries.
     last = min(max([today, *known]), today + DAY)
@@ -184,7 +184,7 @@ def of_source(tie: Tie, today: date, longest: int) -> OfSource:
             _note(found, facet, day, value, numbers)
     for facet, value, numbers in _stored_sums(tie.scope, SUMMED, first, counted_until):
         found.by_value[facet][value] = numbers
-    if days.open and ends["last"] is not None and day_of(ends["last"]) > counted_until:
+    if days.open and ends and day_of(ends[-1]) > counted_until:
         cells = Cells.of_days(days.open[0], last)
         for facet, counted in sources.count(tie, cells, using).items():
             for (cell, value), numbers in counted.items():
@@ -240,7 +240,7 @@ def quarters(tie: Tie, cells: Cells, known: OfSource) -> dict[tuple[int, str], i
     return sources.count_people(tie, cells)
 
 
-def standings(tie: Tie) -> Mapping[str, int] | None:
+def standings(tie: Tie, ends: tuple[datetime, datetime]) -> Mapping[str, int] | None:
     """Return how many entities stand where or better, by :data:`sources.STANDINGS`.
 
     ``None`` if counts do not tell it: a day with beacons of the source is not counted, or rows
@@ -248,15 +248,13 @@ def standings(tie: Tie) -> Mapping[str, int] | None:
 
     Args:
         tie: the source.
+        ends: the times of its first and its last beacon.
     """
     counted = list(_stored_days(tie.scope, ["standings"]))
     if not counted:
         return None
     using = router.db_for_read(DailyCount)
-    ends = sources.beacons_of(tie, using).aggregate(first=Min("time"), last=Max("time"))
-    if ends["first"] is None:
-        return None
-    first, last = day_of(ends["first"]), day_of(ends["last"])
+    first, last = map(day_of, ends)
     if min(day for _facet, day, *_rest in counted) < first or Days.between(first, last).open:
         return None
     limit = gone.until(using).get("beacon")
