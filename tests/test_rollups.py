@@ -21,7 +21,6 @@ from tracking.recording import write
 from tracking.reports import Period, campaign, overview, recipients
 from tracking.reports.tallies import tallies
 from tracking.rollups import closing, days, stored
-from tracking.rollups import sources as rolled_sources
 from tracking.rollups.closing import roll_up
 
 #: A moment at which all days of these tests are over.
@@ -88,12 +87,8 @@ def test_reports_read_no_raw_row_of_a_day_that_is_counted(traffic, mailings):
 
 
 @pytest.mark.parametrize("is_counted_again", [False, True])
-@pytest.mark.parametrize(("seed", "history_of_each"), [(0, 0), (1, 20), (2, 0)])
-def test_late_hits_correct_days_that_are_counted(
-    mailings, is_counted_again, seed, history_of_each, monkeypatch
-):
-    # What recipients did before is looked up one by one, or all is read.
-    monkeypatch.setattr(rolled_sources, "_HISTORY_OF_EACH", history_of_each)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_late_hits_correct_days_that_are_counted(mailings, is_counted_again, seed):
     tied = {"sources": mailings, "entities": counted.readers(5)}
     hits = counted.traffic(FIRST, LAST, number=300, seed=seed, **tied)
     on_time, late = hits[::2], hits[1::2]

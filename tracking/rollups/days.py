@@ -90,7 +90,7 @@ class Cells(NamedTuple):
 
     def number_of(self, time: datetime) -> int:
         """Return the number of the cell in which a moment is, as columns have it."""
-        return bisect_right(self.starts, time, key=moment) - 1
+        return bisect_right(self.starts, time, 1, key=moment) - 1
 
     def number(self, field: str) -> Combinable:
         """Return the expression that gives the number of the cell in which a time is."""

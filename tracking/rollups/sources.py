@@ -5,7 +5,7 @@ first may change when a hit arrives late; then the days from there on are counte
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from django.db.models import Count, F, Max, Min, Q, QuerySet
 from tracking.columns import moment
 from tracking.hits import Kind
 from tracking.models import Beacon
-from tracking.rollups.counting import Counted, joined, recipient
+from tracking.rollups.counting import Counted, Exact, joined, recipient
 from tracking.rollups.days import DAY, Cells, day_of
 from tracking.rollups.numbers import Numbers
 from tracking.verdicts import Label
@@ -114,8 +114,7 @@ def count(tie: Tie, cells: Cells, using: str | None = None) -> dict[str, Counted
     now = rows.filter(cells.within("time"))
     if not now.exists():
         return {name: {} for name in FACETS}
-    earlier = rows.filter(time__lt=moment(cells.starts[0]))
-    known = earlier if earlier.exists() else None
+    known = _earlier(rows, cells)
     cell = cells.number("time")
     people = now.filter(_PEOPLE)
     deeds, standings = _deeds(now, cells, known)
@@ -251,24 +250,54 @@ def _kinds(rows: QuerySet[Beacon], cell: Any) -> tuple[Counted, Counted]:
 
 
 class _First(NamedTuple):
-    """The first beacon of a recipient, of those that are alike."""
+    """The first beacon of a recipient, of those that are alike.
+
+    Attributes:
+        entity_type: the content type of the entity, ``None`` if it is not tied to one.
+        who: the recipient: "e…" for an entity, "v…" for a visitor, "a…" for an address.
+        what: what these beacons have in common.
+        time: when it was.
+    """
 
     entity_type: int | None
-    entity_id: str | None
-    visitor: str | None
     who: str
     what: tuple[str, ...]
     time: datetime
 
+    @property
+    def is_visitor(self) -> bool:
+        """Whether the recipient is known by the key of a visitor only."""
+        return self.entity_type is None and self.who.startswith("v")
+
+
+_OF_ENTITIES = Q(entity_type__isnull=False, entity_id__isnull=False)
+_NAMED = _OF_ENTITIES | Q(visitor_id__isnull=False)
+#: What tells a recipient; letter by letter, also where the database would not.
+_NAMES = ("entity_type_id", "entity_id", "visitor_id")
+_EXACTLY = {"exact_entity": Exact("entity_id"), "exact_visitor": Exact("visitor_id")}
+
+
+def _who(entity_type: int | None, entity_id: str | None, visitor: str | None) -> str:
+    """Return whom these columns name; cheaper here than as text that databases put together."""
+    is_entity = entity_type is not None and entity_id is not None
+    return f"e{entity_type}:{entity_id}" if is_entity else f"v{visitor}"
+
 
 def _firsts(rows: QuerySet[Beacon], day: Any, *what: str) -> Iterator[_First]:
     """Return the first beacons of all recipients, for each value of the columns ``what``."""
-    columns = ("entity_type_id", "entity_id", "visitor_id", "who", *what)
-    grouped = rows.annotate(who=recipient(day)).values(*columns).annotate(first=Min("time"))
-    for entity_type, entity_id, visitor, who, *rest in grouped.values_list(
-        *columns, "first"
-    ).iterator():
-        yield _First(entity_type, entity_id, visitor, who, tuple(rest[:-1]), rest[-1])
+    named = rows.filter(_NAMED).annotate(**_EXACTLY).values(*_NAMES, *_EXACTLY, *what)
+    columns = (*_NAMES, *what, "first")
+    for entity_type, entity_id, visitor, *rest in (
+        named.annotate(first=Min("time")).values_list(*columns).iterator()
+    ):
+        who = _who(entity_type, entity_id, visitor)
+        yield _First(entity_type if who[0] == "e" else None, who, tuple(rest[:-1]), rest[-1])
+    nameless = rows.exclude(_NAMED).annotate(who=recipient(day)).values("who", *what)
+    for who, *rest in (
+        nameless.annotate(first=Min("time")).values_list("who", *what, "first").iterator()
+    ):
+        # MariaDB gives bytes for what is compared letter by letter.
+        yield _First(None, f"a{who}", tuple(rest[:-1]), rest[-1])
 
 
 def _deeds(
@@ -276,11 +305,11 @@ def _deeds(
 ) -> tuple[Counted, Counted]:
     """Return the facets ``deeds`` and ``standings``."""
     firsts = list(_firsts(rows, cells.number("time"), "kind", "verdict"))
-    before = _done_before(firsts, known, "kind", "verdict")
+    before = _done_before(rows, firsts, known, "kind", "verdict")
     done: dict[str, dict[tuple[str, ...], datetime]] = defaultdict(dict)
     for first in firsts:
         _note(done[first.who], first.what, first.time)
-    entities = {first.who for first in firsts if first.entity_id is not None}
+    entities = {first.who for first in firsts if first.entity_type is not None}
     deeds = _new(done, before, cells, DEEDS)
     of_entities = {who: times for who, times in done.items() if who in entities}
     return deeds, _new(of_entities, before, cells, STANDINGS)
@@ -325,7 +354,7 @@ def _links(rows: QuerySet[Beacon], cells: Cells, known: QuerySet[Beacon] | None)
         known = known.filter(kind=Kind.CLICK, verdict=Label.HUMAN)
     counted = _totals(clicks, cells.number("time"), F("url"))
     firsts = list(_firsts(clicks, cells.number("time"), "url"))
-    before = _done_before(firsts, known, "url")
+    before = _done_before(clicks, firsts, known, "url")
     done: dict[tuple[str, tuple[str, ...]], datetime] = {}
     for first in firsts:
         _note(done, (first.who, first.what), first.time)
@@ -340,59 +369,48 @@ def _note(times: dict[Any, datetime], key: Any, time: datetime) -> None:
     times[key] = min(time, times.get(key, time))
 
 
-#: Earlier beacons of a source for each recipient, up to which all of them are read.
-_HISTORY_OF_EACH = 5
-
-#: Recipients that are looked up at once: SQLite allows 999 parameters.
-_AT_ONCE = 500
+def _earlier(rows: QuerySet[Beacon], cells: Cells) -> QuerySet[Beacon] | None:
+    """Return the beacons of a source before the first cell, ``None`` if there are none."""
+    start = moment(cells.starts[0])
+    before = rows.filter(time__lt=start)
+    began = before.order_by("time").values_list("time", flat=True).first()
+    # Without it the index over entities would lead to all that they ever did with others.
+    return None if began is None else before.filter(time__gte=began)
 
 
 def _done_before(
-    firsts: Iterable[_First], known: QuerySet[Beacon] | None, *what: str
+    now: QuerySet[Beacon],
+    firsts: Iterable[_First],
+    known: QuerySet[Beacon] | None,
+    *what: str,
 ) -> dict[str, set[tuple[str, ...]]]:
-    """Return what the recipients have done before, as far as they can be known again."""
+    """Return what the recipients have done before, as far as they can be known again.
+
+    Args:
+        now: what they do now.
+        firsts: the same.
+        known: what all have done before, ``None`` if nobody did anything.
+        what: the columns that say what it was.
+    """
     done: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     if known is None:
         return done
-    entities: dict[int, set[str]] = defaultdict(set)
-    visitors: set[str] = set()
+    types: set[int] = set()
+    are_visitors = False
     for first in firsts:
-        if first.entity_type is not None and first.entity_id is not None:
-            entities[first.entity_type].add(first.entity_id)
-        elif first.visitor is not None:
-            visitors.add(first.visitor)
-    for condition in _known_by(known, entities, visitors):
-        found = known.filter(condition).annotate(who=recipient()).values_list("who", *what)
-        for who, *did in found.distinct():
-            done[who].add(tuple(did))
-    return done
-
-
-def _known_by(
-    known: QuerySet[Beacon], entities: Mapping[int, set[str]], visitors: set[str]
-) -> list[Q]:
-    """Return conditions by which to find what these recipients have done before.
-
-    All of a small mailing is soon read. Of a large one only what these recipients did, since
-    it began: what they did with others before that is not looked at.
-    """
-    number = len(visitors) + sum(map(len, entities.values()))
-    if number == 0:
-        return []
-    few = number * _HISTORY_OF_EACH
-    if known.values("pk")[: few + 1].count() <= few:
-        return [Q(entity_id__isnull=False) | Q(visitor_id__isnull=False)]
-    # Without it the index over entities would lead to all that they ever did.
-    began = known.order_by("time").values_list("time", flat=True).first()
-    since = Q() if began is None else Q(time__gte=began)
+        are_visitors |= first.is_visitor
+        if first.entity_type is not None:
+            types.add(first.entity_type)
+    # The database knows best whether to look at them one by one, or at all that was done.
     conditions = [
-        Q(entity_type=entity_type, entity_id__in=some) & since
-        for entity_type, keys in entities.items()
-        for some in _parts(sorted(keys))
+        Q(entity_type=one, entity_id__in=now.filter(entity_type=one).values("entity_id"))
+        for one in sorted(types)
     ]
-    return conditions + [Q(visitor_id__in=some) for some in _parts(sorted(visitors))]
-
-
-def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(keys), _AT_ONCE):
-        yield keys[start : start + _AT_ONCE]
+    if are_visitors:
+        visitors = now.exclude(_OF_ENTITIES).filter(visitor_id__isnull=False)
+        conditions.append(~_OF_ENTITIES & Q(visitor_id__in=visitors.values("visitor_id")))
+    for condition in conditions:
+        found = known.filter(condition).values_list(*_NAMES, *what)
+        for entity_type, entity_id, visitor, *did in found.distinct():
+            done[_who(entity_type, entity_id, visitor)].add(tuple(did))
+    return done
