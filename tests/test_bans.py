@@ -454,6 +454,19 @@ def test_visitors_of_now_are_counted():
     assert counts == {"192.0.2.0/24": 3, "192.0.2.7": 2, "2001:db8::/32": 1, "10.0.0.1": 0}
 
 
+@given(
+    st.ip_addresses(),
+    st.integers(0, 128),
+)
+def test_addresses_of_a_network_begin_like_it(address, bits):
+    network = ipaddress.ip_network((address, min(bits, address.max_prefixlen)), strict=False)
+    beginning = bans._beginning(str(network))
+    for one in (address, network[0], network[-1]):
+        assert str(one).startswith(beginning)
+    if address.version == 4 and bits >= 8:
+        assert beginning
+
+
 # Files.
 
 

@@ -394,6 +394,18 @@ def test_the_health_view(backend, table, client, settings):
     assert str(backend.spool.folder) not in response.content.decode()
 
 
+def test_what_a_monitor_finds_late_is_written_also_where_no_hit_comes(
+    backend, table, client, settings
+):
+    settings.TRACKING_MAX_LAG = 0.01
+    left_behind = Spool(backend.spool.folder)
+    left_behind.append(hits(3))
+    left_behind.close()
+    time.sleep(0.05)
+    assert client.get(reverse("tracking:health")).status_code == 503
+    wait_until(lambda: len(table.rows) == 3)
+
+
 def test_the_health_of_a_site_without_a_spool(client):
     assert client.get(reverse("tracking:health")).json() == {"status": "ok", "problems": []}
 

@@ -119,6 +119,16 @@ def test_what_was_opened_is_told_in_three_parts(mailing, admin_client):
     assert "<desc" in html
 
 
+def test_a_mailing_that_is_over_is_not_drawn_as_a_line_along_the_axis(affiliate, admin_client):
+    days_ago = (60, 58)
+    write([hit(Kind.OPEN, affiliate, ago=days * 24 * 60) for days in days_ago])
+    html = text_of(admin_client.get(url_of(affiliate)))
+    chart = re.search(r'<section [^>]*aria-labelledby="days-head".*?</section>', html, re.DOTALL)[0]
+    assert len(re.findall(r'<th scope="row"', chart)) == 9  # three, and six of silence
+    rows = admin_client.get(url_of(affiliate, "days.csv")).getvalue().decode().splitlines()
+    assert len(rows) == 1 + 61
+
+
 def test_links_countries_and_clients_are_of_people(mailing, admin_client):
     html = text_of(admin_client.get(url_of(mailing)))
     assert "https://shop.example/tea 1 2" in plain(html).replace("\N{NORTH EAST ARROW} ", "")

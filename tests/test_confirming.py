@@ -9,8 +9,10 @@ from django.core.management import call_command
 from django.db import OperationalError
 
 from tracking import batches
+from tracking.backends import get_backend
 from tracking.confirming import Patience, confirm
 from tracking.delivery import Unavailable
+from tracking.health import report
 from tracking.hits import Hit
 from tracking.models import Beacon
 from tracking.recording import receipts
@@ -222,3 +224,14 @@ def test_draining_by_hand_writes_what_has_not_arrived(post, capsys):
     assert "hits written" in capsys.readouterr().out
     batches.record(late, 0)  # the worker gets it after all
     assert Beacon.objects.count() == 7
+
+
+def test_what_no_worker_writes_is_told_to_a_monitor(post, settings):
+    settings.TRACKING_BACKEND = "tracking.backends.celery.CeleryBackend"
+    post.send(ago=30)
+    post.send(ago=50, number=2)
+    assert report(get_backend()).problems == []
+    post.send(ago=90)
+    found = report(get_backend())
+    assert found.problems == ["no worker has written what was sent"]
+    assert 90 <= found.figures["sent_lag"] < 95

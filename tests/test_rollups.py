@@ -240,6 +240,8 @@ def test_another_time_zone_asks_for_a_rebuild(traffic, caplog):
     with override_settings(TIME_ZONE="America/New_York"):
         assert roll_up(now=LATER).other_zones == ("Europe/Berlin",)
         assert "--rebuild" in caplog.text
+        for day in days.span(FIRST, LAST):  # not right before that, and no error
+            assert overview(custom(str(day), str(day), LATER)).figures["visits"].value is not None
         assert roll_up(now=LATER, rebuild=True).other_zones == ()
         assert roll_up(now=LATER).other_zones == ()
         assert values() == looped(zone="America/New_York")

@@ -46,9 +46,11 @@ def report(backend: BaseBackend) -> Report:
     except OSError:
         problems.append(gettext_noop("the spool cannot be read"))
     else:
-        figures.update(state._asdict(), lag=round(state.lag, 3))
+        figures.update(state._asdict(), lag=round(state.lag, 3), sent_lag=round(state.sent_lag, 3))
         if state.lag > conf.max_lag:
             problems.append(gettext_noop("hits are late"))
+        if state.sent_lag > conf.max_lag:
+            problems.append(gettext_noop("no worker has written what was sent"))
     if isinstance(backend, BufferedBackend):
         figures["process"] = backend.describe()
         if not backend.disk_takes_hits:
@@ -73,6 +75,8 @@ class _Memory:
             known = self._known
             if known is None or known[0] is not backend or monotonic() > known[1] + GOOD_FOR:
                 known = self._known = backend, monotonic(), report(backend)
+                if known[2].problems and hasattr(backend, "wake"):
+                    backend.wake()  # what a dead process left behind may be all that is late
             return known[2]
 
 

@@ -234,6 +234,7 @@ def _texts() -> dict[str, str]:
         "gone": gettext(
             "This visitor is no longer known: it was cleaned up, or the link is wrong."
         ),
+        "log_in_to_see": gettext("You are no longer logged in. Log in again to see the visitor."),
         "not_loaded": gettext("The visitor could not be loaded. The map and the list still work."),
         "more_places": gettext("Show all %s places"),
         "fewer_places": gettext("Show ten places"),

@@ -148,11 +148,14 @@ def _charts(subject: Subject, report: Campaign) -> Iterator[dict[str, str]]:
         chart = _chart(report.quarters, span, "quarter", "quarters")
         yield {"title": title, "csv_url": csv_url, **chart}
     if len(report.days.opens) > 1:
-        days, grain = _grouped(report.days)
-        span = gettext("all days, in the time zone %s") % zone
+        lively = _lively(report.days)
+        first, last = lively.opens[0].bucket.first, lively.opens[-1].bucket.last
+        said = {"days": series.days(first, last), "zone": zone}
+        span = gettext("%(days)s, in the time zone %(zone)s") % said
+        days, grain = _grouped(lively)
         csv_url = subject.path_to("tracking_report_csv", "days")
         yield {
-            "title": gettext("All days"),
+            "title": gettext("Day by day"),
             "csv_url": csv_url,
             **_chart(days, span, grain, "days"),
         }
@@ -165,6 +168,18 @@ def _chart(timeline: Timeline, span: str, grain: str, key: str) -> dict[str, str
     )
     chart = series.chart_of(both, series.Words(span, grain, clicks), id=key)
     return {"key": key, "figure": charts.figure(chart, head=series.head_of(grain))}
+
+
+#: Days without a hit that are drawn at the end: more are a line along the axis.
+_QUIET_DAYS = 6
+
+
+def _lively(days: Timeline) -> Timeline:
+    """Return the days up to the last hit, and some after it; the file has all of them."""
+    both = zip(days.opens, days.clicks, strict=True)
+    hits = [number for number, points in enumerate(both) if any(p.value for p in points)]
+    end = max(hits, default=0) + 1 + _QUIET_DAYS
+    return Timeline(opens=days.opens[:end], clicks=days.clicks[:end])
 
 
 #: Days that are drawn one by one, and weeks; more are taken together.

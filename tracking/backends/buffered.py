@@ -104,7 +104,7 @@ class BufferedBackend(BaseBackend):
         if self._disk_again_at is not None:
             self._disk_again_at = None
             logger.warning("The spool %s takes hits again", self.spool.folder)
-        self._wake()
+        self.wake()
         return True
 
     def _write_at_once(self, hits: Sequence[AnyHit]) -> None:
@@ -113,7 +113,8 @@ class BufferedBackend(BaseBackend):
         self._counted.written += len(hits)
         self._counted.duplicate += duplicate
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let the writer look at the disk, also in a process that has had no hit yet."""
         if not self._work.is_set():
             self._work.set()
         if self.spool.waiting >= self.batch_size and not self._full.is_set():

@@ -156,7 +156,12 @@ def read_hours(cells: Cells, days: Days) -> Pieces:
     return _read(
         cells,
         {
-            name: {(numbers[start], value): n for (start, value), n in counted.items()}
+            # Days that were counted in another time zone have hours of the days beside them.
+            name: {
+                (numbers[start], value): n
+                for (start, value), n in counted.items()
+                if start in numbers
+            }
             for name, counted in stored.by_hour(days).items()
         },
     )

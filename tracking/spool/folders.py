@@ -186,6 +186,7 @@ class State(NamedTuple):
         size: their bytes.
         rejected: hits that were set aside.
         sent: batches that were sent to a worker and are not known to be written.
+        sent_lag: seconds since the first of them was sent, for the last time.
     """
 
     waiting: int = 0
@@ -195,6 +196,7 @@ class State(NamedTuple):
     size: int = 0
     rejected: int = 0
     sent: int = 0
+    sent_lag: float = 0.0
 
 
 def look(folder: Path) -> State:
@@ -211,6 +213,7 @@ def look(folder: Path) -> State:
                 peeks.append(peek)
     size = sum(peek.waiting for peek in peeks)
     since = min((peek.since for peek in peeks if peek.since is not None), default=None)
+    on_their_way = [path.name for path in (folder / SENT).glob("*.sent")]
     return State(
         waiting=_number(peeks, size),
         lag=0.0 if since is None else max(time.time() - since, 0.0),
@@ -218,8 +221,15 @@ def look(folder: Path) -> State:
         left_behind=sum(not peek.has_owner for peek in peeks),
         size=size,
         rejected=_lines(folder / REJECTED),
-        sent=sum(1 for _ in (folder / SENT).glob("*.sent")),
+        sent=len(on_their_way),
+        sent_lag=_since(on_their_way),
     )
+
+
+def _since(names: list[str]) -> float:
+    """Return how many seconds ago the first of these files was named: by milliseconds."""
+    moments = [int(moment) for name in names if (moment := name.partition(".")[0]).isdecimal()]
+    return max(time.time() - min(moments) / 1_000, 0.0) if moments else 0.0
 
 
 def _number(peeks: list[Peek], size: int) -> int:

@@ -91,7 +91,8 @@ window.trackingPanel = (dialog, { url, ask, texts, onClose, fallback }) => {
       if (visitor) {
         fill(visitor);
       } else {
-        complain(status === 404 ? texts.gone : texts.not_loaded);
+        const reasons = { 401: texts.log_in_to_see, 404: texts.gone };
+        complain(reasons[status] ?? texts.not_loaded);
       }
     } catch {
       if (id === open) {
