@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple, Self, TypeAlias
 
+import msgspec
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -77,25 +78,88 @@ def upsert(
     fields = [f for f in model._meta.local_concrete_fields if not isinstance(f, models.AutoField)]
     conversions = _conversions(fields, connection)
     values = [list(_values(row, conversions)) for row in rows]
-    words = Words.of(model, connection)
-    columns = ", ".join(words.quote(str(field.column)) for field in fields)
-    conflict = f"CONFLICT ({words.quote(key)}) DO UPDATE SET"
-    if words.is_mysql:
-        conflict = "DUPLICATE KEY UPDATE"
-    # Every name in it is one of the model's own.
-    before = f"INSERT INTO {words.table} ({columns}) VALUES "  # noqa: S608
-    after = f" ON {conflict} {', '.join(updates(words))}"
-    one = f"({', '.join(['%s'] * len(fields))})"
+    _execute(connection, _Statement.of(fields, key, updates, Words.of(model, connection)), values)
+
+
+class _Statement(NamedTuple):
+    """What inserts or merges rows, apart from their values. Every name in it is the model's own.
+
+    Attributes:
+        words: how it calls things.
+        columns: the names of the columns, as they are.
+        after: what follows the values.
+    """
+
+    words: Words
+    columns: Sequence[str]
+    after: str
+
+    @classmethod
+    def of(
+        cls,
+        fields: Sequence[Field],
+        key: str,
+        updates: Callable[[Words], Sequence[str]],
+        words: Words,
+    ) -> Self:
+        """Return the statement for these fields."""
+        conflict = f"CONFLICT ({words.quote(key)}) DO UPDATE SET"
+        if words.is_mysql:
+            conflict = "DUPLICATE KEY UPDATE"
+        after = f" ON {conflict} {', '.join(updates(words))}"
+        return cls(words, [str(field.column) for field in fields], after)
+
+    @property
+    def quoted(self) -> str:
+        """The names of the columns, as they stand in it."""
+        return ", ".join(map(self.words.quote, self.columns))
+
+    def of_values(self, number: int) -> str:
+        """Return it for so many rows, each value of which is a parameter."""
+        one = f"({', '.join(['%s'] * len(self.columns))})"
+        marks = ", ".join([one] * number)
+        return f"INSERT INTO {self.words.table} ({self.quoted}) VALUES {marks}{self.after}"  # noqa: S608
+
+    def of_json(self) -> str:
+        """Return it for any number of rows, which are one parameter; on PostgreSQL."""
+        rows = f"json_populate_recordset(NULL::{self.words.table}, %s::json)"
+        return (
+            f"INSERT INTO {self.words.table} ({self.quoted}) "  # noqa: S608
+            f"SELECT {self.quoted} FROM {rows}{self.after}"
+        )
+
+
+def _execute(
+    connection: BaseDatabaseWrapper, statement: _Statement, values: Sequence[list[Any]]
+) -> None:
+    number = len(statement.columns)
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":  # parsed once, and run for each row
-            cursor.executemany(before + one + after, values)
+            cursor.executemany(statement.of_values(1), values)
+            return
+        if connection.vendor == "postgresql" and (rows := _as_json(statement.columns, values)):
+            cursor.execute(statement.of_json(), [rows])
             return
         limit = connection.features.max_query_params
-        size = min(limit // len(fields), BATCH) if limit else BATCH
+        size = min(limit // number, BATCH) if limit else BATCH
         for start in range(0, len(values), size):
             some = values[start : start + size]
-            statement = before + ", ".join([one] * len(some)) + after
-            cursor.execute(statement, list(chain.from_iterable(some)))
+            cursor.execute(statement.of_values(len(some)), list(chain.from_iterable(some)))
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _as_json(columns: Sequence[str], values: Sequence[list[Any]]) -> str:
+    """Return rows as one text: each value as a parameter takes the driver far longer.
+
+    Returns:
+        The text; ``""`` if the key of a user is nothing that JSON can say.
+    """
+    try:
+        return _encode([dict(zip(columns, row, strict=True)) for row in values]).decode()
+    except (TypeError, ValueError):
+        return ""
 
 
 Conversion = tuple[str, Callable[[Any], Any] | None]
