@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tracking.models import Visitor
 from tracking.models.observed import Observed
 from tracking.recording import upserts
-from tracking.recording.upserts import Words
+from tracking.recording.upserts import Draft, Words
 
 #: What a browser shows of itself, and what is concluded from it.
 SHOWN = ("ip_address", "user_agent", *(field.name for field in Observed._meta.local_fields))
@@ -17,28 +17,29 @@ _LATEST = ("url", *SHOWN)
 _BATCH = 500
 
 
-def upsert(rows: Sequence[Visitor], using: str) -> None:
+def upsert(rows: Sequence[Draft], using: str) -> None:
     """Insert visitors, or add what they have seen to those that have their keys.
 
     Args:
-        rows: unsaved visitors, each key once; ``page_views`` is what is added.
+        rows: the visitors, each key once; ``page_views`` is what is added.
         using: the alias of the database.
     """
-    upserts.upsert(rows, "key", _updates, using)
+    upserts.upsert(Visitor, rows, "key", _updates, using)
 
 
-def stored(keys: Sequence[str], using: str) -> dict[str, Visitor]:
+def stored(keys: Sequence[str], using: str) -> dict[str, Draft]:
     """Return the rows of visitors, by key, with what is needed to bring them up to date."""
-    found: dict[str, Visitor] = {}
+    found: dict[str, Draft] = {}
     columns = (
-        *("key", "user_id", "user_known_at", "logged_in_at"),
+        *("id", "key", "user_id", "user_known_at", "logged_in_at"),
         *("session_key", "referrer", "session_start", "last_update"),
     )
     for start in range(0, len(keys), _BATCH):
         # A locking read sees what was committed while this transaction was waiting, whatever
         # its isolation level.
-        rows = Visitor.objects.using(using).select_for_update().only(*columns)
-        found |= {row.key: row for row in rows.filter(key__in=keys[start : start + _BATCH])}
+        rows = Visitor.objects.using(using).select_for_update()
+        some = rows.filter(key__in=keys[start : start + _BATCH])
+        found |= {row.key: row for row in Draft.read(some, *columns)}
     return found
 
 

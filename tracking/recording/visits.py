@@ -30,6 +30,7 @@ from tracking.recording import late, receipts, upserts, visitors
 from tracking.recording.deadlocks import again_after_deadlock
 from tracking.recording.inserts import Row, insert
 from tracking.recording.spelling import spelling_for
+from tracking.recording.upserts import Draft, Words, attributes_of
 from tracking.signals import visitor_seen
 
 #: A visitor who has seen no page for so long begins a new visit with the next.
@@ -109,13 +110,13 @@ class _Seen(NamedTuple):
         hits: the pages, from first to last.
         user: who is logged in, if any of the pages has asked.
         session_key: the session that was used last, if any has.
-        row: the unsaved row that these hits alone would make.
+        row: the row that these hits alone would make.
     """
 
     hits: Sequence[PageHit]
     user: _User | None
     session_key: str | None
-    row: Visitor
+    row: Draft
 
     @classmethod
     def of(cls, hits: Iterable[PageHit]) -> Self:
@@ -146,9 +147,10 @@ def _write(hits: Sequence[PageHit], using: str, receipt: UUID | None) -> None:
         _bring_up_to_date(all_seen, histories, using)
 
 
-def _visitor(hits: Sequence[PageHit], user: _User | None, session_key: str) -> Visitor:
+def _visitor(hits: Sequence[PageHit], user: _User | None, session_key: str) -> Draft:
     first, last = hits[0], hits[-1]
-    return Visitor(
+    return Draft.of(
+        Visitor,
         key=last.visitor,
         session_key=text(session_key, 40),
         user_id=user and user.key,
@@ -173,16 +175,18 @@ def _user_key(text: str | None) -> Any:
         return None
 
 
-def _visits_around(hits: Sequence[PageHit], using: str) -> dict[str, list[Visit]]:
+def _visits_around(hits: Sequence[PageHit], using: str) -> dict[str, list[Draft]]:
     """Return the visits that one of the hits may belong to, by visitor, and lock them."""
     earliest = moment(min(hit.time for hit in hits)) - GAP
     latest = moment(max(hit.time for hit in hits)) + GAP
     near = Q(ended_at__gt=earliest, started_at__lt=latest)
-    found: dict[str, list[Visit]] = {}
+    found: dict[str, list[Draft]] = {}
+    columns = attributes_of(Visit)
     keys = list({hit.visitor for hit in hits})
     for start in range(0, len(keys), 500):
         rows = Visit.objects.using(using).select_for_update()
-        for visit in rows.filter(near, visitor_id__in=keys[start : start + 500]):
+        some = rows.filter(near, visitor_id__in=keys[start : start + 500])
+        for visit in Draft.read(some, *columns):
             found.setdefault(str(visit.visitor_id), []).append(visit)
     return found
 
@@ -201,10 +205,10 @@ class History:
         touched: moments of those days of which something is counted otherwise now.
     """
 
-    def __init__(self, visits: Iterable[Visit]) -> None:
+    def __init__(self, visits: Iterable[Draft]) -> None:
         self.visits = list(visits)
-        self.changed: dict[UUID, Visit] = {}
-        self.absorbed: dict[UUID, Visit] = {}
+        self.changed: dict[UUID, Draft] = {}
+        self.absorbed: dict[UUID, Draft] = {}
         self.pages: list[tuple[PageHit, UUID]] = []
         self.touched: set[datetime] = set()
 
@@ -217,31 +221,33 @@ class History:
             for other in others:
                 self._absorb(visit, other)
         else:
-            visit = Visit(id=hit.id, visitor_id=hit.visitor, started_at=time, ended_at=time)
+            visit = Draft.of(
+                Visit, id=hit.id, visitor_id=hit.visitor, started_at=time, ended_at=time
+            )
             self.visits.append(visit)
             _enter(visit, hit)
         self.touched.update(v.started_at for v in near)
         _extend(visit, hit, time)
         self.touched |= {time, visit.started_at}
-        self.changed[visit.pk] = visit
-        self.pages.append((hit, visit.pk))
+        self.changed[visit.id] = visit
+        self.pages.append((hit, visit.id))
 
-    def visit_of(self, key: UUID) -> Visit:
+    def visit_of(self, key: UUID) -> Draft:
         """Return the visit with this key, or the one that it has become part of."""
         while (into := self.absorbed.get(key)) is not None:
-            key = into.pk
+            key = into.id
         return self.changed[key]
 
-    def _absorb(self, visit: Visit, other: Visit) -> None:
+    def _absorb(self, visit: Draft, other: Draft) -> None:
         visit.page_views += other.page_views
         visit.ended_at, visit.exit_url = other.ended_at, other.exit_url
         visit.user_id = other.user_id or visit.user_id
         self.visits.remove(other)
-        self.changed.pop(other.pk, None)
-        self.absorbed[other.pk] = visit
+        self.changed.pop(other.id, None)
+        self.absorbed[other.id] = visit
 
 
-def _extend(visit: Visit, hit: PageHit, time: datetime) -> None:
+def _extend(visit: Draft, hit: PageHit, time: datetime) -> None:
     """Count a hit as part of a visit."""
     is_latest = time >= visit.ended_at
     if time < visit.started_at:  # delivered late
@@ -256,7 +262,7 @@ def _extend(visit: Visit, hit: PageHit, time: datetime) -> None:
     visit.page_views += 1
 
 
-def _enter(visit: Visit, hit: PageHit) -> None:
+def _enter(visit: Draft, hit: PageHit) -> None:
     """Note the page by which a visit has begun, and what its request shows of the browser."""
     visit.entry_url = text(hit.url)
     visit.referrer = text(hit.referrer)
@@ -282,11 +288,13 @@ def _save(histories: Iterable[History], using: str) -> None:
     """Write visits, those that are new and those that are not, by one statement; and pages."""
     histories = list(histories)
     changed = [visit for history in histories for visit in history.changed.values()]
-    upserts.upsert(changed, "id", lambda words: [words.taken(name) for name in _CHANGING], using)
+    upserts.upsert(
+        Visit, changed, "id", lambda words: [words.taken(name) for name in _CHANGING], using
+    )
     pages = PageView.objects.using(using)
     for history in histories:
         for key in history.absorbed:
-            pages.filter(visit_id=key).update(visit=history.visit_of(key))
+            pages.filter(visit_id=key).update(visit_id=history.visit_of(key).id)
             Visit.objects.using(using).filter(pk=key).delete()
     if conf.page_views:
         views = [
@@ -295,14 +303,14 @@ def _save(histories: Iterable[History], using: str) -> None:
         _insert_views(views, using)
 
 
-def _insert_views(views: Sequence[tuple[PageHit, Visit]], using: str) -> None:
+def _insert_views(views: Sequence[tuple[PageHit, Draft]], using: str) -> None:
     spelling = spelling_for(connections[using])
 
-    def row(view: tuple[PageHit, Visit]) -> Row:
+    def row(view: tuple[PageHit, Draft]) -> Row:
         hit, visit = view
         return (
             spelling.key(hit.id),
-            spelling.key(visit.pk),
+            spelling.key(visit.id),
             spelling.time(moment(hit.time)),
             text(hit.url),
         )
@@ -315,6 +323,10 @@ _CHANGING = [
     *_PARAMETERS,
     *visitors.SHOWN,
 ]
+
+
+def _updates(words: Words) -> list[str]:
+    return [words.taken(name) for name in _CHANGING]
 
 
 def _bring_up_to_date(
@@ -338,10 +350,11 @@ def _bring_up_to_date(
         if _state(visitor) != before:
             changed.append(visitor)
     if changed:
-        Visitor.objects.using(using).bulk_update(changed, _STATE)
+        rows = [Visitor(**vars(visitor)) for visitor in changed]
+        Visitor.objects.using(using).bulk_update(rows, _STATE)
 
 
-def _log_in(visitor: Visitor, user: _User) -> None:
+def _log_in(visitor: Draft, user: _User) -> None:
     """Take over who is logged in, unless a later page has known better."""
     is_latest = visitor.user_known_at is None or user.known_at >= visitor.user_known_at
     if is_latest and visitor.user_id != user.key:
@@ -354,7 +367,7 @@ def _log_in(visitor: Visitor, user: _User) -> None:
 _STATE = ["session_start", "referrer", "session_key", "user", "logged_in_at"]
 
 
-def _state(visitor: Visitor) -> tuple[Any, ...]:
+def _state(visitor: Draft) -> tuple[Any, ...]:
     return (
         visitor.session_start,
         visitor.referrer,
