@@ -137,13 +137,15 @@ def plain(title: str, lines: list[Row]) -> str:
 
 
 def rst(title: str, lines: list[Row]) -> str:
-    """Return a table in reStructuredText."""
-    made = [f".. list-table:: {title}", "   :header-rows: 1", ""]
-    for row in [("variant", *HEADS[1:]), *lines]:
-        made += [
-            f"   {'*' if not column else ' '} - {cell}".rstrip() for column, cell in enumerate(row)
-        ]
-    return "\n".join(made) + "\n"
+    """Return a table in reStructuredText, with a line for each."""
+    rows = [("variant", *HEADS[1:]), *lines]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
+    rule = "   " + "  ".join("=" * width for width in widths)
+    padded = [
+        [cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows
+    ]
+    shown = ["   " + "  ".join(row).rstrip() for row in padded]
+    return "\n".join([f".. table:: {title}", "", rule, shown[0], rule, *shown[1:], rule]) + "\n"
 
 
 def notes(measured: Mapping[str, Measured], duration: str) -> list[str]:

@@ -201,9 +201,12 @@ def count(name: str, cells: Cells, where: Where = EVERYTHING, using: str | None 
         rows = rows.using(using)
     value = Value("", output_field=TextField()) if facet.by is None else facet.by
     grouped = rows.annotate(cell=cells.number(_TIMES[facet.table]), value=value)
-    grouped = grouped.order_by().values("cell", "value").annotate(**_MEASURES[facet.table])
+    measures = _MEASURES[facet.table]
+    if facet.by is not None:  # how long visits took is told of all of them only
+        measures = {column: measures[column] for column in ("n", "who")}
+    grouped = grouped.order_by().values("cell", "value").annotate(**measures)
     found: Counted = {}
-    for cell, text, *numbers in grouped.values_list("cell", "value", *_MEASURES[facet.table]):
+    for cell, text, *numbers in grouped.values_list("cell", "value", *measures):
         if not numbers[0]:  # of one cell and one value there is a row in any case
             continue
         key = (cell, text or "")
