@@ -141,9 +141,7 @@ def rst(title: str, lines: list[Row]) -> str:
     rows = [("variant", *HEADS[1:]), *lines]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
     rule = "   " + "  ".join("=" * width for width in widths)
-    padded = [
-        [cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows
-    ]
+    padded = [[cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows]
     shown = ["   " + "  ".join(row).rstrip() for row in padded]
     return "\n".join([f".. table:: {title}", "", rule, shown[0], rule, *shown[1:], rule]) + "\n"
 
