@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 
 
 class Door:
@@ -11,7 +11,9 @@ class Door:
     def __init__(self, host, port):
         self._behind = (host, port)
         self.port = 0
-        self._open = []
+        self._lock = threading.Lock()
+        self._listener = None
+        self._open = set()
 
     def open(self):
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -19,14 +21,14 @@ class Door:
         threading.Thread(target=self._accept, args=[self._listener], daemon=True).start()
 
     def close(self):
-        for piece in [self._listener, *self._open]:
-            with ExitStack() as stack:
-                stack.callback(piece.close)
-                try:
+        with self._lock:
+            listener, self._listener = self._listener, None
+            # Who serves a connection closes it then.
+            for piece in [*self._open, *filter(None, [listener])]:
+                with suppress(OSError):
                     piece.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    continue
-        self._open.clear()
+        if listener is not None:
+            listener.close()
 
     def _accept(self, listener):
         while True:
@@ -34,10 +36,20 @@ class Door:
                 client, _ = listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._behind)
-            self._open += [client, server]
-            for source, sink in ((client, server), (server, client)):
-                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client, listener), daemon=True).start()
+
+    def _serve(self, client, listener):
+        with client, suppress(OSError), socket.create_connection(self._behind) as server:
+            with self._lock:
+                if self._listener is not listener:  # closed meanwhile
+                    return
+                self._open |= {client, server}
+            back = threading.Thread(target=self._carry, args=(server, client), daemon=True)
+            back.start()
+            self._carry(client, server)
+            back.join()
+            with self._lock:
+                self._open -= {client, server}
 
     def _carry(self, source, sink):
         # Also a client that was killed has left: the service must not wait for it with its locks.
