@@ -462,7 +462,8 @@ def test_addresses_of_a_network_begin_like_it(address, bits):
     network = ipaddress.ip_network((address, min(bits, address.max_prefixlen)), strict=False)
     beginning = bans._beginning(str(network))
     for one in (address, network[0], network[-1]):
-        assert str(one).startswith(beginning)
+        # IPv4 in another spelling is looked for beside it.
+        assert str(one).startswith((beginning, "::ffff:"))
     if address.version == 4 and bits >= 8:
         assert beginning
 
