@@ -15,7 +15,7 @@ from tests.concurrency import together
 from tests.site.models import Affiliate
 from tests.test_reports import custom
 from tracking import retention
-from tracking.hits import Hit, Kind, PageHit
+from tracking.hits import Hit, Kind, PageHit, Reference
 from tracking.models import Beacon, CountedDay, DailyCount, LateDay, PageView, Visit
 from tracking.recording import write
 from tracking.reports import Period, campaign, overview, recipients
@@ -315,6 +315,22 @@ def test_a_clock_that_is_wrong_by_ages_breaks_nothing(mailings, year):
     found = recipients(mailings[0])
     assert (found.total, found.rows[0].opens) == (1, 2)
     assert tallies("source", list(Affiliate.objects.all()))
+
+
+def test_keys_that_differ_in_capitals_only_are_two_recipients_on_later_days_too(mailings):
+    readers = [Reference("site.product", key) for key in ("Tea", "tea")]
+    for day in (FIRST, LAST):
+        roll_up(now=counted.at(day))
+        time, agent = counted.at(day), counted.AGENTS[0]
+        write(
+            [
+                Hit(kind=Kind.OPEN, source=mailings[0], entity=one, time=time, user_agent=agent)
+                for one in readers
+            ]
+        )
+    assert campaign(mailings[0], LATER).opened.unique == 2
+    roll_up(now=LATER)
+    assert campaign(mailings[0], LATER).opened.unique == 2
 
 
 def test_the_command_tells_what_it_does(traffic):

@@ -75,7 +75,7 @@ class _Memory:
             known = self._known
             if known is None or known[0] is not backend or monotonic() > known[1] + GOOD_FOR:
                 known = self._known = backend, monotonic(), report(backend)
-                if known[2].problems and hasattr(backend, "wake"):
+                if known[2].problems:
                     backend.wake()  # what a dead process left behind may be all that is late
             return known[2]
 

@@ -53,6 +53,9 @@ class BaseBackend(ABC):
     def close(self) -> None:  # noqa: B027 - most have nothing to let go of
         """Let go of what is held: another backend takes the place of this one."""
 
+    def wake(self) -> None:  # noqa: B027 - most have nothing that waits
+        """Go on with what waits on disk, also in a process that has had no hit yet."""
+
     def check(self) -> list[CheckMessage]:
         """Return what is wrong with the settings of this backend, for ``manage.py check``."""
         return []

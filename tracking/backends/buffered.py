@@ -114,7 +114,6 @@ class BufferedBackend(BaseBackend):
         self._counted.duplicate += duplicate
 
     def wake(self) -> None:
-        """Let the writer look at the disk, also in a process that has had no hit yet."""
         if not self._work.is_set():
             self._work.set()
         if self.spool.waiting >= self.batch_size and not self._full.is_set():

@@ -8,12 +8,12 @@ A day is one of the site's time zone (``TIME_ZONE``).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, Self
 
 from django.utils.translation import gettext as _
 
-from tracking.rollups.days import DAY, EARLIEST, Cells, day_of, span, start_of, zone_name
+from tracking.rollups.days import DAY, EARLIEST, Cells, day_of, hours_of, span, start_of, zone_name
 
 #: The periods that have a name: as many days up to today.
 NAMED = {"today": 1, "7": 7, "30": 30, "90": 90}
@@ -164,7 +164,7 @@ class Period:
 
     def hours(self) -> Cells:
         """Return its hours: of one day, 23 to 25."""
-        return Cells.steps(self.start, self.end, timedelta(hours=1))
+        return hours_of(self.first)
 
     def buckets(self) -> tuple[Bucket, ...]:
         """Return the pieces of which it consists, as its ``unit`` says.

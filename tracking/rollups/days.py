@@ -97,6 +97,11 @@ class Cells(NamedTuple):
         return CellNumber(field, starts=tuple(self.starts))
 
 
+def hours_of(day: date) -> Cells:
+    """Return the hours of a day: 23 to 25."""
+    return Cells.steps(start_of(day), start_of(day + DAY), timedelta(hours=1))
+
+
 class CellNumber(Func):
     """The number of the cell in which a time is: a tree of comparisons.
 

@@ -5,23 +5,16 @@ The counts of an hour are those of a day whose value begins with the hour, as in
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from tracking.rollups import counting
 from tracking.rollups.counting import Counted
-from tracking.rollups.days import DAY, Cells, start_of
-
-HOUR = timedelta(hours=1)
+from tracking.rollups.days import DAY, Cells, hours_of, start_of
 
 
 def facet(name: str) -> str:
     """Return the facet of hours of another one, of :data:`counting.HOURLY`."""
     return f"hourly_{name}"
-
-
-def hours_of(day: date) -> Cells:
-    """Return the hours of a day: 23 to 25."""
-    return Cells.steps(start_of(day), start_of(day + DAY), HOUR)
 
 
 def count(name: str, days: Sequence[date], using: str | None = None) -> Counted:
@@ -35,8 +28,8 @@ def count(name: str, days: Sequence[date], using: str | None = None) -> Counted:
     Returns:
         The numbers by the number of the day and the value.
     """
-    starts = [start for day in days for start in hours_of(day).starts]
     number_of = {start: number for number, day in enumerate(days) for start in hours_of(day).starts}
+    starts = list(number_of)
     cells = Cells(starts, start_of(days[-1] + DAY))
     return {
         (number_of[starts[cell]], f"{starts[cell].isoformat()} {value}"): numbers

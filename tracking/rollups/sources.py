@@ -75,17 +75,13 @@ DEEDS: Mapping[str, frozenset[tuple[str, str]]] = {
     "converted": frozenset({(Kind.EVENT.value, Label.HUMAN.value)}),
 }
 
-_BY_PEOPLE = DEEDS["clicked"] | DEEDS["opened"]
-_SEEN = DEEDS["engaged"]
-_TOUCHED = DEEDS["loaded"] | DEEDS["followed"]
-
 #: How far an entity has come, best first: who stands at one of these stands at all that
 #: follow, so that those who have come no further are the difference. ``None`` is any beacon.
 STANDINGS: Mapping[str, frozenset[tuple[str, str]] | None] = {
     "clicked": DEEDS["clicked"],
-    "opened": _BY_PEOPLE,
-    "proxied": _SEEN,
-    "machine": _TOUCHED,
+    "opened": DEEDS["clicked"] | DEEDS["opened"],
+    "proxied": DEEDS["engaged"],
+    "machine": DEEDS["loaded"] | DEEDS["followed"],
     "nothing": None,
 }
 
@@ -410,7 +406,8 @@ def _done_before(
         visitors = now.exclude(_OF_ENTITIES).filter(visitor_id__isnull=False)
         conditions.append(~_OF_ENTITIES & Q(visitor_id__in=visitors.values("visitor_id")))
     for condition in conditions:
-        found = known.filter(condition).values_list(*_NAMES, *what)
-        for entity_type, entity_id, visitor, *did in found.distinct():
-            done[_who(entity_type, entity_id, visitor)].add(tuple(did))
+        exactly = known.filter(condition).annotate(**_EXACTLY)
+        found = exactly.values_list(*_NAMES, *what, *_EXACTLY).distinct()
+        for entity_type, entity_id, visitor, *did in found:
+            done[_who(entity_type, entity_id, visitor)].add(tuple(did[: len(what)]))
     return done
