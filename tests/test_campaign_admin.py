@@ -4,8 +4,9 @@ import csv
 import io
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from html import unescape
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib import admin
@@ -21,6 +22,7 @@ from tracking.admin import TrackingAdminMixin, campaign, names
 from tracking.hits import Hit, Kind, Reference
 from tracking.models import Beacon, Source, Target
 from tracking.recording import write
+from tracking.rollups.days import today
 
 pytestmark = pytest.mark.django_db
 
@@ -32,12 +34,12 @@ NOW = datetime.now(UTC)
 
 
 def hit(kind, source, entity=None, user_agent=BROWSER, ago=60, **values):
+    values.setdefault("time", NOW - timedelta(minutes=ago))
     return Hit(
         kind=kind,
         source=Reference.to(source),
         entity=entity and Reference.to(entity),
         user_agent=user_agent,
-        time=NOW - timedelta(minutes=ago),
         **values,
     )
 
@@ -120,8 +122,10 @@ def test_what_was_opened_is_told_in_three_parts(mailing, admin_client):
 
 
 def test_a_mailing_that_is_over_is_not_drawn_as_a_line_along_the_axis(affiliate, admin_client):
-    days_ago = (60, 58)
-    write([hit(Kind.OPEN, affiliate, ago=days * 24 * 60) for days in days_ago])
+    # Noons of the site's calendar: 24 hours are not a day where the clocks change.
+    noon = datetime.combine(today(), time(12), ZoneInfo("Europe/Berlin"))
+    moments = [noon - timedelta(days=days) for days in (60, 58)]
+    write([hit(Kind.OPEN, affiliate, time=moment) for moment in moments])
     html = text_of(admin_client.get(url_of(affiliate)))
     chart = re.search(r'<section [^>]*aria-labelledby="days-head".*?</section>', html, re.DOTALL)[0]
     assert len(re.findall(r'<th scope="row"', chart)) == 9  # three, and six of silence
