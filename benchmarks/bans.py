@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from benchmarks.measuring import ROUNDS, Variant, compare, print_row, print_spread
-from tracking.ban_list import BanList
+from tracking.bans.prefix_set import BanList
 
 ADDRESSES, NETWORKS = 100_000, 10_000
 

@@ -18,10 +18,11 @@ from django.db import connections, transaction
 from benchmarks.databases import CONFIGURED, made
 from benchmarks.measuring import print_spread, ratios
 from tracking import recording
+from tracking.db import inserts
+from tracking.db.parameters import PLAIN, spelling_for
 from tracking.hits import Hit, Kind, Reference
 from tracking.models import Beacon, PageView, Source, Visit, Visitor
-from tracking.recording import beacons, inserts, visitors
-from tracking.recording.spelling import PLAIN, spelling_for
+from tracking.recording import beacons, visitors
 
 ROUNDS = 7
 

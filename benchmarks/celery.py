@@ -20,11 +20,11 @@ from django.db import connections
 from benchmarks.batches import _empty, _hits, _values
 from benchmarks.databases import made
 from benchmarks.measuring import print_row, print_spread
-from tests.brokers import BROKERS, Broker
-from tests.processes import Site, wait_until
-from tests.workers import APP, log_of, worker
+from tests.support.brokers import BROKERS, Broker
+from tests.support.processes import Site, wait_until
+from tests.support.workers import APP, log_of, worker
 from tracking.models import Beacon, Receipt
-from tracking.spool import look
+from tracking.pipeline.spool import look
 
 HITS = int(os.environ.get("TRACKING_BENCHMARK_HITS", "1_000_000"))
 WORKERS = 2
@@ -48,7 +48,7 @@ import celery_site, django, json, sys, time
 django.setup()
 from benchmarks.batches import _hits
 from tracking.backends import get_backend
-from tracking.spool import look
+from tracking.pipeline.spool import look
 
 backend = get_backend()
 backend.look_around = 0.5

@@ -21,7 +21,7 @@ from benchmarks.measuring import print_row, print_spread
 from tracking.hits import Reference
 from tracking.models import Beacon, PageView, Source, Visit, Visitor
 from tracking.reports import Filters, Period, campaign, overview, recipients
-from tracking.rollups.closing import roll_up
+from tracking.rollups.build import roll_up
 
 ROUNDS = 9
 #: Characters of a line of a plan that are printed: the tree of days is longer than a page.

@@ -23,11 +23,11 @@ from django.db import connections
 
 from benchmarks.databases import made
 from benchmarks.measuring import print_row
-from tests.processes import Site, wait_until
+from tests.support.processes import Site, wait_until
 from tests.test_promises import free_port, workers_of
 from tracking import links
 from tracking.models import Beacon, PageView, Visit, Visitor
-from tracking.spool import look
+from tracking.pipeline.spool import look
 
 REQUESTS = int(os.environ.get("TRACKING_BENCHMARK_REQUESTS", "2_000_000"))
 SERVER = os.environ.get("TRACKING_BENCHMARK_SERVER", "gunicorn")

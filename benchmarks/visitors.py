@@ -7,9 +7,10 @@ from django.http.response import HttpResponseBase
 from django.test import RequestFactory, override_settings
 
 from benchmarks.measuring import Variant, compare, print_spread
-from tracking import identity, snapshots
 from tracking.backends.base import BaseBackend
+from tracking.caching import snapshots
 from tracking.hits import AnyHit
+from tracking.identity import visitor_key
 from tracking.middleware import VisitorTrackingMiddleware
 
 
@@ -34,7 +35,7 @@ def main() -> None:
 
     tracked = VisitorTrackingMiddleware(get_response)
     with WITHIN():
-        cookie = identity.cookie_for("k" * identity.KEY_LENGTH)
+        cookie = visitor_key.cookie_for("k" * visitor_key.KEY_LENGTH)
     factory = RequestFactory(HTTP_USER_AGENT=AGENT, HTTP_ACCEPT_LANGUAGE="de")
     known = factory.get("/tea/", HTTP_COOKIE=f"visitor={cookie}")
     from_afar = factory.get(

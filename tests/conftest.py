@@ -7,9 +7,9 @@ from django.test import Client
 from django.utils import translation
 from hypothesis import HealthCheck, settings
 
-from tests import browsers
-from tracking import snapshots
-from tracking.registry import Tracker, tracker
+from tests.support import browsers
+from tracking.caching import snapshots
+from tracking.callbacks import Tracker, tracker
 from tracking.signals import address_banned, beacon_recorded, beacons_recorded, visitor_seen
 
 # Random tests explore more where nobody waits for them.
@@ -24,7 +24,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """Have the tables in parts by months, if ``TRACKING_TEST_PARTITIONED`` is set."""
     if os.environ.get("TRACKING_TEST_PARTITIONED"):
-        from tests import partitioned  # apps are not ready when this is read
+        from tests.support import partitioned  # apps are not ready when this is read
 
         with django_db_blocker.unblock():
             partitioned.convert_all()

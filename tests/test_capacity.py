@@ -1,7 +1,7 @@
 """The capacity on paper is what the measured figures say."""
 
 from benchmarks import capacity
-from tests import documents
+from tests.support import documents
 
 PAGE = (documents.ROOT / "docs/capacity.rst").read_text()
 

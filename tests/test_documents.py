@@ -14,8 +14,8 @@ from django.test import override_settings
 from django.test.utils import isolate_apps
 
 import tracking
-from tests import documents
 from tests.site.models import Affiliate, Offer, Product, Subscriber
+from tests.support import documents
 from tracking import conf
 
 PAGES = sorted((documents.ROOT / "docs").glob("*.rst"))

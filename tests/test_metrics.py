@@ -8,11 +8,11 @@ import pytest
 from django.db import DataError
 from django.test import override_settings
 
-from tests import documents
-from tests.processes import Site
-from tracking import delivery
+from tests.support import documents
+from tests.support.processes import Site
 from tracking.backends import get_backend
 from tracking.hits import Hit, Kind, PageHit
+from tracking.pipeline import write_batch
 
 prometheus_client = pytest.importorskip("prometheus_client")
 from tracking import metrics  # noqa: E402 - it needs the library
@@ -73,8 +73,10 @@ def test_what_is_refused_is_counted_with_its_reason(backend, registry, monkeypat
             raise DataError("no such kind")
         return 0
 
-    real = delivery.deliver
-    monkeypatch.setattr(delivery, "deliver", lambda items, **options: real(items, write, **options))
+    real = write_batch.deliver
+    monkeypatch.setattr(
+        write_batch, "deliver", lambda items, **options: real(items, write, **options)
+    )
     backend.send_many([Hit(kind=Kind.OPEN), Hit(kind="poison")])
     assert backend.flush()
     [(reason, number)] = backend.describe()["rejected"].items()
@@ -121,7 +123,7 @@ import django, os, threading, warnings
 django.setup()
 from tracking import metrics
 from tracking.backends import get_backend
-from tests.test_snapshots import exit_code, forked
+from tests.caching.test_snapshots import exit_code, forked
 
 metrics.register()
 backend = get_backend()
@@ -183,7 +185,7 @@ def test_a_watcher_that_fails_stops_no_delivery(backend, monkeypatch, caplog):
 
 SEND = """
 import django; django.setup()
-from tracking import delivery
+from tracking.pipeline import write_batch
 from tracking.backends import get_backend
 from tracking.hits import Hit, Kind
 backend = get_backend()

@@ -1,8 +1,8 @@
 """What was answered with 200 or 302 is a row, once, whatever is killed, stopped or full.
 
 Servers over sockets, load from several threads, every answer noted with the number that its
-token carries. ``TRACKING_STOPS=30`` has services away for 30 seconds (``tests/stops.py``), and
-``pytest -s`` prints the figures.
+token carries. ``TRACKING_STOPS=30`` has services away for 30 seconds (``tests/support/stops.py``),
+and ``pytest -s`` prints the figures.
 """
 
 import http.client
@@ -24,14 +24,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests import stops
-from tests.brokers import BROKERS, Broker
-from tests.doors import Door
-from tests.processes import Site, wait_until
-from tests.services import missing
-from tests.workers import APP, log_of, worker
+from tests.support import stops
+from tests.support.brokers import BROKERS, Broker
+from tests.support.doors import Door
+from tests.support.processes import Site, wait_until
+from tests.support.services import missing
+from tests.support.workers import APP, log_of, worker
 from tracking import links
-from tracking.spool import look
+from tracking.pipeline.spool import look
 from tracking.views import GIF
 
 pytestmark = pytest.mark.slow
@@ -76,7 +76,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 
 BACKEND = """
 from tracking.backends.celery import CeleryBackend
-from tracking.confirming import Patience
+from tracking.pipeline.redelivery import Patience
 
 class Quick(CeleryBackend):
     patience = Patience(overtaken=1, queued=10, sendings=20)

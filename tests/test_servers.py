@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.shop import Shop
+from tests.support.shop import Shop
 from tracking.views import GIF
 
 SERVERS = {

@@ -13,8 +13,8 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from tests import documents
-from tests.services import missing
+from tests.support import documents
+from tests.support.services import missing
 from tracking import retention
 from tracking.models import Visitor
 

@@ -21,19 +21,20 @@ from django.test import Client
 from django.utils import timezone, translation
 
 import tracking
-from tests import services
 from tests.site.models import Affiliate, Subscriber
-from tracking import audience, bans, live
-from tracking.admin import displays, figures
+from tests.support import services
+from tracking import bans
+from tracking.active_visitors import feed, places
+from tracking.admin import columns, formatting
+from tracking.enrichment.verdict_rules import in_words, judge
 from tracking.hits import Hit, Kind, PageHit, Reference
 from tracking.models import BannedIP, Beacon, Source, Target, UntrackedUserAgent, Visit, Visitor
 from tracking.recording import write
-from tracking.reports import texts
+from tracking.reports import plain_text
 from tracking.reports.campaigns import campaign
 from tracking.reports.overview import overview
 from tracking.reports.periods import Period
 from tracking.rollups.days import today
-from tracking.verdicts import in_words, judge
 
 PACKAGE = Path(tracking.__file__).parent
 LANGUAGES = sorted(path.name for path in (PACKAGE / "locale").iterdir())
@@ -187,17 +188,17 @@ def german():
 
 
 def test_numbers_rates_and_lengths_in_german(german):
-    assert figures.count(1234567) == "1.234.567"
-    assert figures.rate(0.125) == "12,5\xa0%"
-    assert figures.change(150, 120).text == "+25\xa0%"
-    assert figures.change(150, 120).word == "gestiegen"
-    assert figures.duration(252) == "4 min 12 s"
-    assert figures.COUNTS.axis(1_500_000) == "1,5 Mio."
-    assert figures.RATES.axis(0.5) == "50\xa0%"
-    assert displays.pages(1234) == "1.234 Seiten"
-    assert displays.pages(1) == "1 Seite"
-    assert live.friendly(timedelta(minutes=2, seconds=1)) == "2 Minuten, 1 Sekunde"
-    assert texts.percent("12,5") == "12,5\xa0%"
+    assert formatting.count(1234567) == "1.234.567"
+    assert formatting.rate(0.125) == "12,5\xa0%"
+    assert formatting.change(150, 120).text == "+25\xa0%"
+    assert formatting.change(150, 120).word == "gestiegen"
+    assert formatting.duration(252) == "4 min 12 s"
+    assert formatting.COUNTS.axis(1_500_000) == "1,5 Mio."
+    assert formatting.RATES.axis(0.5) == "50\xa0%"
+    assert columns.pages(1234) == "1.234 Seiten"
+    assert columns.pages(1) == "1 Seite"
+    assert feed.friendly(timedelta(minutes=2, seconds=1)) == "2 Minuten, 1 Sekunde"
+    assert plain_text.percent("12,5") == "12,5\xa0%"
 
 
 @pytest.mark.parametrize(
@@ -212,8 +213,8 @@ def test_numbers_rates_and_lengths_in_german(german):
 )
 def test_german_bends_what_follows_ago_and_in(german, length, said):
     now = timezone.now()
-    assert displays.age(now - length - timedelta(minutes=1)).replace("\xa0", " ") == f"vor {said}"
-    left = displays.left(now + length + timedelta(minutes=1)).replace("\xa0", " ")
+    assert columns.age(now - length - timedelta(minutes=1)).replace("\xa0", " ") == f"vor {said}"
+    left = columns.left(now + length + timedelta(minutes=1)).replace("\xa0", " ")
     assert left == f"in {said}"
 
 
@@ -259,7 +260,7 @@ def pages(settings, admin_user, db):
         *settings.MIDDLEWARE,
         "django.middleware.locale.LocaleMiddleware",
     ]
-    audience.gathered.forget()
+    places.gathered.forget()
     client = Client(headers={"accept-language": "de"})
     client.force_login(admin_user)
     return client
@@ -538,8 +539,8 @@ def test_a_file_has_heads_in_german(pages, observed):
 
 def test_the_report_in_a_terminal_is_in_german(observed, german):
     for text in (
-        texts.overview_text(overview(Period.custom(today() - timedelta(days=6), today()))),
-        texts.campaign_text(campaign(observed)),
+        plain_text.overview_text(overview(Period.custom(today() - timedelta(days=6), today()))),
+        plain_text.campaign_text(campaign(observed)),
     ):
         cells = {cell.strip() for line in text.splitlines() for cell in line.split("  ")}
         assert english(cells - {""}) == []

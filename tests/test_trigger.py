@@ -27,8 +27,8 @@ from tests.site.models import (
     Subscriber,
     Visitor,
 )
+from tracking.generic_references import update_entity
 from tracking.models import Beacon, Source, Target
-from tracking.objects import update_entity
 from tracking.views import GIF, trigger
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from django.db.models.signals import post_delete
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
-from tracking.isolation import isolated
+from tracking.db.isolation import isolated
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class TrackingConfig(AppConfig):
         """Register checks, snapshots, metrics, and the callbacks of the site's ``pixels.py``."""
         from django.contrib.auth import get_user_model  # noqa: PLC0415 - models come first
 
-        from tracking import bans, checks, filters  # noqa: F401, PLC0415
+        from tracking import bans, checks, untracked_agents  # noqa: F401, PLC0415
 
         post_delete.connect(_forget_user, sender=get_user_model(), dispatch_uid="tracking.user")
         if importlib.util.find_spec("prometheus_client") is not None:

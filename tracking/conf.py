@@ -18,7 +18,7 @@ from django.http import HttpRequest
 
 PREFIX = "TRACKING_"
 
-#: The rules of :mod:`tracking.pages`, all of them.
+#: The rules of :mod:`tracking.exclusions`, all of them.
 DEFAULT_EXCLUDE = ("admin", "static", "xhr", "frames", "errors", "non_html")
 
 
@@ -199,7 +199,7 @@ class Settings:
     def exclude(self) -> Sequence[str]:
         """``TRACKING_EXCLUDE``: names of the rules by which a request is not a page view.
 
-        Default: all that :data:`tracking.pages.RULES` has.
+        Default: all that :data:`tracking.exclusions.RULES` has.
         """
         rules: Sequence[str] = self._get("EXCLUDE", DEFAULT_EXCLUDE)
         return rules

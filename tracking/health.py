@@ -39,7 +39,7 @@ def report(backend: BaseBackend) -> Report:
         return Report(problems, figures)
     # Not available everywhere, and so not imported for sites that have no spool.
     from tracking.backends.buffered import BufferedBackend  # noqa: PLC0415
-    from tracking.spool import look  # noqa: PLC0415
+    from tracking.pipeline.spool import look  # noqa: PLC0415
 
     try:
         state = look(spool.folder)

@@ -28,7 +28,7 @@ from django.http import HttpRequest
 from django.utils.functional import LazyObject, empty
 from django.utils.translation import gettext_lazy as _
 
-from tracking import client
+from tracking import client_address
 
 #: What a hit can be tied to: where the reader comes from, who it is, what it is about.
 ROLES = ("source", "entity", "target")
@@ -133,7 +133,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
         return cls(
             kind=kind,
             referrer=header(request, "HTTP_REFERER"),
-            ip_address=client.recorded_address(request),
+            ip_address=client_address.recorded_address(request),
             user_agent=header(request, "HTTP_USER_AGENT"),
             **values,
         )
@@ -224,7 +224,7 @@ class PageHit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="pa
             campaign=_campaign(request),
             session_key=_session_key(request),
             user=_user(request),
-            ip_address=client.recorded_address(request),
+            ip_address=client_address.recorded_address(request),
             user_agent=header(request, "HTTP_USER_AGENT"),
         )
 

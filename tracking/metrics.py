@@ -21,11 +21,11 @@ from prometheus_client.registry import Collector
 from tracking import health
 from tracking.backends import BaseBackend, get_backend
 from tracking.backends.buffered import BufferedBackend, watchers
-from tracking.isolation import contained
+from tracking.db.isolation import contained
 
 logger = logging.getLogger(__name__)
 
-#: What is counted by each process, by the names in :class:`tracking.delivery.Counters`.
+#: What is counted by each process, by the names in :class:`tracking.pipeline.write_batch.Counters`.
 _COUNTED = {
     "received": ("tracking_hits_received", "Hits taken over."),
     "written": ("tracking_hits_written", "Hits delivered, to the database or the broker."),

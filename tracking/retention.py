@@ -34,9 +34,9 @@ from django.utils import timezone
 
 from tracking import partitions
 from tracking.conf import conf, full_name
+from tracking.db.retry import again_after_deadlock
 from tracking.models import Agreed, Beacon, PageView, Receipt, Visit, Visitor
-from tracking.recording.deadlocks import again_after_deadlock
-from tracking.rollups import gone
+from tracking.rollups import completeness
 
 logger = logging.getLogger(__name__)
 
@@ -275,7 +275,7 @@ def _note(old: _Old) -> None:
         return
     names = ["visit", "pageview"] if old.table.model is Visit else [_name(old.table.model)]
     for name in names:
-        gone.note(name, old.cutoff, old.rows.db)
+        completeness.note(name, old.cutoff, old.rows.db)
     old.noted.append(True)
 
 

@@ -10,7 +10,13 @@ backend writes later). One that raises is logged by Django and changes nothing::
         ...
 """
 
+from contextlib import suppress
+from typing import Any
+
+from django.db.models import Model
 from django.dispatch import Signal
+
+from tracking.db.isolation import savepoint
 
 #: Sent once for each beacon that became a row; a hit delivered twice sends it once.
 #: Arguments: ``sender``, the model ``Beacon``; ``beacon``, the instance.
@@ -32,3 +38,21 @@ visitor_seen = Signal()
 #: Arguments: ``sender``, the model ``BannedIP``; ``ban``, the instance. Inserted in bulk, it
 #: has a primary key only on databases that tell it.
 address_banned = Signal()
+
+
+class _Undo(Exception):
+    """A receiver has failed: go back to the savepoint."""
+
+
+def announce(signal: Signal, sender: type[Model], **arguments: Any) -> None:
+    """Send a signal. What a receiver breaks in the site's transaction is rolled back.
+
+    Args:
+        signal: one of the above.
+        sender: the model it is about.
+        arguments: what the receivers are told.
+    """
+    with suppress(_Undo), savepoint():
+        responses = signal.send_robust(sender=sender, **arguments)
+        if any(isinstance(response, Exception) for _receiver, response in responses):
+            raise _Undo  # Django has logged it

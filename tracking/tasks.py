@@ -9,9 +9,10 @@ from celery import shared_task
 from celery.exceptions import Reject
 from django.core.management import call_command
 
-from tracking import batches, partitions, retention
-from tracking.delivery import Unavailable
-from tracking.rollups import closing
+from tracking import partitions, retention
+from tracking.pipeline import celery_messages
+from tracking.pipeline.write_batch import Unavailable
+from tracking.rollups import build
 
 
 @shared_task(name="tracking.clean_up", ignore_result=True)
@@ -29,7 +30,7 @@ def partition() -> None:
 @shared_task(name="tracking.roll_up", ignore_result=True)
 def roll_up() -> None:
     """Count the days that are over."""
-    closing.roll_up()
+    build.roll_up()
 
 
 @shared_task(name="tracking.mail_report", ignore_result=True)
@@ -51,9 +52,9 @@ def record(self: Any, message: str) -> None:
     """Write a batch of hits, which ``CeleryBackend`` has packed."""
     attempt = self.request.retries
     try:
-        batches.record(message, attempt)
+        celery_messages.record(message, attempt)
     except Unavailable as error:
         try:
-            raise self.retry(exc=error, countdown=batches.pause(attempt))
+            raise self.retry(exc=error, countdown=celery_messages.pause(attempt))
         except Reject as rejected:  # the broker is away, too, and keeps the message
             raise Reject(str(rejected), requeue=True) from error

@@ -11,7 +11,8 @@ from typing import Any
 from django.urls import URLPattern, path
 from django.urls.resolvers import ResolverMatch, RoutePattern
 
-from tracking import health, live, views
+from tracking import health, views
+from tracking.active_visitors import feed
 
 app_name = "tracking"
 
@@ -53,8 +54,8 @@ urlpatterns = [
     path("to/<int:target_id>", views.target, name="target"),
     path("to/<int:target_id>/<slug:source_slug>", views.target, name="target"),
     path("from/<slug:source_slug>.gif", views.source, name="source"),
-    path("active", live.active, name="active"),
-    path("map/", live.to_map, name="map"),
+    path("active", feed.active, name="active"),
+    path("map/", feed.to_map, name="map"),
     path("health", health.health, name="health"),
     _OnEither("<str:token>", views.redirect, views.aredirect, "redirect"),
 ]

@@ -14,12 +14,13 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.views.decorators.csrf import csrf_exempt
 
-from tracking import answers, objects, observing, tokens, visiting
-from tracking.answers import GIF, METHODS
+from tracking import generic_references, opens_and_clicks, responses, tokens
+from tracking.db.isolation import contained, isolated
 from tracking.destinations import BadDestination
 from tracking.hits import Hit, Kind, Reference
-from tracking.isolation import contained, isolated
+from tracking.identity import request_info
 from tracking.models import Source, Target
+from tracking.responses import GIF, METHODS
 
 __all__ = ["GIF", "apixel", "aredirect", "pixel", "redirect", "source", "target", "trigger"]
 
@@ -56,7 +57,7 @@ def pixel(request: HttpRequest, token: str) -> HttpResponse:
         The GIF, always; with status 405 for other methods than GET and HEAD.
     """
     with _pixel_that_may_fail():
-        observing.open_pixel(request, token)
+        opens_and_clicks.open_pixel(request, token)
     return _gif(request)
 
 
@@ -64,7 +65,7 @@ def pixel(request: HttpRequest, token: str) -> HttpResponse:
 async def apixel(request: HttpRequest, token: str) -> HttpResponse:
     """Do the same as :func:`pixel` in an event loop, without a thread."""
     with _pixel_that_may_fail():
-        await observing.aopen_pixel(request, token)
+        await opens_and_clicks.aopen_pixel(request, token)
     return _gif(request)
 
 
@@ -94,7 +95,7 @@ def redirect(request: HttpRequest, token: str) -> HttpResponse:
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
     with _link_that_may_lead_nowhere(request):
-        return answers.found(observing.follow_link(request, token)).as_response()
+        return responses.found(opens_and_clicks.follow_link(request, token)).as_response()
 
 
 @_edge_view
@@ -103,14 +104,14 @@ async def aredirect(request: HttpRequest, token: str) -> HttpResponse:
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
     with _link_that_may_lead_nowhere(request):
-        return answers.found(await observing.afollow_link(request, token)).as_response()
+        return responses.found(await opens_and_clicks.afollow_link(request, token)).as_response()
 
 
 @contextmanager
 def _link_that_may_lead_nowhere(request: HttpRequest) -> Iterator[None]:
     try:
         yield
-    except (tokens.BadToken, objects.Missing, BadDestination) as error:
+    except (tokens.BadToken, generic_references.Missing, BadDestination) as error:
         raise _nowhere(request, error) from error
     except Exception as error:
         logger.exception("Redirect failed")
@@ -228,8 +229,8 @@ class _Named(NamedTuple):
         if self.value is None:
             return None
         try:
-            return objects.find(self.model, self.value, self.field)
-        except objects.Missing:
+            return generic_references.find(self.model, self.value, self.field)
+        except generic_references.Missing:
             if or_none:
                 return None
             raise
@@ -251,7 +252,7 @@ def _trigger_open(
                 "source": source.find(or_none=ignore_errors),
                 "entity": entity.find_or_new(or_none=ignore_errors),
             }
-        except objects.Missing as error:
+        except generic_references.Missing as error:
             logger.info("Pixel %r is not recorded: %s", request.path, error)
         else:
             _note(request, Kind.OPEN, found)
@@ -264,9 +265,9 @@ def _trigger_click(
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
     try:
-        leads_to = objects.find(target.model, target.value, target.field)
-        destination = objects.destination(leads_to)
-    except (objects.Missing, BadDestination) as error:
+        leads_to = generic_references.find(target.model, target.value, target.field)
+        destination = generic_references.destination(leads_to)
+    except (generic_references.Missing, BadDestination) as error:
         raise _nowhere(request, error) from error
     except Exception as error:  # the database is away, a manager of the site fails
         logger.exception("Click %r failed", request.path)
@@ -279,35 +280,35 @@ def _trigger_click(
                 "source": source.find(or_none=ignore_errors),
                 "entity": entity.find_or_new(or_none=ignore_errors),
             }
-        except objects.Missing as error:
+        except generic_references.Missing as error:
             missing = error
         else:
-            if observing.is_live(leads_to):
+            if opens_and_clicks.is_live(leads_to):
                 _note(request, Kind.CLICK, found, url=destination)
     if missing is not None:
         raise _nowhere(request, missing)
-    return answers.found(destination).as_response()
+    return responses.found(destination).as_response()
 
 
 def _note(
     request: HttpRequest, kind: Kind, found: dict[str, Model | None], *, url: str = ""
 ) -> None:
     """Show the request to the entity and send the hit, unless the request does not count."""
-    if visiting.is_marked(request):
-        visiting.refresh(request)
-    if observing.is_uncounted(request):
+    if request_info.is_marked(request):
+        request_info.refresh(request)
+    if opens_and_clicks.is_uncounted(request):
         return
     entity = found["entity"]
     if entity is not None:
         with isolated(logger, "beacon_update of %s", entity._meta.label):
-            objects.update_entity(entity, request)
+            generic_references.update_entity(entity, request)
         if entity._state.adding or entity.pk is None:  # not saved, or deleted: no row to be tied to
             found = {**found, "entity": None}
     references = {
         role: Reference.to(instance) for role, instance in found.items() if instance is not None
     }
-    visitor = visiting.key_of(request)
-    observing.send(Hit.from_request(request, kind, url=url, visitor=visitor, **references))
+    visitor = request_info.key_of(request)
+    opens_and_clicks.send(Hit.from_request(request, kind, url=url, visitor=visitor, **references))
 
 
 # What both have in common.
@@ -321,4 +322,4 @@ def _nowhere(request: HttpRequest, reason: Exception) -> Http404:
 
 def _gif(request: HttpRequest) -> HttpResponse:
     allowed = request.method in METHODS
-    return (answers.PIXEL if allowed else answers.PIXEL_NOT_ALLOWED).as_response()
+    return (responses.PIXEL if allowed else responses.PIXEL_NOT_ALLOWED).as_response()

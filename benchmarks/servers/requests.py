@@ -8,7 +8,8 @@ from typing import Any
 from django.test import override_settings
 
 from benchmarks.servers.answers import SECRET
-from tracking import identity, tokens
+from tracking import tokens
+from tracking.identity import visitor_key
 
 #: Mails that are opened, over and over again; no cache may live on there being only one.
 READERS = 2_000
@@ -28,7 +29,7 @@ def write(folder: Path) -> None:
     """Write the requests of each kind into a file of its own."""
     with override_settings(TRACKING_SECRET_KEYS=[SECRET]):
         made = [tokens.dumps(*_said(number), salt=tokens.PIXEL) for number in range(READERS)]
-        cookies = [identity.cookie_for(_key(number)) for number in range(VISITORS)]
+        cookies = [visitor_key.cookie_for(_key(number)) for number in range(VISITORS)]
     _save(folder, "pixel", [_image(f"/t/{token}.gif", n) for n, token in enumerate(made)])
     if importlib.util.find_spec("nacl"):
         theirs = [_image(f"/t/{token}/", number) for number, token in enumerate(_of_ptrack())]
@@ -47,7 +48,7 @@ def _said(number: int) -> tuple[list[Any], dict[str, Any]]:
 
 
 def _key(number: int) -> str:
-    return f"{number:0{identity.KEY_LENGTH}}"
+    return f"{number:0{visitor_key.KEY_LENGTH}}"
 
 
 def _of_ptrack() -> list[str]:

@@ -5,9 +5,9 @@ all rows, the objects of a page are fetched with one query per model, and the da
 choose from come from the first and the last row.
 """
 
-from tracking.admin.bans import BannedIPAdmin, UntrackedUserAgentAdmin
+from tracking.admin.bans.model_admin import BannedIPAdmin, UntrackedUserAgentAdmin
 from tracking.admin.beacons import BeaconAdmin
-from tracking.admin.reported import TrackingAdminMixin
+from tracking.admin.reports.report_links import TrackingAdminMixin
 from tracking.admin.sources import SourceAdmin, TargetAdmin
 from tracking.admin.visitors import VisitAdmin, VisitorAdmin
 

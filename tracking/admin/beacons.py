@@ -16,12 +16,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from tracking import client
-from tracking.admin import campaign, displays, overview
-from tracking.admin.filters import EntityFilter, SourceFilter, TargetFilter
+from tracking import client_address
+from tracking.admin import columns
+from tracking.admin.beacon_filters import EntityFilter, SourceFilter, TargetFilter
+from tracking.admin.enrichment_columns import ObservedColumns
 from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin, LargeTableChangeList
-from tracking.admin.observed import ObservedColumns
-from tracking.admin.tied import Tied
+from tracking.admin.related_objects import Tied
+from tracking.admin.reports import campaign, overview
 from tracking.hits import ROLES
 from tracking.models import Beacon
 
@@ -122,7 +123,7 @@ class BeaconAdmin(ObservedColumns, LargeTableAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        if address := client.normalise(term):
+        if address := client_address.normalise(term):
             # Asking for one address after another would tell those that are shown masked.
             if not request.user.has_perm("tracking.view_full_address"):
                 return queryset.none(), False
@@ -182,12 +183,12 @@ class BeaconAdmin(ObservedColumns, LargeTableAdmin):
     @admin.display(description=_("time"))
     def when(self, beacon: Beacon) -> SafeString:
         """How long ago; exact where the pointer rests."""
-        return displays.ago(beacon.time)
+        return columns.ago(beacon.time)
 
     @admin.display(description=_("time"))
     def exact_time(self, beacon: Beacon) -> str:
         """To the second, with the time zone."""
-        return displays.exact(beacon.time)
+        return columns.exact(beacon.time)
 
     @admin.display(description=_("kind"))
     def what(self, beacon: Beacon) -> SafeString:
@@ -201,7 +202,7 @@ class BeaconAdmin(ObservedColumns, LargeTableAdmin):
     @admin.display(description=_("kind"))
     def what_judged(self, beacon: Beacon) -> str:
         """The kind, with the verdict unless it is the usual one."""
-        return displays.stacked(self.what(beacon), displays.unusual_verdict(beacon))
+        return columns.stacked(self.what(beacon), columns.unusual_verdict(beacon))
 
     @admin.display(description=_("visitor"))
     def browsed_by(self, beacon: Beacon) -> str:

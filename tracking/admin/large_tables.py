@@ -15,7 +15,7 @@ from django.utils.formats import number_format
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
-from tracking.isolation import savepoint
+from tracking.db.isolation import savepoint
 
 if TYPE_CHECKING:  # Django's own classes take no type arguments when they run
     _Paginator = Paginator[Any]

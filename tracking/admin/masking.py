@@ -5,10 +5,10 @@ import ipaddress
 from django.http import HttpRequest
 from django.utils.translation import gettext
 
-from tracking import client
+from tracking import client_address
 
 #: The longest prefixes that tell nothing of a person, of IPv4 and of IPv6.
-MASK = (client.IPV4_BITS, client.IPV6_BITS)
+MASK = (client_address.IPV4_BITS, client_address.IPV6_BITS)
 
 
 def may_see_whole(request: HttpRequest) -> bool:
@@ -18,7 +18,7 @@ def may_see_whole(request: HttpRequest) -> bool:
 
 def is_wide(network: str) -> bool:
     """Return whether a network is no smaller than what a masked address shows."""
-    parsed = client.network_of(network)
+    parsed = client_address.network_of(network)
     return parsed is not None and parsed.prefixlen <= MASK[parsed.version == 6]  # noqa: PLR2004
 
 

@@ -13,10 +13,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking import links
-from tracking.admin.addresses import find
 from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin
-from tracking.admin.reported import TrackingAdminMixin
-from tracking.admin.tied import beacons_url
+from tracking.admin.related_objects import beacons_url
+from tracking.admin.reports.report_links import TrackingAdminMixin
+from tracking.admin.reports.urls import find
 from tracking.models import Source, Target
 
 

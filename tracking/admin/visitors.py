@@ -13,18 +13,20 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from tracking import bans, client
-from tracking.admin import active, displays, overview
-from tracking.admin.ban_views import (
+from tracking import bans, client_address
+from tracking.admin import columns
+from tracking.admin.active_visitors import live_page
+from tracking.admin.bans.confirmation import (
     ban_confirmation,
     can_ban,
     confirmation_url,
     networks_of,
 )
+from tracking.admin.enrichment_columns import ObservedColumns
 from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin, LargeTableChangeList
 from tracking.admin.masking import may_see_whole
-from tracking.admin.observed import ObservedColumns
-from tracking.admin.onlookers import Shown
+from tracking.admin.permitted import Shown
+from tracking.admin.reports import overview
 from tracking.models import Beacon, PageView, Visit, Visitor
 
 
@@ -92,7 +94,7 @@ class ObservedAdmin(ObservedColumns, LargeTableAdmin):
         term = search_term.strip()
         if not term:
             return queryset, False
-        if address := client.normalise(term):
+        if address := client_address.normalise(term):
             found = queryset.filter(ip_address=address)
             return (found if may_see_whole(request) else queryset.none()), False
         users = self.admin_site._registry.get(get_user_model())
@@ -117,7 +119,7 @@ class ObservedAdmin(ObservedColumns, LargeTableAdmin):
     @admin.display(description=_("came from"))
     def came_from(self, row: Any) -> str:
         """The campaign that the visit began with, as far as it is known, or the referrer."""
-        return displays.campaign(row) or displays.site_of(row.referrer)
+        return columns.campaign(row) or columns.site_of(row.referrer)
 
 
 @admin.register(Visitor)
@@ -147,7 +149,7 @@ class VisitorAdmin(ObservedAdmin):
         """Add the page of active visitors, and the overview where no list of beacons has it."""
         has_beacons = self.admin_site.is_registered(Beacon)
         overviews = [] if has_beacons else overview.urls(self)
-        return [*active.urls(self), *overviews, *super().get_urls()]
+        return [*live_page.urls(self), *overviews, *super().get_urls()]
 
     def get_actions(self, request: HttpRequest, action_location: Any = None) -> Any:
         """Return the actions that whoever is looking may take."""
@@ -191,17 +193,17 @@ class VisitorAdmin(ObservedAdmin):
     @admin.display(description=_("last seen"))
     def seen(self, visitor: Visitor) -> SafeString:
         """How long ago."""
-        return displays.ago(visitor.last_update)
+        return columns.ago(visitor.last_update)
 
     @admin.display(description=_("last seen"))
     def exactly_seen(self, visitor: Visitor) -> str:
         """To the second."""
-        return displays.exact(visitor.last_update)
+        return columns.exact(visitor.last_update)
 
     @admin.display(description=_("logged in at"))
     def exactly_logged_in(self, visitor: Visitor) -> str:
         """When a page first knew this visitor as the user."""
-        return displays.exact(visitor.logged_in_at) if visitor.logged_in_at else UNKNOWN
+        return columns.exact(visitor.logged_in_at) if visitor.logged_in_at else UNKNOWN
 
     @admin.display(description=_("page"))
     def page(self, visitor: Visitor) -> SafeString:
@@ -211,13 +213,13 @@ class VisitorAdmin(ObservedAdmin):
     @admin.display(description=_("seen"))
     def amount(self, visitor: Visitor) -> str:
         """Pages, and the length of the current visit."""
-        length = displays.length(visitor.time_on_site)
-        return displays.stacked(displays.pages(visitor.page_views), displays.quiet(length))
+        length = columns.length(visitor.time_on_site)
+        return columns.stacked(columns.pages(visitor.page_views), columns.quiet(length))
 
     @admin.display(description=_("time on site"))
     def time_on_site(self, visitor: Visitor) -> str:
         """The length of the current visit."""
-        return displays.length(visitor.time_on_site)
+        return columns.length(visitor.time_on_site)
 
     @admin.display(description=_("ban"))
     def ban(self, visitor: Visitor) -> str:
@@ -240,9 +242,9 @@ class VisitorAdmin(ObservedAdmin):
         described = [
             (
                 reverse(name, args=[visit.pk]),
-                displays.exact(visit.started_at),
-                displays.pages(visit.page_views),
-                displays.length(visit.length),
+                columns.exact(visit.started_at),
+                columns.pages(visit.page_views),
+                columns.length(visit.length),
             )
             for visit in rows
         ]
@@ -283,12 +285,12 @@ class VisitAdmin(ObservedAdmin):
     @admin.display(description=_("started"))
     def started(self, visit: Visit) -> SafeString:
         """How long ago."""
-        return displays.ago(visit.started_at)
+        return columns.ago(visit.started_at)
 
     @admin.display(description=_("started"))
     def exactly_started(self, visit: Visit) -> str:
         """To the second."""
-        return displays.exact(visit.started_at)
+        return columns.exact(visit.started_at)
 
     @admin.display(description=_("first page"))
     def entry(self, visit: Visit) -> SafeString:
@@ -298,19 +300,19 @@ class VisitAdmin(ObservedAdmin):
     @admin.display(description=_("seen"))
     def amount(self, visit: Visit) -> str:
         """Pages and length."""
-        length = displays.length(visit.length)
-        return displays.stacked(displays.pages(visit.page_views), displays.quiet(length))
+        length = columns.length(visit.length)
+        return columns.stacked(columns.pages(visit.page_views), columns.quiet(length))
 
     @admin.display(description=_("length"))
     def length(self, visit: Visit) -> str:
         """From the first page to the last."""
-        return displays.length(visit.length)
+        return columns.length(visit.length)
 
     @admin.display(description=_("pages"))
     def pages(self, visit: Visit) -> str:
         """The pages in their order, with their times."""
         views = PageView.objects.filter(visit=visit).order_by("time")[: self.MAX_PAGES + 1]
-        seen = [(displays.exact(view.time), view.url) for view in views]
+        seen = [(columns.exact(view.time), view.url) for view in views]
         line = '<time>{}</time> <span class="tracking-url">{}</span>'
         listed = format_html_join(SafeString("<br>"), line, seen[: self.MAX_PAGES])
         if len(seen) > self.MAX_PAGES:

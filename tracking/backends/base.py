@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
+from tracking.db.isolation import savepoint
 from tracking.hits import AnyHit
-from tracking.isolation import savepoint
 
 
 class BaseBackend(ABC):

@@ -14,13 +14,13 @@ from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage, Error
 from django.db import close_old_connections, connections
 
-from tracking import delivery
 from tracking.backends.base import BaseBackend
 from tracking.conf import conf
-from tracking.delivery import PATIENCE, Counters, Outcome, Unavailable
+from tracking.db.isolation import contained
 from tracking.hits import AnyHit
-from tracking.isolation import contained
-from tracking.spool import Batch, Item, Record, Spool, folder, folders, set_aside
+from tracking.pipeline import write_batch
+from tracking.pipeline.spool import Batch, Item, Record, Spool, folder, folders, set_aside
+from tracking.pipeline.write_batch import PATIENCE, Counters, Outcome, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class BufferedBackend(BaseBackend):
 
     def _write_at_once(self, hits: Sequence[AnyHit]) -> None:
         self._counted.at_once += len(hits)
-        duplicate = delivery.write(hits)
+        duplicate = write_batch.write(hits)
         self._counted.written += len(hits)
         self._counted.duplicate += duplicate
 
@@ -211,12 +211,12 @@ class BufferedBackend(BaseBackend):
 
         Args:
             items: what was found in the spool.
-            suspicious: see :func:`tracking.delivery.deliver`.
+            suspicious: see :func:`tracking.pipeline.write_batch.deliver`.
 
         Raises:
             Unavailable: that cannot be done now.
         """
-        return delivery.deliver(items, suspicious=suspicious)
+        return write_batch.deliver(items, suspicious=suspicious)
 
     def follow_up(self) -> None:
         """Look after what was delivered before, in each round in which all is well."""

@@ -10,11 +10,11 @@ from django.core.checks import CheckMessage, Error, Warning  # noqa: A004
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseError
 
-from tracking import batches, confirming
 from tracking.backends.buffered import BufferedBackend
-from tracking.confirming import Patience
-from tracking.delivery import Outcome, Unavailable
-from tracking.spool import Item, sent
+from tracking.pipeline import celery_messages, redelivery
+from tracking.pipeline.redelivery import Patience
+from tracking.pipeline.spool import Item, in_flight
+from tracking.pipeline.write_batch import Outcome, Unavailable
 
 if TYPE_CHECKING:
     from kombu import Connection
@@ -61,18 +61,18 @@ class CeleryBackend(BufferedBackend):
         Raises:
             Unavailable: the broker has not confirmed it, or there are too many on their way.
         """
-        message = batches.packed(items)
+        message = celery_messages.packed(items)
         if _is_eager():
             self._publish(message)
             return Outcome(written=len(items))
         try:
-            on_their_way = sent.number(self.spool.folder)
+            on_their_way = in_flight.number(self.spool.folder)
             if on_their_way >= self.most_sent:
                 self.follow_up()  # no round gets to its end now, and some may have arrived
-                on_their_way = sent.number(self.spool.folder)
+                on_their_way = in_flight.number(self.spool.folder)
             if on_their_way >= self.most_sent:
                 raise Unavailable(f"{on_their_way} batches were sent, and no worker has them yet")
-            copy = sent.keep(self.spool.folder, batches.key_of(items), message)
+            copy = in_flight.keep(self.spool.folder, celery_messages.key_of(items), message)
         except OSError as error:
             logger.warning("No copy can be kept of a batch, it is written here: %s", error)
             return super().deliver(items, suspicious=suspicious)
@@ -89,7 +89,7 @@ class CeleryBackend(BufferedBackend):
             return
         self._follow_up_at = monotonic() + self.look_around
         try:
-            confirming.confirm(self.spool.folder, self._publish, self.patience, self.look_around)
+            redelivery.confirm(self.spool.folder, self._publish, self.patience, self.look_around)
         except (DatabaseError, Unavailable, OSError) as error:
             # New hits are not to wait for that.
             self._follow_up_at = monotonic() + self.longest_pause

@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register  # n
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
-from tracking import client
+from tracking import client_address
 from tracking import conf as configuration
 from tracking.backends import get_backend
 from tracking.conf import conf
@@ -203,9 +203,9 @@ def check_proxies(**_: Any) -> list[CheckMessage]:
             )
         ]
     messages: list[CheckMessage] = []
-    networks = {str(proxy): client.network_of(str(proxy).strip()) for proxy in proxies}
+    networks = {str(proxy): client_address.network_of(str(proxy).strip()) for proxy in proxies}
     for proxy, network in networks.items():
-        if network is None and proxy != client.UNIX:
+        if network is None and proxy != client_address.UNIX:
             messages.append(
                 Error(
                     f"TRACKING_TRUSTED_PROXIES: {proxy!r} is no address, network or 'unix'.",
@@ -252,7 +252,7 @@ def check_proxies(**_: Any) -> list[CheckMessage]:
 def check_anonymize_ip(**_: Any) -> list[CheckMessage]:
     """E009: how addresses are masked."""
     anonymize = conf.anonymize_ip
-    if isinstance(anonymize, bool) or client.are_bits(anonymize):
+    if isinstance(anonymize, bool) or client_address.are_bits(anonymize):
         return []
     return [
         Error(

@@ -10,9 +10,11 @@ from django.template import TemplateDoesNotExist, TemplateSyntaxError
 from django.template.loader import get_template
 from django.utils.functional import Promise
 
-from tracking import consent, geo, pages, retention
+from tracking import exclusions, retention
 from tracking.checks.beacons import TAG
 from tracking.conf import conf
+from tracking.enrichment import geoip
+from tracking.identity import browser_consent
 
 BAN, TRACKING, CLEAN_UP = (
     f"tracking.middleware.{name}"
@@ -44,7 +46,7 @@ def check_consent(**_: Any) -> list[CheckMessage]:
     if not conf.consent:
         return []
     try:
-        consent.loaded()
+        browser_consent.loaded()
     except Exception as error:  # noqa: BLE001 - whatever the site's module raises
         return [
             Error(
@@ -64,11 +66,11 @@ def check_exclude(**_: Any) -> list[CheckMessage]:
     if isinstance(rules, str) or not isinstance(rules, Sequence | set | frozenset):
         unknown = [rules]
     else:
-        unknown = [rule for rule in rules if rule not in pages.RULES]
+        unknown = [rule for rule in rules if rule not in exclusions.RULES]
     return [
         Error(
             f"TRACKING_EXCLUDE: there is no rule {rule!r}.",
-            hint=f"Write a list of some of: {', '.join(pages.RULES)}.",
+            hint=f"Write a list of some of: {', '.join(exclusions.RULES)}.",
             id="tracking.E012",
         )
         for rule in unknown
@@ -158,7 +160,7 @@ def check_ban_answer(**_: Any) -> list[CheckMessage]:
 @register(TAG)
 def check_places(**_: Any) -> list[CheckMessage]:
     """W008: why no address has a place."""
-    problem = geo.problem()
+    problem = geoip.problem()
     if problem is None:
         return []
     return [

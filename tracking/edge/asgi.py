@@ -16,10 +16,11 @@ from django.db import connections
 from django.http import HttpRequest
 from django.urls import set_script_prefix
 
-from tracking import answers, observing, visiting
-from tracking.answers import METHODS, PIXEL, Answer
-from tracking.edge.site import IMAGE, Site, log_failure
-from tracking.registry import tracker
+from tracking import opens_and_clicks, responses
+from tracking.callbacks import tracker
+from tracking.edge.early_responses import IMAGE, Site, log_failure
+from tracking.identity import request_info
+from tracking.responses import METHODS, PIXEL, Answer
 
 Scope = MutableMapping[str, Any]
 
@@ -51,13 +52,13 @@ class Answering:
 
     async def _answer_to(self, request: HttpRequest, token: str) -> Answer | None:
         if self._site.bans:
-            await visiting.arefresh(request)
+            await request_info.arefresh(request)
         if self._site.is_for_django(request):
             return None
         if token.endswith(IMAGE):
-            await observing.aopen_pixel(request, token.removesuffix(IMAGE))
+            await opens_and_clicks.aopen_pixel(request, token.removesuffix(IMAGE))
             return PIXEL
-        return answers.found(await observing.afollow_link(request, token))
+        return responses.found(await opens_and_clicks.afollow_link(request, token))
 
     @asynccontextmanager
     async def _signals(self, scope: Scope) -> AsyncIterator[None]:

@@ -10,10 +10,11 @@ from django.db import close_old_connections
 from django.http import HttpRequest
 from django.urls import set_script_prefix
 
-from tracking import answers, observing, visiting
-from tracking.answers import METHODS, PIXEL, Answer
-from tracking.edge.site import IMAGE, Site, log_failure
-from tracking.registry import tracker
+from tracking import opens_and_clicks, responses
+from tracking.callbacks import tracker
+from tracking.edge.early_responses import IMAGE, Site, log_failure
+from tracking.identity import request_info
+from tracking.responses import METHODS, PIXEL, Answer
 
 
 class Answering:
@@ -38,13 +39,13 @@ class Answering:
 
     def _answer_to(self, request: HttpRequest, token: str) -> Answer | None:
         if self._site.bans:
-            visiting.refresh(request)
+            request_info.refresh(request)
         if self._site.is_for_django(request):
             return None
         if token.endswith(IMAGE):
-            observing.open_pixel(request, token.removesuffix(IMAGE))
+            opens_and_clicks.open_pixel(request, token.removesuffix(IMAGE))
             return PIXEL
-        return answers.found(observing.follow_link(request, token))
+        return responses.found(opens_and_clicks.follow_link(request, token))
 
     @contextmanager
     def _as_in_django(self, environ: dict[str, Any]) -> Iterator[None]:

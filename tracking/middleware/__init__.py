@@ -9,8 +9,8 @@ MIDDLEWARE = [
 ]
 """
 
-from tracking.middleware.banning import BannedIPMiddleware
-from tracking.middleware.cleanup import VisitorCleanUpMiddleware
-from tracking.middleware.visitors import VisitorTrackingMiddleware
+from tracking.middleware.banned_ip import BannedIPMiddleware
+from tracking.middleware.visitor_cleanup import VisitorCleanUpMiddleware
+from tracking.middleware.visitor_tracking import VisitorTrackingMiddleware
 
 __all__ = ["BannedIPMiddleware", "VisitorCleanUpMiddleware", "VisitorTrackingMiddleware"]

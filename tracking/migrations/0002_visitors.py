@@ -5,10 +5,10 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import tracking.client
+import tracking.client_address
 import tracking.hits
-import tracking.models.observed
-import tracking.models.unwanted
+import tracking.models.bans
+import tracking.models.base
 
 
 class Migration(migrations.Migration):
@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "network",
-                    tracking.models.unwanted.NetworkField(
+                    tracking.models.bans.NetworkField(
                         help_text="An IP address, or a network such as 192.0.2.0/24 or 2001:db8::/32.",
                         unique=True,
                         verbose_name="network",
@@ -194,7 +194,7 @@ class Migration(migrations.Migration):
                 (
                     "key",
                     models.CharField(
-                        default=tracking.client.random_key,
+                        default=tracking.client_address.random_key,
                         editable=False,
                         max_length=32,
                         unique=True,
@@ -247,7 +247,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "user",
-                    tracking.models.observed.SoftForeignKey(
+                    tracking.models.base.SoftForeignKey(
                         blank=True,
                         null=True,
                         on_delete=django.db.models.deletion.DO_NOTHING,
@@ -329,7 +329,7 @@ class Migration(migrations.Migration):
                 ("content", models.CharField(blank=True, max_length=200, verbose_name="content")),
                 (
                     "user",
-                    tracking.models.observed.SoftForeignKey(
+                    tracking.models.base.SoftForeignKey(
                         blank=True,
                         null=True,
                         on_delete=django.db.models.deletion.DO_NOTHING,
@@ -340,7 +340,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "visitor",
-                    tracking.models.observed.SoftForeignKey(
+                    tracking.models.base.SoftForeignKey(
                         db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.DO_NOTHING,
@@ -360,7 +360,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="beacon",
             name="visitor",
-            field=tracking.models.observed.SoftForeignKey(
+            field=tracking.models.base.SoftForeignKey(
                 blank=True,
                 null=True,
                 on_delete=django.db.models.deletion.DO_NOTHING,

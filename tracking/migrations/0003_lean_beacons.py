@@ -1,7 +1,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import tracking.models.observed
+import tracking.models.base
 
 
 class Migration(migrations.Migration):
@@ -57,7 +57,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="beacon",
             name="visitor",
-            field=tracking.models.observed.SoftForeignKey(
+            field=tracking.models.base.SoftForeignKey(
                 blank=True,
                 db_index=False,
                 null=True,
@@ -82,25 +82,25 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="beacon",
-            index=tracking.models.observed.PresentIndex(
+            index=tracking.models.base.PresentIndex(
                 fields=["target_type", "target_id", "time"], name="tracking_beacon_target"
             ),
         ),
         migrations.AddIndex(
             model_name="beacon",
-            index=tracking.models.observed.PresentIndex(
+            index=tracking.models.base.PresentIndex(
                 fields=["source_type", "source_id", "time"], name="tracking_beacon_source"
             ),
         ),
         migrations.AddIndex(
             model_name="beacon",
-            index=tracking.models.observed.PresentIndex(
+            index=tracking.models.base.PresentIndex(
                 fields=["entity_type", "entity_id", "time"], name="tracking_beacon_entity"
             ),
         ),
         migrations.AddIndex(
             model_name="beacon",
-            index=tracking.models.observed.PresentIndex(
+            index=tracking.models.base.PresentIndex(
                 fields=["visitor"], name="tracking_beacon_visitor"
             ),
         ),

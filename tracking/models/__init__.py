@@ -11,12 +11,12 @@
 ======================  ====================================================================
 """
 
-from tracking.models.agreed import Agreed
+from tracking.models.bans import BannedIP, BannedIPQuerySet, UntrackedUserAgent
 from tracking.models.beacons import Beacon, BeaconQuerySet, Source, Target, TargetQuerySet
-from tracking.models.counts import CountedDay, DailyCount, LateDay
-from tracking.models.receipts import Receipt
-from tracking.models.unwanted import BannedIP, BannedIPQuerySet, UntrackedUserAgent
+from tracking.models.daily_counts import CountedDay, DailyCount, LateDay
+from tracking.models.shared_state import Agreed
 from tracking.models.visitors import PageView, Visit, Visitor, VisitorQuerySet
+from tracking.models.written_batches import Receipt
 
 __all__ = [
     "Agreed",

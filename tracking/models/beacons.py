@@ -23,12 +23,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tracking.destinations import validate_destination
 from tracking.hits import Kind, Reference, uuid7
-from tracking.models.observed import (
-    Observed,
-    PresentIndex,
-    SoftForeignKey,
-    SoftGenericForeignKey,
-)
+from tracking.models.base import Observed, PresentIndex, SoftForeignKey, SoftGenericForeignKey
 from tracking.models.visitors import Visitor
 
 

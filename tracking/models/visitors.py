@@ -9,11 +9,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
-from tracking.client import random_key
+from tracking.client_address import random_key
 from tracking.conf import conf
+from tracking.enrichment.verdict_rules import Label
 from tracking.hits import uuid7
-from tracking.models.observed import Observed, SoftForeignKey
-from tracking.verdicts import Label
+from tracking.models.base import Observed, SoftForeignKey
 
 
 class VisitorQuerySet(models.QuerySet["Visitor"]):

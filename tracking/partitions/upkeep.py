@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 from django.utils import timezone
 
-from tracking.columns import moment
+from tracking.db.column_values import moment
 from tracking.models import Beacon, PageView
 from tracking.partitions.catalog import (
     Layout,

@@ -10,19 +10,19 @@ from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, connections, router, transaction
 
-from tracking import conclusions
-from tracking.announcements import announce
-from tracking.columns import known_keys, moment, text, without_nul
+from tracking.callbacks import renamed
+from tracking.db.column_values import known_keys, moment, text, without_nul
+from tracking.db.inserts import Row, insert
+from tracking.db.parameters import PLAIN, Spelling, spelling_for
+from tracking.db.retry import again_after_deadlock
+from tracking.enrichment import enrich
+from tracking.enrichment.verdict_rules import Label, tells_place_and_device
 from tracking.hits import ROLES, Hit, Kind
 from tracking.models import Beacon
-from tracking.models.observed import Observed
-from tracking.recording import late, receipts
-from tracking.recording.deadlocks import again_after_deadlock
-from tracking.recording.inserts import Row, insert
-from tracking.recording.spelling import PLAIN, Spelling, spelling_for
-from tracking.registry import renamed
-from tracking.signals import beacon_recorded, beacons_recorded
-from tracking.verdicts import Label, tells_place_and_device
+from tracking.models.base import Observed
+from tracking.recording import written_batches
+from tracking.rollups import late
+from tracking.signals import announce, beacon_recorded, beacons_recorded
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def _insert(hits: Sequence[Hit], using: str, receipt: UUID | None) -> Sequence[H
                 lambda: _insert_all(missing, rows, using, receipt),  # noqa: B023 - run at once
             )
         except IntegrityError:
-            if receipt is not None and receipts.known([receipt]):
+            if receipt is not None and written_batches.known([receipt]):
                 return []
             # Delivered before, all or some: rare, and so worth a second look at the table
             # rather than a slower statement for every batch. Another process may deliver
@@ -94,7 +94,7 @@ def _insert(hits: Sequence[Hit], using: str, receipt: UUID | None) -> Sequence[H
         else:
             return missing
     if receipt is not None:
-        receipts.ensure(receipt)
+        written_batches.ensure(receipt)
     return []
 
 
@@ -105,7 +105,7 @@ def _insert_all(hits: Sequence[Hit], rows: "Rows", using: str, receipt: UUID | N
         return
     with transaction.atomic(using=using):
         if receipt is not None:
-            receipts.note(receipt, using)
+            written_batches.note(receipt, using)
         insert(Beacon, COLUMNS, hits, rows.of, using, savepoint=False)
         if late_days:
             late.note(late_days, using)
@@ -183,7 +183,7 @@ class Rows:
 
     def _sender(self, agent: tuple[str, bool]) -> _Sender:
         user_agent, is_open = agent
-        found = conclusions.of_agent(user_agent, is_open=is_open)
+        found = enrich.of_agent(user_agent, is_open=is_open)
         columns = (_plain(found.get(name, _BLANK[name])) for name in _AGENT)
         sender = _Sender(
             is_human=found["verdict"] == Label.HUMAN,
@@ -195,7 +195,7 @@ class Rows:
 
     def _address(self, key: tuple[str | None, bool]) -> Row:
         address, has_place = key
-        place = conclusions.of_address(address) if has_place else {}
+        place = enrich.of_address(address) if has_place else {}
         columns = (self._spelling.address(address), *(self._place(place) if place else _NOWHERE))
         self._addresses[key] = columns
         return columns

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from tracking.db import upserts
+from tracking.db.upserts import Draft, Words
 from tracking.models import Visitor
-from tracking.models.observed import Observed
-from tracking.recording import upserts
-from tracking.recording.upserts import Draft, Words
+from tracking.models.base import Observed
 
 #: What a browser shows of itself, and what is concluded from it.
 SHOWN = ("ip_address", "user_agent", *(field.name for field in Observed._meta.local_fields))

@@ -20,18 +20,19 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connections, router, transaction
 from django.db.models import Q
 
-from tracking.announcements import announce
-from tracking.columns import known_keys, moment, text
-from tracking.conclusions import conclude
 from tracking.conf import conf
+from tracking.db import upserts
+from tracking.db.column_values import known_keys, moment, text
+from tracking.db.inserts import Row, insert
+from tracking.db.parameters import spelling_for
+from tracking.db.retry import again_after_deadlock
+from tracking.db.upserts import Draft, Words, attributes_of
+from tracking.enrichment.enrich import conclude
 from tracking.hits import PageHit
 from tracking.models import PageView, Visit, Visitor
-from tracking.recording import late, receipts, upserts, visitors
-from tracking.recording.deadlocks import again_after_deadlock
-from tracking.recording.inserts import Row, insert
-from tracking.recording.spelling import spelling_for
-from tracking.recording.upserts import Draft, Words, attributes_of
-from tracking.signals import visitor_seen
+from tracking.recording import visitors, written_batches
+from tracking.rollups import late
+from tracking.signals import announce, visitor_seen
 
 #: A visitor who has seen no page for so long begins a new visit with the next.
 GAP = timedelta(minutes=30)
@@ -61,7 +62,7 @@ def write(hits: Iterable[PageHit], receipt: UUID | None = None) -> None:
         try:
             again_after_deadlock(using, lambda: _write(missing, using, receipt))  # noqa: B023 - run at once
         except IntegrityError:
-            if receipt is not None and receipts.known([receipt]):
+            if receipt is not None and written_batches.known([receipt]):
                 return
             # Delivered before, all or some, as in recording.
             known = known_keys(PageView.objects.using(using), [hit.id for hit in missing])
@@ -72,7 +73,7 @@ def write(hits: Iterable[PageHit], receipt: UUID | None = None) -> None:
             _announce(missing, using)
             return
     if receipt is not None and each_once:
-        receipts.ensure(receipt)
+        written_batches.ensure(receipt)
 
 
 class _User(NamedTuple):
@@ -133,7 +134,7 @@ def _write(hits: Sequence[PageHit], using: str, receipt: UUID | None) -> None:
     all_seen = {key: _Seen.of(group) for key, group in by_visitor}
     with transaction.atomic(using=using):
         if receipt is not None:
-            receipts.note(receipt, using)
+            written_batches.note(receipt, using)
         visitors.upsert([seen.row for seen in all_seen.values()], using)
         found = _visits_around(hits, using)
         histories = {key: History(found.get(key, ())) for key in all_seen}

@@ -18,13 +18,13 @@
 """
 
 from tracking.reports.campaigns import Campaign, campaign
+from tracking.reports.csv_tables import campaign_table, lines, overview_table
 from tracking.reports.filters import Filters
-from tracking.reports.lists import listing
 from tracking.reports.overview import Overview, overview
 from tracking.reports.periods import BadQuery, Period
-from tracking.reports.queries import Query, read_query
+from tracking.reports.query_string import Query, read_query
 from tracking.reports.recipients import Recipients, State, recipients
-from tracking.reports.tables import campaign_table, lines, overview_table
+from tracking.reports.top_lists import listing
 
 __all__ = [
     "BadQuery",

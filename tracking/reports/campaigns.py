@@ -17,16 +17,17 @@ from django.db.models import Model
 from django.utils.timezone import get_default_timezone
 from django.utils.translation import gettext, gettext_lazy
 
-from tracking import geo, objects
+from tracking import generic_references
+from tracking.enrichment import geoip
+from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind, Reference
-from tracking.reports.figures import Listing, Point, Row, Words, share
 from tracking.reports.filters import spelled, type_of
+from tracking.reports.parts import Listing, Point, Row, Words, share
 from tracking.reports.periods import Bucket
-from tracking.rollups import sources, stored
+from tracking.rollups import read, sources
 from tracking.rollups.days import Cells, day_of, zone_name
-from tracking.rollups.numbers import Numbers
+from tracking.rollups.definitions import Numbers
 from tracking.rollups.sources import Tie
-from tracking.verdicts import Label
 
 #: How long after sending quarters of an hour are told.
 FIRST_HOURS = timedelta(hours=24)
@@ -229,7 +230,7 @@ def campaign(source: Model | Reference, now: datetime | None = None) -> Campaign
     reference = source if isinstance(source, Reference) else Reference.to(source)
     tie = Tie(type_of(reference).pk, reference.pk)
     name = _name(reference, source if isinstance(source, Model) else None)
-    known = stored.of_source(tie, day_of(now), MAX_DAYS)
+    known = read.of_source(tie, day_of(now), MAX_DAYS)
     deeds = _column(known.by_value["deeds"], "uniques")
     kinds = _by_value(known.by_day["kinds"], "total")
     sent_at = known.moments.get(sources.SENT)
@@ -265,12 +266,12 @@ def was_observed(source: Reference) -> bool:
         LookupError: the site has no such model.
     """
     tie = Tie(type_of(source).pk, source.pk)
-    return sources.beacons_of(tie).exists() or stored.is_counted(tie)
+    return sources.beacons_of(tie).exists() or read.is_counted(tie)
 
 
 def _name(reference: Reference, instance: Model | None) -> str:
     if instance is None:
-        instance = objects.in_bulk([reference]).get(reference)
+        instance = generic_references.in_bulk([reference]).get(reference)
     return f"{reference.label} {reference.pk}" if instance is None else str(instance)
 
 
@@ -350,7 +351,7 @@ def _timeline(totals: Mapping[tuple[int, str], int], cells: Cells, now: datetime
 _NEVER = Timeline(opens=(), clicks=())
 
 
-def _days(known: stored.OfSource, now: datetime) -> Timeline:
+def _days(known: read.OfSource, now: datetime) -> Timeline:
     kinds = known.by_day["kinds"]
     if not kinds:
         return _NEVER
@@ -363,14 +364,12 @@ def _days(known: stored.OfSource, now: datetime) -> Timeline:
     return _timeline(totals, Cells.of_days(known.first, known.last), now)
 
 
-def _quarters(
-    tie: Tie, began_at: datetime | None, known: stored.OfSource, now: datetime
-) -> Timeline:
+def _quarters(tie: Tie, began_at: datetime | None, known: read.OfSource, now: datetime) -> Timeline:
     if began_at is None:
         return _NEVER
     start = first_quarter(began_at)
     cells = Cells.steps(start, start + FIRST_HOURS, sources.QUARTER)
-    return _timeline(stored.quarters(tie, cells, known), cells, now)
+    return _timeline(read.quarters(tie, cells, known), cells, now)
 
 
 def first_quarter(began_at: datetime) -> datetime:
@@ -430,7 +429,7 @@ def _countries(sums: Mapping[str, Numbers]) -> Listing:
         _HITS,
         sums,
         filter_key="country",
-        label=geo.country_name,
+        label=geoip.country_name,
     )
 
 

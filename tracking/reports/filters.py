@@ -16,11 +16,11 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from tracking.agents import Device
+from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
 from tracking.models import PageView, Source
 from tracking.reports.periods import BadQuery
-from tracking.rollups.counting import EVERYTHING, Where
+from tracking.rollups.site_counts import EVERYTHING, Where
 
 #: How a query string asks for rows that have no value: those without a referrer.
 NONE = "(none)"
@@ -63,7 +63,7 @@ class Filters:
         medium: likewise, its medium.
         campaign: likewise, its campaign.
         country: ISO 3166-1, two letters.
-        device: one of :class:`tracking.agents.Device`.
+        device: one of :class:`tracking.enrichment.user_agents.Device`.
         browser: the name of a browser.
         os: the name of an operating system.
         link: the URL that a click was sent to.

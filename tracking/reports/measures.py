@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from django.utils.translation import gettext_lazy
 
-from tracking.reports.figures import Words, share
-from tracking.reports.pieces import Sums
+from tracking.reports.parts import Words, share
+from tracking.reports.sums import Sums
 
 
 class Measure(NamedTuple):

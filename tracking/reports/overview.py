@@ -13,16 +13,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tracking import presence
-from tracking.reports.figures import Figure, Listing, Point, Series
+from tracking.active_visitors import online_count
 from tracking.reports.filters import Filters
-from tracking.reports.lists import LISTS, TOP, listed, sums_of
 from tracking.reports.measures import MEASURES, Measure
+from tracking.reports.parts import Figure, Listing, Point, Series
 from tracking.reports.periods import Bucket, Period
-from tracking.reports.pieces import Apart, Pieces, Sums, count_all, read_all, read_hours
-from tracking.rollups.counting import EVERYTHING, Where
+from tracking.reports.sums import Apart, Pieces, Sums, count_all, read_all, read_hours
+from tracking.reports.top_lists import LISTS, TOP, listed, sums_of
 from tracking.rollups.days import Cells
-from tracking.rollups.stored import Days
+from tracking.rollups.read import Days
+from tracking.rollups.site_counts import EVERYTHING, Where
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +90,7 @@ def overview(period: Period, filters: Filters | None = None) -> Overview:
         series=series,
         lists={name: listed(name, sums, TOP, 0) for name in LISTS},
         apart=apart,
-        on_site=presence.on_site(),
+        on_site=online_count.on_site(),
     )
 
 

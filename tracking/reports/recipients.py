@@ -32,14 +32,14 @@ from django.db.models import (
 )
 from django.utils.translation import gettext_lazy as _
 
-from tracking import objects
+from tracking import generic_references
+from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind, Reference
 from tracking.models import Beacon
 from tracking.reports.filters import type_of
 from tracking.reports.periods import BadQuery
-from tracking.rollups import sources, stored
+from tracking.rollups import read, sources
 from tracking.rollups.sources import Tie
-from tracking.verdicts import Label
 
 #: Lines that are shown at once, by default and at most.
 LIMIT, MAX_LIMIT = 50, 1_000
@@ -254,7 +254,7 @@ def _tied(tie: Tie) -> QuerySet[Beacon]:
 
 def _counted(tie: Tie, ends: tuple[datetime, datetime], state: State | None) -> int | None:
     """Return how many recipients there are, ``None`` if that is not counted."""
-    known = stored.standings(tie, ends)
+    known = read.standings(tie, ends)
     if known is None:
         return None
     at_most = [known.get(name, 0) for name in sources.STANDINGS]
@@ -348,7 +348,7 @@ def _by_type(seen: Iterable[tuple[int, str]]) -> dict[int, list[str]]:
 
 def _described(lines: Sequence[Mapping[str, Any]]) -> list[Recipient]:
     references = [_reference(line) for line in lines]
-    found = objects.in_bulk(references)
+    found = generic_references.in_bulk(references)
     return [
         Recipient(
             entity=reference,

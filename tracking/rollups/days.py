@@ -13,7 +13,7 @@ from django.db.models import F, Func, IntegerField, Q
 from django.db.models.expressions import Combinable
 from django.utils.timezone import get_default_timezone, get_default_timezone_name
 
-from tracking.columns import moment
+from tracking.db.column_values import moment
 
 DAY = timedelta(days=1)
 

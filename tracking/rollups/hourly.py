@@ -7,9 +7,9 @@ The counts of an hour are those of a day whose value begins with the hour, as in
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from tracking.rollups import counting
-from tracking.rollups.counting import Counted
+from tracking.rollups import site_counts
 from tracking.rollups.days import DAY, Cells, hours_of, start_of
+from tracking.rollups.site_counts import Counted
 
 
 def facet(name: str) -> str:
@@ -33,7 +33,7 @@ def count(name: str, days: Sequence[date], using: str | None = None) -> Counted:
     cells = Cells(starts, start_of(days[-1] + DAY))
     return {
         (number_of[starts[cell]], f"{starts[cell].isoformat()} {value}"): numbers
-        for (cell, value), numbers in counting.count(name, cells, using=using).items()
+        for (cell, value), numbers in site_counts.count(name, cells, using=using).items()
     }
 
 

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 from django.db.models import Count, F, Max, Min, Q, QuerySet
 
-from tracking.columns import moment
+from tracking.db.column_values import moment
+from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind
 from tracking.models import Beacon
-from tracking.rollups.counting import Counted, Exact, joined, recipient
 from tracking.rollups.days import DAY, Cells, day_of
-from tracking.rollups.numbers import Numbers
-from tracking.verdicts import Label
+from tracking.rollups.definitions import Numbers
+from tracking.rollups.site_counts import Counted, Exact, joined, recipient
 
 
 class Tie(NamedTuple):

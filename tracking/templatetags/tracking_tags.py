@@ -15,8 +15,10 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tracking import links, presence, visiting
-from tracking.isolation import contained
+from tracking import links
+from tracking.active_visitors import online_count
+from tracking.db.isolation import contained
+from tracking.identity import request_info
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +77,7 @@ def visitors_on_site(context: template.Context, /) -> int:
 
     {% visitors_on_site as visitors %}{{ visitors }} reader{{ visitors|pluralize }}
     """
-    return _with_reader(context, presence.on_site)
+    return _with_reader(context, online_count.on_site)
 
 
 @register.simple_tag(takes_context=True)
@@ -87,7 +89,7 @@ def visitors_on_page(context: template.Context, /) -> int:
     request = _request(context)
     if request is None:
         return 0
-    return _with_reader(context, lambda: presence.on_page(request.path))
+    return _with_reader(context, lambda: online_count.on_page(request.path))
 
 
 def _with_reader(context: template.Context, count: Callable[[], int]) -> int:
@@ -97,7 +99,7 @@ def _with_reader(context: template.Context, count: Callable[[], int]) -> int:
         number = count()
     request = _request(context)
     # Whoever reads the first page is counted when it has been answered, and is there already.
-    return max(number, int(request is not None and visiting.is_marked(request)))
+    return max(number, int(request is not None and request_info.is_marked(request)))
 
 
 def _request(context: template.Context) -> HttpRequest | None:

@@ -14,8 +14,10 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from tracking import ban_files, bans
-from tracking.ban_files import Entry, Flaw
+from tracking import bans
+from tracking.bans import import_export
+from tracking.bans.import_export import Entry, Flaw
+from tracking.db.chunks import in_chunks
 from tracking.models import BannedIP
 
 
@@ -134,7 +136,7 @@ class Command(BaseCommand):
     def _list(self) -> None:
         now = timezone.now()
         columns = ("network", "created_at", "ends", "reason")
-        for network, created_at, expires_at, reason in bans.in_chunks(
+        for network, created_at, expires_at, reason in in_chunks(
             BannedIP.objects.with_ends(), *columns
         ):
             ends = _("never")
@@ -156,7 +158,7 @@ class Command(BaseCommand):
                 )
                 for entry in self._entries(lines, flaws, force=force)
             ]
-        added = ban_files.add(entries)
+        added = import_export.add(entries)
         for flaw in flaws[: self.MAX_FLAWS]:
             self.stderr.write(_("Line %(line)d: %(text)s: %(why)s") % flaw._asdict())
         counts = {
@@ -171,12 +173,12 @@ class Command(BaseCommand):
 
     def _entries(self, lines: Iterable[str], flaws: list[Flaw], *, force: bool) -> Iterator[Entry]:
         """Yield what can be banned; the rest goes into ``flaws``."""
-        for count, found in enumerate(ban_files.entries_from(lines), start=1):
+        for count, found in enumerate(import_export.entries_from(lines), start=1):
             if count % self.PROGRESS == 0:
                 self.stderr.write(_("%s lines ...") % _number(count))
             if isinstance(found, Flaw):
                 flaws.append(found)
-            elif ban_files.is_over(found):
+            elif import_export.is_over(found):
                 why = _("The ban would be over before it begins.")
                 flaws.append(Flaw(found.line, found.network, why))
             elif why := "" if force else " ".join(bans.objections(found.network, own_address=None)):
@@ -185,7 +187,7 @@ class Command(BaseCommand):
                 yield found
 
     def _export(self, target: str) -> None:
-        lines = ban_files.export(BannedIP.objects.all())
+        lines = import_export.export(BannedIP.objects.all())
         if target == "-":
             for line in lines:
                 self.stdout.write(line, ending="")
@@ -204,7 +206,7 @@ def _expiry(
     """
     now = timezone.now()
     try:
-        ends = ban_files.moment_from(until or "")
+        ends = import_export.moment_from(until or "")
         if hours is not None or days is not None:
             ends = now + timedelta(hours=hours or 0, days=days or 0)
     except (ValueError, OverflowError) as error:

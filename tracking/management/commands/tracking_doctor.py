@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
-from tracking import client, health
+from tracking import client_address, health
 from tracking.backends import get_backend
 from tracking.conf import conf
-from tracking.management.spooling import print_figures
+from tracking.management.spool_command import print_figures
 
 
 class Command(BaseCommand):
@@ -67,16 +67,16 @@ class Command(BaseCommand):
             self.stdout.write(_("All is well."))
 
     def _show_hops(self, remote_addr: str, header: str) -> None:
-        if remote_addr and client.normalise(remote_addr) is None:
+        if remote_addr and client_address.normalise(remote_addr) is None:
             raise CommandError(_("%r is no address.") % remote_addr)
         known = None
-        for number, hop in enumerate(client.hops(remote_addr, header)):
+        for number, hop in enumerate(client_address.hops(remote_addr, header)):
             known = hop.address or known
             place = _("connection") if number == 0 else f"{conf.proxy_header} {-number}"
             self.stdout.write(f"  {place:<20}{hop.text or '-':<42}{self._verdict(hop)}")
         self.stdout.write(_("The client is %s.") % (known or _("unknown")))
 
-    def _verdict(self, hop: client.Hop) -> str:
+    def _verdict(self, hop: client_address.Hop) -> str:
         if hop.trusted:
             return _("a proxy of this site: believed")
         if hop.address is None:

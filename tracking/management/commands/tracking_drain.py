@@ -5,8 +5,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from tracking.draining import Total, drain
-from tracking.management.spooling import SpoolCommand
+from tracking.management.spool_command import SpoolCommand
+from tracking.pipeline.drain import Total, drain
 
 
 class Command(SpoolCommand):

@@ -9,14 +9,14 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from tracking import objects
+from tracking import generic_references
 from tracking.conf import conf
 from tracking.hits import Reference
 from tracking.models import Source
 from tracking.reports import BadQuery, Period, campaign, overview
 from tracking.reports.filters import reference_of
-from tracking.reports.mailing import send
-from tracking.reports.texts import campaign_text, overview_text
+from tracking.reports.plain_text import campaign_text, overview_text
+from tracking.reports.weekly_mail import send
 from tracking.rollups.days import today
 
 
@@ -100,8 +100,8 @@ def _reference(text: str) -> Reference:
 
 def _look_for(reference: Reference) -> None:
     try:
-        objects.resolve(reference)
-    except objects.Missing as error:
+        generic_references.resolve(reference)
+    except generic_references.Missing as error:
         raise CommandError(str(error)) from error
 
 

@@ -9,7 +9,7 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from tracking.rollups.closing import roll_up
+from tracking.rollups.build import roll_up
 
 
 class Command(BaseCommand):

@@ -1,0 +1,547 @@
+"""The buffered backend: what it promises, with something broken each time."""
+
+import asyncio
+import errno
+import json
+import logging
+import os
+import resource
+import signal
+import threading
+import time
+import warnings
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import DataError, IntegrityError, OperationalError, connection, transaction
+from django.urls import reverse
+
+from tests.support.processes import Site, wait_until
+from tracking import recording
+from tracking.backends import get_backend
+from tracking.backends.buffered import BufferedBackend
+from tracking.hits import Hit, Kind
+from tracking.models import Beacon
+from tracking.pipeline import write_batch
+from tracking.pipeline.spool import Damage, Record, Spool, encode, look, set_aside
+from tracking.pipeline.spool.folders import Refused
+from tracking.pipeline.write_batch import Unavailable, deliver
+
+
+def hits(number, **values):
+    return [Hit(kind=Kind.OPEN, data={"n": n}, **values) for n in range(number)]
+
+
+def records(hits):
+    return [Record(encode(hit), 0.0) for hit in hits]
+
+
+class Table:
+    """A database that takes hits, unless it is told otherwise."""
+
+    def __init__(self):
+        self.rows = {}
+        self.poison = {}
+        self.error = None
+        self.calls = 0
+        self.threads = set()
+
+    def write(self, hits, receipt=None):
+        self.calls += 1
+        self.threads.add(threading.current_thread())
+        if self.error:
+            raise self.error
+        for hit in hits:
+            if error := self.poison.get(hit.data["n"]):
+                raise error
+        before = len(self.rows)
+        self.rows.update({hit.id: hit for hit in hits})
+        return len(hits) - (len(self.rows) - before)
+
+    @property
+    def numbers(self):
+        return sorted(hit.data["n"] for hit in self.rows.values())
+
+
+@pytest.fixture
+def table(monkeypatch):
+    table = Table()
+    monkeypatch.setattr(write_batch, "write", table.write)
+    real = write_batch.deliver
+    monkeypatch.setattr(
+        write_batch, "deliver", lambda items, **options: real(items, table.write, **options)
+    )
+    return table
+
+
+class Quick(BufferedBackend):
+    interval = 0.02
+    first_pause = 0.02
+    longest_pause = 0.1
+    retry_disk = 0.05
+    look_around = 0.05
+
+
+@pytest.fixture
+def backend(settings, tmp_path):
+    settings.TRACKING_SPOOL = str(tmp_path / "spool")
+    settings.TRACKING_BACKEND = "tests.backends.test_buffered.Quick"
+    backend = get_backend()
+    yield backend
+    backend.close()
+
+
+# Delivering.
+
+
+def test_what_is_poisoned_is_found_and_the_rest_is_written(table):
+    table.poison = {3: DataError("too long"), 17: ValueError("no"), 18: IntegrityError("not null")}
+    outcome = deliver([*records(hits(50)), Record(b"?", 0.0), Damage(b"xx")], table.write)
+    assert table.numbers == [n for n in range(50) if n not in {3, 17, 18}]
+    assert outcome.written == 47
+    assert [item.reason.partition(":")[0] for item in outcome.refused] == [
+        "undecodable", "damaged on disk", "DataError", "ValueError", "IntegrityError",
+    ]  # fmt: skip
+    assert table.calls < 60
+
+
+@pytest.mark.parametrize("error", [OperationalError("gone"), AttributeError("?"), MemoryError()])
+def test_a_database_that_is_away_is_not_the_fault_of_hits(table, error):
+    table.error = error
+    with pytest.raises(Unavailable):
+        deliver(records(hits(50)), table.write)
+    assert table.calls == 1
+
+
+def test_if_all_are_refused_it_is_not_their_fault(table):
+    table.error = IntegrityError("a column that the code does not know yet")
+    with pytest.raises(Unavailable):
+        deliver(records(hits(100)), table.write)
+
+
+def test_one_hit_that_looks_like_a_database_away_is_suspected_in_the_end(table):
+    table.poison = {7: OperationalError("incorrect string value")}
+    outcome = deliver(records(hits(20)), table.write, suspicious=True)
+    assert len(table.rows) == 19
+    assert len(outcome.refused) == 1
+    with pytest.raises(Unavailable):  # nothing else says that the database is there
+        deliver(records(hits(8)[7:]), table.write, suspicious=True)
+
+
+# In this process.
+
+
+@pytest.mark.django_db(transaction=True)
+def test_hits_become_rows_and_a_second_delivery_changes_nothing(backend):
+    sent = hits(3)
+    backend.send(sent[0])
+    backend.send_many(sent)
+    asyncio.run(backend.asend(sent[1]))
+    assert backend.flush()
+    assert {beacon.pk for beacon in Beacon.objects.all()} == {hit.id for hit in sent}
+    counters = backend.counters
+    assert (counters.received, counters.written, counters.duplicate) == (5, 5, 2)
+    assert look(backend.spool.folder).waiting == 0
+
+
+def test_a_thread_writes_in_batches_and_rests(backend, table):
+    backend.batch_size = 100
+    for hit in hits(1_000):
+        backend.send(hit)
+    wait_until(lambda: len(table.rows) == 1_000)
+    assert {thread.name for thread in table.threads} == {"tracking-writer"}
+    assert table.calls < 60
+    assert backend.counters.lag < 5
+
+
+def test_a_full_batch_does_not_wait(backend, table):
+    backend.interval, backend.batch_size = 30, 10
+    for hit in hits(10):
+        backend.send(hit)
+    wait_until(lambda: len(table.rows) == 10, 5)
+
+
+def test_a_database_that_is_away_delays_and_loses_nothing(backend, table, caplog):
+    table.error = OperationalError("the server has gone away")
+    for hit in hits(100):
+        backend.send(hit)
+    wait_until(lambda: backend.counters.failures > write_batch.PATIENCE + 2)
+    assert look(backend.spool.folder).waiting == 100
+    assert not backend.flush(0.05)
+    table.error = None
+    wait_until(lambda: len(table.rows) == 100)
+    errors = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert len(errors) == 1  # and not one for each attempt
+    wait_until(lambda: "delivered again" in caplog.text)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_table_that_is_gone_and_comes_back(backend):
+    def rename(old, new):
+        with connection.schema_editor() as editor:
+            editor.alter_db_table(Beacon, old, new)
+
+    rename("tracking_beacon", "tracking_elsewhere")
+    try:
+        sent = hits(20)
+        backend.send_many(sent)
+        wait_until(lambda: backend.counters.failures > 1)
+    finally:
+        rename("tracking_elsewhere", "tracking_beacon")
+    wait_until(lambda: backend.spool.waiting == 0)
+    backend.close()
+    assert Beacon.objects.count() == 20
+    assert look(backend.spool.folder).rejected == 0
+
+
+def test_poison_is_set_aside_and_replayed(backend, table, capsys):
+    table.poison = {4: DataError("no such place")}
+    backend.send_many(hits(10))
+    wait_until(lambda: backend.spool.waiting == 0)
+    assert (backend.counters.rejected, len(table.rows)) == ({"DataError": 1}, 9)
+    call_command("tracking_replay")
+    assert look(backend.spool.folder).rejected == 1  # refused again
+    table.poison = {}
+    capsys.readouterr()
+    call_command("tracking_replay")
+    assert table.numbers == list(range(10))
+    assert look(backend.spool.folder).rejected == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
+        ["files", "1"],
+        ["hits", "written", "1"],
+        ["of", "them", "duplicate", "0"],
+        ["set", "aside", "0"],
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_died_is_started_again(backend, table):
+    table.error = SystemExit()
+    backend.send_many(hits(1))
+    wait_until(lambda: table.calls and not backend._thread.is_alive())
+    table.error = None
+    backend.send_many(hits(2))
+    wait_until(lambda: len(table.rows) == 3)
+
+
+def test_a_folder_that_takes_nothing_falls_back_to_writing_at_once(backend, table, caplog):
+    backend.spool.folder.write_text("a file where the folder should be")
+    first, second, third = hits(3)
+    backend.send(first)
+    asyncio.run(backend.asend(second))
+    assert len(table.rows) == 2
+    assert not backend.disk_takes_hits
+    assert caplog.text.count("takes nothing") == 1
+    backend.spool.folder.unlink()
+    time.sleep(backend.retry_disk)
+    backend.send(third)
+    assert backend.disk_takes_hits
+    assert caplog.text.count("takes hits again") == 1
+    wait_until(lambda: len(table.rows) == 3)
+    assert backend.counters.received == 3
+    assert backend.counters.at_once == 2
+
+
+def test_a_hit_that_is_too_long_for_the_spool_is_written_at_once(backend, table):
+    backend.send_many(hits(1, url="x" * 5_000_000))
+    assert len(table.rows) == backend.counters.at_once == 1
+    assert backend.disk_takes_hits
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_hit(backend, table):
+    backend.interval = 30
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))  # SIGXFSZ is ignored by Python
+    try:
+        for hit in hits(100):
+            backend.send(hit)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert 0 < backend.spool.waiting < 100
+    assert len(table.rows) == backend.counters.at_once == 100 - backend.spool.waiting
+    assert backend.flush()
+    assert table.numbers == list(range(100))
+
+
+def test_a_disk_that_is_full_while_something_is_set_aside(backend, table, monkeypatch):
+    table.poison = {0: DataError("no")}
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tracking.backends.buffered.set_aside", full)
+    backend.send_many(hits(3))
+    wait_until(lambda: backend.counters.failures > 1)
+    assert backend.spool.waiting == 3
+    monkeypatch.setattr("tracking.backends.buffered.set_aside", set_aside)
+    wait_until(lambda: backend.spool.waiting == 0)
+    assert (len(table.rows), look(backend.spool.folder).rejected) == (2, 1)
+
+
+def test_what_is_left_behind_is_written_by_who_comes_next(backend, table):
+    for _ in range(12):
+        dead = Spool(backend.spool.folder)
+        dead.append(hits(3))
+        dead.close()
+    backend.send_many(hits(1))
+    wait_until(lambda: len(table.rows) == 37)
+    backend.close()
+    assert not [path for path in backend.spool.folder.iterdir() if path.is_file()]
+
+
+def test_the_end_writes_what_is_waiting(backend, table):
+    backend.interval = 30
+    backend.send_many(hits(50))
+    backend.close()
+    assert len(table.rows) == 50
+    assert not backend._thread.is_alive()
+    backend.send_many(hits(1))  # a view that still has it
+    backend.close()
+    assert len(table.rows) == 51
+
+
+def test_a_database_that_is_away_does_not_hold_up_the_end(backend, table, caplog):
+    table.error = OperationalError("gone")
+    backend.send_many(hits(5))
+    started = time.monotonic()
+    backend.close()
+    assert time.monotonic() - started < 2
+    assert "5 hits stay in" in caplog.text
+    assert look(backend.spool.folder).left_behind == 1
+
+
+def test_many_threads_send(backend, table):
+    def work():
+        for hit in hits(200):
+            backend.send(hit)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert backend.flush()
+    assert len(table.rows) == backend.counters.received == backend.counters.written == 1_600
+
+
+def test_a_child_has_a_thread_of_its_own_and_sends_nothing_twice(backend, table, tmp_path):
+    backend.interval = 30
+    backend.send_many(hits(5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 on: fork beside threads
+        child = os.fork()
+    if child == 0:
+        try:
+            backend.interval = 0.01
+            assert backend._thread is None
+            assert backend.spool.waiting == 0
+            backend.send_many(hits(2))
+            wait_until(lambda: len(table.rows) == 2)
+            (tmp_path / "child").write_text(str(len(table.rows)))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert (tmp_path / "child").read_text() == "2"
+    assert backend.flush()
+    assert len(table.rows) == 5
+
+
+def test_a_backlog_stays_on_disk(backend, table):
+    table.error = OperationalError("gone")
+    backend.batch_size = 200
+    seen = []
+    real = backend.deliver
+    backend.deliver = lambda items, **options: (seen.append(len(items)), real(items, **options))[1]
+    for _ in range(20):
+        backend.send_many(hits(500))
+    wait_until(lambda: backend.counters.failures > 2)
+    table.error = None
+    wait_until(lambda: len(table.rows) == 10_000)
+    assert max(seen) <= 200
+
+
+def test_late_hits_are_told_once(backend, table, settings, caplog):
+    settings.TRACKING_MAX_LAG = 0.05
+    caplog.set_level(logging.INFO, "tracking")
+    backend.interval = 0.2
+    backend.send_many(hits(3))
+    wait_until(lambda: backend.spool.waiting == 0)
+    backend.interval = 0
+    backend.send_many(hits(3))
+    wait_until(lambda: "no longer late" in caplog.text)
+    assert caplog.text.count("have been waiting") == 1
+
+
+# What people see.
+
+
+def test_the_health_view(backend, table, client, settings):
+    url = reverse("tracking:health")
+    assert url == "/t/health"
+    response = client.get(url)
+    assert (response.status_code, response["Cache-Control"]) == (200, "no-store")
+    assert response.json() == {
+        "status": "ok", "problems": [], "waiting": 0, "lag": 0.0, "rejected": 0,
+    }  # fmt: skip
+    assert client.post(url).status_code == 405
+    settings.TRACKING_MAX_LAG = 0.01
+    table.error = OperationalError("password=secret")
+    backend.send_many(hits(7))
+    time.sleep(1.1)  # a look at the disk is good for a second
+    response = client.get(url)
+    assert response.status_code == 503
+    assert (response.json()["problems"], response.json()["waiting"]) == (["hits are late"], 7)
+    assert "secret" not in response.content.decode()
+    assert str(backend.spool.folder) not in response.content.decode()
+
+
+def test_what_a_monitor_finds_late_is_written_also_where_no_hit_comes(
+    backend, table, client, settings
+):
+    settings.TRACKING_MAX_LAG = 0.01
+    left_behind = Spool(backend.spool.folder)
+    left_behind.append(hits(3))
+    left_behind.close()
+    time.sleep(0.05)
+    assert client.get(reverse("tracking:health")).status_code == 503
+    wait_until(lambda: len(table.rows) == 3)
+
+
+def test_the_health_of_a_site_without_a_spool(client):
+    assert client.get(reverse("tracking:health")).json() == {"status": "ok", "problems": []}
+
+
+def test_a_spool_that_takes_nothing_is_not_healthy(backend, table, client):
+    backend.spool.folder.write_text("")
+    backend.send_many(hits(1))
+    response = client.get(reverse("tracking:health"))
+    assert response.status_code == 503
+    assert "the spool takes nothing" in response.json()["problems"]
+
+
+@pytest.mark.django_db
+def test_the_doctor_shows_what_is_waiting(backend, capsys):
+    left = Spool(backend.spool.folder)
+    left.append(hits(3))
+    left.close()
+    call_command("tracking_doctor")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["backend", "tests.backends.test_buffered.Quick"]
+    assert {" ".join(line.split()) for line in lines} >= {
+        "hits waiting 3", "left behind 1", "hits set aside 0", "All is well.",
+    }  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+def test_draining_by_hand(backend, capsys):
+    left = Spool(backend.spool.folder)
+    left.append(hits(1_234))
+    left.close()
+    call_command("tracking_drain")
+    assert Beacon.objects.count() == 1_234
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:2] == [["files", "1"], ["hits", "written", "1,234"]]
+
+
+def test_draining_says_that_the_database_is_away(backend, table):
+    left = Spool(backend.spool.folder)
+    left.append(hits(3))
+    left.close()
+    table.error = OperationalError("gone")
+    with pytest.raises(CommandError, match=r"stays where it is.*gone"):
+        call_command("tracking_drain", verbosity=0)
+    assert look(backend.spool.folder).waiting == 3
+    set_aside(backend.spool.folder, [Refused(encode(hits(1)[0]), "x")])
+    with pytest.raises(CommandError, match="gone"):
+        call_command("tracking_replay", verbosity=0)
+    assert look(backend.spool.folder).rejected == 1
+
+
+@pytest.mark.parametrize("place", ["relative", "/proc/1/nowhere", "{file}", "{open}"])
+def test_a_folder_that_cannot_be_used_is_a_wrong_setting(settings, tmp_path, place):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    settings.TRACKING_SPOOL = place.format(file=tmp_path / "file", open=tmp_path / "open")
+    [message] = BufferedBackend().check()
+    assert message.id == "tracking.E017"
+
+
+def test_a_folder_that_is_not_there_yet_is_fine_and_is_not_made(settings, tmp_path):
+    settings.TRACKING_SPOOL = str(tmp_path / "a" / "b")
+    assert BufferedBackend().check() == []
+    assert not list(tmp_path.iterdir())
+
+
+# Other processes.
+
+#: Sends for ever, and tells of each hit that was taken over.
+SENDER = """
+import django
+django.setup()
+from tracking.backends import get_backend
+from tracking.hits import Hit
+backend = get_backend()
+backend.interval = 0.05
+while True:
+    hit = Hit(kind="open")
+    backend.send(hit)
+    print(hit.id.hex, flush=True)
+"""
+
+FINISHER = """
+import django, sys
+django.setup()
+from tracking.backends import get_backend
+from tracking.hits import Hit
+get_backend().send_many([Hit(kind="open") for _ in range(int(sys.argv[1]))])
+"""
+
+
+def test_a_process_that_is_killed_under_load_loses_nothing_and_writes_nothing_twice(tmp_path):
+    site = Site(tmp_path)
+    acknowledged = []
+    for seconds in (0.6, 0.3, 0.9):
+        process = site.start("-c", SENDER, stdout=-1)
+        acknowledged.append(process.stdout.readline().strip())
+        timer = threading.Timer(seconds, process.send_signal, [signal.SIGKILL])
+        timer.start()
+        acknowledged += [line.strip() for line in process.stdout if line.endswith("\n")]
+        process.wait()
+        timer.join()
+        process.stdout.close()
+    assert len(acknowledged) > 1_000
+    site.run("-m", "django", "tracking_drain")
+    keys = site.keys()
+    assert len(keys) == len(set(keys))
+    assert set(acknowledged) <= set(keys)
+    assert len(keys) - len(acknowledged) <= 3  # killed between the write and the word
+    assert look(site.spool).waiting == 0
+
+
+def test_the_end_of_a_process_writes_what_it_has(tmp_path):
+    site = Site(tmp_path)
+    site.run("-W", "error", "-c", FINISHER, "5000")
+    assert len(site.keys()) == 5_000
+    assert not list(site.spool.glob("*.hits"))
+
+
+def test_what_was_rejected_can_be_read_by_people(backend, table):
+    table.poison = {0: DataError("value too long")}
+    backend.send_many(hits(1))
+    wait_until(lambda: backend.spool.waiting == 0)
+    [path] = (backend.spool.folder / "rejected").glob("*.jsonl")
+    entry = json.loads(path.read_text())
+    assert entry["reason"] == "DataError: value too long"
+    assert entry["hit"]["data"] == {"n": 0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_of_the_site_that_is_rolled_back_takes_no_hit_along(backend):
+    with transaction.atomic():
+        backend.send_many(hits(2))
+        transaction.set_rollback(True)
+    wait_until(lambda: backend.spool.waiting == 0)
+    backend.close()
+    assert Beacon.objects.count() == 2
+    assert recording.write([]) == []

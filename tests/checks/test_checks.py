@@ -1,0 +1,222 @@
+import pytest
+from django.core.checks import Error, run_checks
+
+from tracking.backends import BaseBackend
+
+pytestmark = pytest.mark.django_db  # some of the checks that Django brings look at it
+
+
+class Complaining(BaseBackend):
+    def send(self, hit):
+        """Never called."""
+
+    def check(self):
+        return [Error("no disk", id="example.E001")]
+
+
+class Unmakeable(BaseBackend):
+    def __init__(self):
+        raise KeyError("no such host")
+
+    def send(self, hit):
+        """Never called."""
+
+
+def ids(**kwargs):
+    return {message.id for message in run_checks(**kwargs) if "tracking" in str(message.id)}
+
+
+def test_the_defaults_are_fine():
+    assert ids() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("TRACKING_SECRET_KEYS", "one text", "tracking.E001"),
+        ("TRACKING_SECRET_KEYS", 7, "tracking.E001"),
+        ("TRACKING_SECRET_KEYS", [], "tracking.E001"),
+        ("TRACKING_SECRET_KEYS", {"a" * 32}, "tracking.E001"),
+        ("TRACKING_SECRET_KEYS", ["a" * 32, ""], "tracking.E002"),
+        ("TRACKING_SECRET_KEYS", [None], "tracking.E002"),
+        ("TRACKING_SECRET_KEYS", ["short"], "tracking.W002"),
+        ("TRACKING_TOKEN_MAX_AGE", 0, "tracking.E003"),
+        ("TRACKING_TOKEN_MAX_AGE", "1d", "tracking.E003"),
+        ("TRACKING_TOKEN_MAX_AGE", True, "tracking.E003"),
+        ("TRACKING_ENCODER", "nowhere.Encoder", "tracking.E004"),
+        ("TRACKING_ENCODER", "tracking.hits.Hit", "tracking.E004"),
+        ("TRACKING_ENCODER", ".x", "tracking.E004"),
+        ("TRACKING_ENCODER", "tracking.tokens.PIXEL", "tracking.E004"),
+        ("TRACKING_BASE_URL", "mail.example.com", "tracking.E005"),
+        ("TRACKING_BASE_URL", "ftp://mail.example.com", "tracking.E005"),
+        ("TRACKING_BASE_URL", "https://[::1", "tracking.E005"),
+        ("TRACKING_BASE_URL", "https://a.example/?b", "tracking.E005"),
+        ("TRACKING_BASE_URL", "https://exa mple.com", "tracking.E005"),
+        ("TRACKING_BASE_URL", "https://a.example\n", "tracking.E005"),
+        ("TRACKING_BASE_URL", "https://a.example:99999999", "tracking.E005"),
+        ("TRACKING_BACKEND", "nowhere.Backend", "tracking.E006"),
+        ("TRACKING_BACKEND", ".x", "tracking.E006"),
+        ("TRACKING_BACKEND", "tracking.backends.BaseBackend", "tracking.E006"),
+        ("TRACKING_BACKEND", "tracking.hits.Hit", "tracking.E006"),
+        ("TRACKING_TRUSTED_PROXIES", "10.0.0.0/8", "tracking.E007"),
+        ("TRACKING_TRUSTED_PROXIES", ["10.0.0.0/8", "proxy.example"], "tracking.E007"),
+        ("TRACKING_TRUSTED_PROXIES", ["0.0.0.0/0"], "tracking.W005"),
+        ("TRACKING_PROXY_COUNT", "1", "tracking.E008"),
+        ("TRACKING_PROXY_COUNT", -1, "tracking.E008"),
+        ("TRACKING_PROXY_COUNT", True, "tracking.E008"),
+        ("TRACKING_PROXY_HEADER", "X-Real-IP", "tracking.W006"),
+        ("TRACKING_ANONYMIZE_IP", 24, "tracking.E009"),
+        ("TRACKING_ANONYMIZE_IP", (33, 48), "tracking.E009"),
+        ("TRACKING_ANONYMIZE_IP", "24", "tracking.E009"),
+        ("TRACKING_ANONYMIZE_IP", (True, True), "tracking.E009"),
+        ("TRACKING_TRUSTED_PROXIES", ["128.0.0.0/1"], "tracking.W005"),
+        ("TRACKING_ENCODER", "tests.checks.test_checks.Unmakeable", "tracking.E004"),
+        ("TRACKING_BACKEND", "tests.checks.test_checks.Unmakeable", "tracking.E006"),
+        ("TRACKING_MAX_LAG", 0, "tracking.E018"),
+        ("TRACKING_MAX_LAG", "1m", "tracking.E018"),
+        ("TRACKING_BASEURL", "https://a.example", "tracking.W001"),
+        ("ROOT_URLCONF", "tests.support.empty_urls", "tracking.W003"),
+    ],
+)
+def test_every_setting_that_can_be_wrong_has_a_numbered_message(settings, name, value, expected):
+    setattr(settings, name, value)
+    assert ids() == {expected}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRACKING_SECRET_KEYS", ["a" * 32, b"b" * 32]),
+        ("TRACKING_SECRET_KEYS", ("a" * 32,)),
+        ("TRACKING_TOKEN_MAX_AGE", 86_400),
+        ("TRACKING_ENCODER", "tests.tokens.test_tokens.PlainEncoder"),
+        ("TRACKING_BASE_URL", "https://mail.example.com"),
+        ("TRACKING_BASE_URL", "https://example.com/shop"),
+        ("TRACKING_ID", "a setting of the site's own"),
+        ("SECRET_KEY_FALLBACKS", [""]),
+        ("TRACKING_BASE_URL", "http://localhost:8000/"),
+        ("TRACKING_BACKEND", "tracking.backends.memory.MemoryBackend"),
+        ("TRACKING_TRUSTED_PROXIES", ["10.0.0.0/8", "2001:db8::1", "unix"]),
+        ("TRACKING_PROXY_COUNT", 2),
+        ("TRACKING_ANONYMIZE_IP", True),
+        ("TRACKING_ANONYMIZE_IP", (16, 32)),
+    ],
+)
+def test_settings_that_are_right_pass(settings, name, value):
+    setattr(settings, name, value)
+    assert ids() == set()
+
+
+@pytest.mark.parametrize("header", ["HTTP_X_FORWARDED_FOR", "", "None of yours", None])
+def test_the_header_of_the_proxies_is_spelled_as_http_does(settings, header):
+    settings.TRACKING_PROXY_COUNT = 1
+    settings.TRACKING_PROXY_HEADER = header
+    assert ids() == ({"tracking.E010"} if header is not None else set())
+
+
+def test_messages_say_what_to_do(settings):
+    settings.TRACKING_BASEURL = "https://a.example"
+    [message] = [message for message in run_checks() if message.id == "tracking.W001"]
+    assert message.hint == "Did you mean TRACKING_BASE_URL?"
+
+
+def test_a_backend_checks_itself(settings):
+    settings.TRACKING_BACKEND = "tests.checks.test_checks.Complaining"
+    assert "example.E001" in {message.id for message in run_checks()}
+
+
+def test_a_deployed_site_is_reminded_of_the_host_in_its_mail(settings):
+    assert "tracking.W004" in ids(include_deployment_checks=True)
+    settings.TRACKING_BASE_URL = "https://mail.example.com"
+    assert "tracking.W004" not in ids(include_deployment_checks=True)
+
+
+# Visitors, bans, places, clean-up.
+
+
+async def asynchronous(request):
+    """A consent callable that nobody waits for."""
+
+
+SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
+UPDATE_CACHE = "django.middleware.cache.UpdateCacheMiddleware"
+FROM_CACHE = "django.middleware.cache.FetchFromCacheMiddleware"
+BAN, TRACKING, CLEAN_UP = (
+    f"tracking.middleware.{name}"
+    for name in ("BannedIPMiddleware", "VisitorTrackingMiddleware", "VisitorCleanUpMiddleware")
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("TRACKING_CONSENT", "no.such.module", "tracking.E011"),
+        ("TRACKING_CONSENT", "tests.checks.test_checks.SESSIONS", "tracking.E011"),
+        ("TRACKING_EXCLUDE", ["admin", "robots"], "tracking.E012"),
+        ("TRACKING_EXCLUDE", "admin", "tracking.E012"),
+        ("TRACKING_EXCLUDE", None, "tracking.E012"),
+        ("NO_TRACKING_PREFIXES", "/family/", "tracking.E013"),
+        ("NO_TRACKING_PREFIXES", [""], "tracking.E013"),
+        ("NO_TRACKING_PREFIXES", ["family"], "tracking.E013"),
+        ("NO_TRACKING_PREFIXES", None, "tracking.E013"),
+        ("TRACKING_TIMEOUT", 0, "tracking.E014"),
+        ("TRACKING_TIMEOUT", "10", "tracking.E014"),
+        ("TRACKING_COOKIE_AGE", -1, "tracking.E014"),
+        ("TRACKING_CLEANUP_TIMEOUT", "24", "tracking.E014"),
+        ("TRACKING_VISIT_RETENTION", -1, "tracking.E014"),
+        ("TRACKING_COOKIE_NAME", "sessionid", "tracking.E015"),
+        ("TRACKING_COOKIE_NAME", "a b", "tracking.E015"),
+        ("TRACKING_COOKIE_NAME", "", "tracking.E015"),
+        ("TRACKING_BAN_STATUS", 200, "tracking.E016"),
+        ("TRACKING_BAN_STATUS", "403", "tracking.E016"),
+        ("TRACKING_BAN_TEMPLATE", "missing.html", "tracking.W007"),
+        ("DEFAULT_TRACKING_TEMPLATE", "missing.html", "tracking.W014"),
+        ("TRACKING_MAP_TILES", "https://tiles.example/", "tracking.E020"),
+        ("TRACKING_MAP_TILES", "javascript:{z}{x}{y}", "tracking.E020"),
+        ("TRACKING_USE_GEOIP", True, "tracking.W008"),
+        ("MIDDLEWARE", [SESSIONS, BAN], "tracking.W009"),
+        ("MIDDLEWARE", [FROM_CACHE, TRACKING], "tracking.W010"),
+        ("MIDDLEWARE", [UPDATE_CACHE, TRACKING, FROM_CACHE], "tracking.W010"),
+        ("TRACKING_CONSENT", "tests.checks.test_checks.asynchronous", "tracking.E011"),
+    ],
+)
+def test_what_is_wrong_about_visitors_has_a_number(settings, name, value, expected):
+    setattr(settings, name, value)
+    assert ids() == {expected}
+
+
+def test_each_middleware_that_stands_before_the_bans_is_named(settings):
+    settings.MIDDLEWARE = [SESSIONS, TRACKING, BAN]
+    told = [m.msg for m in run_checks() if m.id == "tracking.W009"]
+    assert [SESSIONS in told[0], TRACKING in told[1]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        [BAN, SESSIONS, TRACKING, CLEAN_UP],
+        ["django.middleware.security.SecurityMiddleware", BAN, SESSIONS, TRACKING],
+        [TRACKING, UPDATE_CACHE, FROM_CACHE],
+        [],
+    ],
+)
+def test_a_good_order_is_fine(settings, order):
+    settings.MIDDLEWARE = order
+    assert ids() == set()
+
+
+def test_a_site_behind_a_proxy_is_asked_whom_to_believe(settings):
+    settings.MIDDLEWARE = [BAN]
+    settings.USE_X_FORWARDED_HOST = True
+    assert ids() == {"tracking.W011"}
+    settings.TRACKING_TRUSTED_PROXIES = ["10.0.0.0/8"]
+    assert ids() == set()
+
+
+def test_hits_that_wait_among_temporary_files_are_told_of_when_it_is_deployed(settings):
+    settings.TRACKING_BACKEND = "tracking.backends.buffered.BufferedBackend"
+    assert "tracking.W012" in ids(include_deployment_checks=True)
+    settings.TRACKING_SPOOL = "/var/spool/site"
+    assert "tracking.W012" not in ids(include_deployment_checks=True)
+    settings.TRACKING_SPOOL = "spool"
+    assert "tracking.E017" in ids()

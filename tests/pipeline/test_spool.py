@@ -1,0 +1,399 @@
+"""Hits on disk: whole, torn, damaged, left behind, set aside."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.utils.functional import lazystr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import documents
+from tracking.hits import Hit, PageHit, Reference
+from tracking.pipeline import spool as spooling
+from tracking.pipeline.spool import Spool, decode, encode, folder, look, prepare, set_aside
+from tracking.pipeline.spool.folders import Refused, taken
+from tracking.pipeline.spool.records import MARKER, BadRecord, Damage, Record, framed, scan
+from tracking.pipeline.spool.segments import PIECE, START, SUFFIX, UNKNOWN, Segment
+
+VALUES = {
+    "born": date(2001, 2, 3),
+    "at": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
+    "price": Decimal("12.340"),
+    "id": uuid.UUID(int=7),
+    "big": 2**70,
+    "list": [1, {"a": None}],
+    "text": "Größe \0",
+}
+
+
+def hit(number=0, **values):
+    return Hit(kind="open", **{"data": {"n": number}, **values})
+
+
+def numbers(items):
+    return [decode(item.payload).data["n"] for item in items if isinstance(item, Record)]
+
+
+def everything(spool, limit=1_000):
+    items = []
+    while batch := spool.take(limit):
+        items += batch.items
+        spool.settle(batch)
+    return items
+
+
+@pytest.fixture
+def spool(tmp_path):
+    spool = Spool(tmp_path / "spool")
+    yield spool
+    spool.close()
+
+
+def test_a_hit_comes_back_with_types_beyond_json():
+    sent = hit(
+        data=VALUES,
+        target=Reference("shop.tea", "7"),
+        ip_address="::1",
+        visitor="v",
+        url="https://x",
+    )
+    assert decode(encode(sent)) == sent
+    page = PageHit(visitor="v", url="/a", campaign={"source": "x"}, user="7")
+    assert decode(encode(page)) == page
+
+
+def test_what_a_token_could_not_carry_becomes_what_django_writes_as_json():
+    odd = {"tuple": (1, 2), "lazy": lazystr("x"), "lasted": timedelta(seconds=1), "half": "\ud800"}
+    data = decode(encode(hit(data=odd))).data
+    assert data == {"tuple": [1, 2], "lazy": "x", "lasted": "P0DT00H00M01S", "half": "?"}
+    assert decode(encode(hit(user_agent="a\udcff"))).user_agent == "a?"
+    with pytest.raises(TypeError):
+        encode(hit(data={"what": object()}))
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xc1", b"\x90", b"\x81\xa4kind\xa4open", b"\x07"])
+def test_a_payload_without_a_hit_is_a_bad_record(payload):
+    with pytest.raises(BadRecord):
+        decode(payload)
+
+
+@pytest.mark.parametrize("key", [7, 1.5, None, True])
+def test_a_key_that_is_no_text_is_written_as_json_writes_it(key):
+    data = {key: "a", "list": [1, {key: 2}]}
+    [name] = json.loads(json.dumps({key: 0}))
+    assert decode(encode(Hit(kind="open", data=data))).data == {
+        name: "a",
+        "list": [1, {name: 2}],
+    }
+
+
+def test_what_is_nested_too_deeply_to_be_read_is_a_bad_record():
+    payload = encode(Hit(kind="open", data={"a": 1}))
+    before, after = payload.split(b"\xa1a\x01")
+    with pytest.raises(BadRecord):
+        decode(before + b"\xa1a" + b"\x91" * 100_000 + b"\x01" + after)
+
+
+def test_a_hit_that_is_too_long_is_refused(spool):
+    with pytest.raises(ValueError, match="bytes, over"):
+        spool.append([hit(url="x" * 5_000_000)])
+    assert spool.take(1) is None
+
+
+payloads = st.lists(st.binary(max_size=200) | st.just(MARKER * 9), max_size=8)
+
+
+@given(payloads, st.data())
+def test_records_come_back_except_for_what_is_damaged(texts, data):
+    frames = [framed(text, 1.0) for text in texts]
+    whole = b"".join(frames)
+    torn = data.draw(st.integers(0, len(whole)))
+    items, used = scan(whole[:torn], at_end=True)
+    intact = [text for i, text in enumerate(texts) if len(b"".join(frames[: i + 1])) <= torn]
+    assert [item.payload for item in items if isinstance(item, Record)] == intact
+    assert used == torn
+    if whole:
+        position = data.draw(st.integers(0, len(whole) - 1))
+        wrong = bytearray(whole)
+        wrong[position] ^= data.draw(st.integers(1, 255))
+        items, used = scan(bytes(wrong), at_end=True)
+        starts = [len(b"".join(frames[:i])) for i in range(len(frames))]
+        hurt = max(i for i, start in enumerate(starts) if start <= position)
+        assert [i.payload for i in items if isinstance(i, Record)] == [
+            text for i, text in enumerate(texts) if i != hurt
+        ]
+        assert (
+            b"".join(i.raw for i in items if isinstance(i, Damage))
+            == wrong[starts[hurt] : starts[hurt] + len(frames[hurt])]
+        )
+        assert used == len(whole)
+
+
+@given(payloads, st.integers(1, 60))
+def test_a_file_may_be_read_in_pieces_of_any_size(texts, size):
+    whole = b"".join(framed(text, 1.0) for text in texts)
+    found, position, end = [], 0, 0
+    while position < len(whole):
+        end = min(end + size, len(whole))
+        items, used = scan(whole[position:end], at_end=end == len(whole), limit=3)
+        found += items
+        position += used
+    assert [item.payload for item in found] == texts
+
+
+def test_hits_come_back_in_order_and_the_file_is_emptied(spool):
+    spool.append([hit(n) for n in range(5)])
+    spool.append([hit(5)])
+    assert spool.waiting == 6
+    first = spool.take(4)
+    assert numbers(first.items) == [0, 1, 2, 3]
+    assert numbers(spool.take(4).items) == [0, 1, 2, 3]  # nothing was settled yet
+    spool.settle(first)
+    assert spool.waiting == 2
+    assert numbers(everything(spool)) == [4, 5]
+    [path] = spool.folder.iterdir()
+    assert path.stat().st_size == START  # addresses do not stay on disk
+    spool.close()
+    assert not list(spool.folder.iterdir())
+
+
+def test_the_folder_is_for_nobody_else(spool):
+    spool.append([hit()])
+    assert spool.folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in spool.folder.iterdir()} == {0o600}
+
+
+def test_segments_follow_each_other_and_leave(tmp_path):
+    spool = Spool(tmp_path, segment_size=1_000)
+    for n in range(50):
+        spool.append([hit(n)])
+    assert len(list(tmp_path.iterdir())) > 5
+    assert look(tmp_path).waiting == 50
+    assert numbers(everything(spool, 7)) == list(range(50))
+    assert len(list(tmp_path.iterdir())) == 1
+    spool.close()
+
+
+def test_one_long_hit_is_read_though_it_is_longer_than_a_piece(spool):
+    spool.append([hit(1), hit(2, url="x" * (PIECE + 10)), hit(3)])
+    assert numbers(everything(spool)) == [1, 2, 3]
+
+
+def test_what_a_living_process_has_is_left_to_it(spool):
+    spool.append([hit()])
+    other = Spool(spool.folder)
+    assert other.adopt() == 0
+    state = look(spool.folder)
+    assert (state.waiting, state.left_behind, state.files) == (1, 0, 1)
+    assert 0 <= state.lag < 5
+
+
+def test_what_was_left_behind_is_taken_over_by_one_and_from_where_it_was(spool):
+    spool.append([hit(n) for n in range(6)])
+    spool.settle(spool.take(2))
+    spool.close()
+    assert look(spool.folder).left_behind == 1
+    first, second = Spool(spool.folder), Spool(spool.folder)
+    assert (first.adopt(), second.adopt()) == (1, 0)
+    assert numbers(everything(first)) == [2, 3, 4, 5]
+    assert not list(spool.folder.iterdir())
+
+
+def test_a_torn_end_and_a_damaged_byte_are_told_from_the_rest(spool):
+    spool.append([hit(n) for n in range(4)])
+    spool.close()
+    [path] = spool.folder.iterdir()
+    content = bytearray(path.read_bytes())
+    content[content.index(MARKER, 30) + 30] ^= 1  # in the second record
+    path.write_bytes(content + MARKER + b"torn")
+    later = Spool(spool.folder)
+    later.adopt()
+    items = everything(later)
+    assert numbers(items) == [0, 2, 3]
+    assert [type(item) for item in items].count(Damage) == 2
+    assert not list(spool.folder.iterdir())
+
+
+def test_a_file_that_is_no_segment_is_renamed_and_an_empty_one_removed(tmp_path, caplog):
+    (tmp_path / f"a{SUFFIX}").write_bytes(b"something else altogether")
+    (tmp_path / f"b{SUFFIX}").write_bytes(b"TRK")
+    assert Spool(tmp_path).adopt() == 0
+    assert [path.name for path in tmp_path.iterdir()] == [f"a{SUFFIX}{UNKNOWN}"]
+    assert "no spool of this version" in caplog.text
+
+
+def test_a_file_that_was_emptied_when_the_process_died_has_nothing_in_it(spool):
+    spool.append([hit()])
+    segment = spool.take(1).segment
+    segment.advance(segment.end)
+    os.truncate(segment.path, START)
+    spool.close()
+    later = Spool(spool.folder)
+    later.adopt()
+    assert later.take(1) is None
+
+
+def test_a_deleted_file_is_noticed_and_followed_by_another(spool):
+    spool.append([hit(1)])
+    assert not spool.renew_if_lost()
+    [path] = spool.folder.iterdir()
+    path.unlink()
+    spool.folder.rmdir()
+    assert spool.renew_if_lost()
+    spool.append([hit(2)])
+    assert numbers(everything(spool)) == [1, 2]
+
+
+def test_a_failed_append_leaves_the_file_as_it_was(spool, monkeypatch):
+    spool.append([hit(1)])
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: real(fd, data[: len(data) // 2], at))
+    with pytest.raises(OSError, match="part"):
+        spool.append([hit(2)])
+    monkeypatch.undo()
+    spool.append([hit(3)])
+    assert numbers(everything(spool)) == [1, 3]
+
+
+def test_threads_append_side_by_side(tmp_path):
+    spool = Spool(tmp_path, segment_size=20_000)
+
+    def work(start):
+        for n in range(start, start + 250):
+            spool.append([hit(n)])
+
+    threads = [threading.Thread(target=work, args=(n * 250,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    found = []
+    while any(thread.is_alive() for thread in threads):
+        found += everything(spool, 50)
+    found += everything(spool)
+    assert sorted(numbers(found)) == list(range(2_000))
+    spool.close()
+
+
+def test_a_hit_that_comes_while_a_drained_file_is_put_away_is_kept(tmp_path, monkeypatch):
+    spool = Spool(tmp_path, segment_size=2 * len(framed(encode(hit(1)))) + 20)
+    spool.append([hit(1)])
+    real = spool._put_away
+
+    def late(segment):
+        monkeypatch.undo()
+        spool.append([hit(2)])  # another thread, at the worst moment: behind the first,
+        spool.append([hit(3)])  # and into the next file
+        real(segment)
+
+    monkeypatch.setattr(spool, "_put_away", late)
+    spool.settle(spool.take(1))
+    assert len(list(tmp_path.iterdir())) == 2
+    assert numbers(everything(spool)) == [2, 3]
+    spool.close()
+
+
+APPENDER = """
+import django, os, signal, sys
+django.setup()
+from pathlib import Path
+from tracking.hits import Hit
+from tracking.pipeline.spool import Spool
+spool = Spool(Path(sys.argv[1]))
+for n in range(300):
+    spool.append([Hit(kind="open", data={"n": n})])
+    print(n, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_two_processes_that_are_killed_lose_nothing(tmp_path):
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(documents.ROOT),
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", APPENDER, str(tmp_path)], stdout=subprocess.PIPE, env=environment
+        )
+        for _ in range(2)
+    ]
+    outputs = [process.communicate()[0].split() for process in processes]
+    assert [len(output) for output in outputs] == [300, 300]
+    assert look(tmp_path).left_behind == 2
+    spool = Spool(tmp_path)
+    assert spool.adopt() == 2
+    assert sorted(numbers(everything(spool))) == sorted([*range(300)] * 2)
+
+
+def test_a_child_leaves_the_files_to_its_parent(spool):
+    spool.append([hit(1)])
+    if (child := os.fork()) == 0:
+        try:
+            spool.abandon()
+            spool.append([hit(2)])
+            os._exit(0 if spool.waiting == 1 and numbers(spool.take(9).items) == [2] else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert spool.adopt() == 1  # what the child has left
+    assert sorted(numbers(everything(spool))) == [1, 2]
+
+
+def test_what_is_set_aside_has_its_reason_and_can_be_read(tmp_path):
+    assert look(tmp_path).rejected == 0
+    set_aside(tmp_path, [])
+    set_aside(tmp_path, [Refused(encode(hit(7)), "too odd"), Refused(b"\xff", "damaged")])
+    [path] = (tmp_path / "rejected").iterdir()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["reason"] for line in lines] == ["too odd", "damaged"]
+    assert lines[0]["hit"]["data"] == {"n": 7}
+    assert lines[1]["hit"] is None
+    assert look(tmp_path).rejected == 2
+    with taken(tmp_path) as files, taken(tmp_path) as others:
+        [(found, refused)] = [next(files)]
+        assert list(others) == []  # each file is looked at by one
+        assert found == path
+        assert decode(refused[0].raw) == decode(encode(decode(refused[0].raw)))
+
+
+def test_the_default_folder_is_for_this_site_and_user(settings):
+    default = folder()
+    assert str(os.geteuid()) in default.name
+    settings.SECRET_KEY = "another site"
+    assert folder() != default
+    settings.TRACKING_SPOOL = "/var/spool/site"
+    assert folder() == Path("/var/spool/site")
+
+
+def test_a_folder_that_others_may_have_made_is_not_trusted(tmp_path, settings):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileExistsError):
+        prepare(tmp_path / "file")
+    open_to_all = tmp_path / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    with pytest.raises(PermissionError, match="everybody"):
+        prepare(open_to_all)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    with pytest.raises(PermissionError, match="link"):
+        prepare(link)
+    settings.TRACKING_SPOOL = str(link)
+    prepare(link)
+
+
+def test_a_segment_that_cannot_be_locked_is_not_used(tmp_path, monkeypatch):
+    answers = iter([False, True])
+    real = spooling.segments._is_locked
+    monkeypatch.setattr(spooling.segments, "_is_locked", lambda fd: next(answers) and real(fd))
+    segment = Segment.create(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+    segment.remove()

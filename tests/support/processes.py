@@ -1,0 +1,80 @@
+"""A site of its own, for processes that are killed."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from tests.support import documents
+
+#: A writer waits for its turn, and readers for nobody.
+SETTINGS = """
+from tests.settings import *
+
+DATABASES = {"default": {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": %(database)r,
+    "OPTIONS": {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    },
+}}
+TRACKING_SPOOL = %(spool)r
+TRACKING_BACKEND = "tracking.backends.buffered.BufferedBackend"
+"""
+
+
+class Site:
+    """A folder with settings, a SQLite database and a spool, for processes to run in."""
+
+    def __init__(self, folder: Path, settings: str = "") -> None:
+        self.folder = folder
+        self.database = folder / "site.sqlite3"
+        self.spool = folder / "spool"
+        values = {"database": str(self.database), "spool": str(self.spool)}
+        (folder / "site_settings.py").write_text(SETTINGS % values + settings)
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": f"{folder}{os.pathsep}{documents.ROOT}",
+            "DJANGO_SETTINGS_MODULE": "site_settings",
+        }
+        self.run("-m", "django", "migrate", "--verbosity=0")
+
+    def start(self, *arguments: str, **options) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            **options,
+        )
+
+    def run(self, *arguments: str) -> str:
+        result = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    def keys(self) -> list[str]:
+        """Return the keys of the beacons, as hexadecimal digits."""
+        with closing(sqlite3.connect(self.database, timeout=20)) as database:
+            return [key for (key,) in database.execute("SELECT id FROM tracking_beacon")]
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 30, what: object = "") -> None:
+    """Wait until something is true, and fail if it does not become so."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what() if callable(what) else what or condition
+        time.sleep(0.05)

@@ -1,0 +1,48 @@
+"""Which visitors are on the site now: the latest ones, their visits, pages and beacons."""
+
+from collections.abc import Iterable
+
+from tracking.active_visitors.places import visitors_at
+from tracking.models import Beacon, PageView, Visit, Visitor
+
+
+def latest(limit: int, place: str = "") -> list[Visitor]:
+    """Return the active visitors, the latest first.
+
+    Args:
+        limit: how many at most.
+        place: the key of a :class:`~tracking.active_visitors.places.Place`: only its visitors.
+            An unknown key has none.
+    """
+    visitors = Visitor.objects.active()
+    if place:
+        where = visitors_at(place)
+        if where is None:
+            return []
+        visitors = visitors.filter(where)
+    return list(visitors[:limit])
+
+
+def visits_of(visitors: Iterable[Visitor]) -> dict[str, Visit]:
+    """Return the current visits, by the key of their visitor; by one query for all.
+
+    A visitor has none if its visits are not recorded yet, or have been removed.
+    """
+    by_key = {visitor.key: visitor for visitor in visitors}
+    if not by_key:
+        return {}
+    since = min(visitor.session_start for visitor in by_key.values())
+    visits = Visit.objects.filter(visitor__in=list(by_key), ended_at__gte=since).order_by(
+        "ended_at"
+    )
+    return {str(visit.visitor_id): visit for visit in visits}
+
+
+def pages_of(visit: Visit, limit: int) -> list[PageView]:
+    """Return the pages of a visit, the latest first, ``limit`` at most."""
+    return list(PageView.objects.filter(visit=visit).order_by("-time")[:limit])
+
+
+def beacons_of(visitor: Visitor, limit: int) -> list[Beacon]:
+    """Return what has led a visitor here, the latest first, ``limit`` at most."""
+    return list(Beacon.objects.filter(visitor=visitor).order_by("-time")[:limit])

@@ -1,0 +1,243 @@
+"""The page of active visitors: a map and a list that keep themselves up to date.
+
+All that the page shows is plain text in JSON, in the language and the time zone of who is
+looking: what strangers have sent is put into the page as text, and never as HTML.
+"""
+
+from functools import partial
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.translation import gettext, ngettext
+
+from tracking.active_visitors import places
+from tracking.active_visitors.places import Audience, Place
+from tracking.active_visitors.visitors import latest, visits_of
+from tracking.admin import columns
+from tracking.admin.active_visitors import visitor_details
+from tracking.admin.large_tables import UNKNOWN
+from tracking.admin.permitted import Shown
+from tracking.conf import conf
+from tracking.enrichment.verdict_rules import Label
+from tracking.models import Visit, Visitor
+
+#: Visitors that the list has at most, the latest.
+MAX_LISTED = 100
+
+#: The app of django-js-lib-leaflet.
+MAP_APP = "js_lib_leaflet"
+
+#: Characters of a URL or a name that the list shows; the page of the visitor shows all.
+MAX_SHOWN = 200
+
+
+def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
+    """Return the patterns of the page and of what it asks for."""
+    wrap = model_admin.admin_site.admin_view
+    return [
+        path("active/", wrap(partial(_page, model_admin)), name="tracking_visitor_active"),
+        path("active/now/", wrap(partial(_now, model_admin)), name="tracking_visitor_active_now"),
+        path(
+            "active/<int:pk>/",
+            wrap(partial(visitor_details.view, model_admin)),
+            name="tracking_visitor_active_one",
+        ),
+    ]
+
+
+def _page(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> HttpResponse:
+    """Show the page, with what it shows first already in it."""
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied
+    site = model_admin.admin_site
+    request.current_app = site.name
+    context = {
+        **site.each_context(request),
+        "title": gettext("Active visitors"),
+        "opts": model_admin.opts,
+        "answer": _answer(request, site),
+        "texts": _texts(),
+        "now_url": reverse(f"{site.name}:tracking_visitor_active_now"),
+        "visitor_url": reverse(f"{site.name}:tracking_visitor_active_one", args=[0]),
+        "has_map": apps.is_installed(MAP_APP),
+        "map_app": MAP_APP,
+        "tiles": conf.map_tiles,
+        "attribution": conf.map_attribution,
+        "minutes": number_format(conf.timeout),
+        "missing": _missing(),
+    }
+    return TemplateResponse(request, conf.map_template, context)
+
+
+def _now(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> HttpResponse:
+    """Answer with what the page shows now, as JSON."""
+    if not model_admin.has_view_permission(request):
+        raise PermissionDenied
+    return JsonResponse(_answer(request, model_admin.admin_site))
+
+
+def _answer(request: HttpRequest, site: admin.AdminSite) -> dict[str, Any]:
+    now, chosen = places.gathered(), request.GET.get("place", "")
+    visitors = latest(MAX_LISTED, chosen)
+    visits = visits_of(visitors)
+    shown = Shown(visitors, request, site)
+    return {
+        "time": columns.clock(timezone.now()),
+        "people": number_format(now.visitors - now.machines, force_grouping=True),
+        "machines": _machines(now),
+        "is_empty": not (now.visitors or visitors or chosen),
+        "places": [_place(place) for place in now.places],
+        "chosen": _chosen(chosen, now, visitors),
+        "visitors": [_visitor(one, visits.get(one.key), shown) for one in visitors],
+        "more": _more(len(visitors), _number_at(chosen, now)),
+    }
+
+
+def _machines(now: Audience) -> str:
+    if not now.machines:
+        return ""
+    text = ngettext("and %(count)s machine", "and %(count)s machines", now.machines)
+    return text % {"count": number_format(now.machines, force_grouping=True)}
+
+
+def _number_at(chosen: str, now: Audience) -> int:
+    if not chosen:
+        return now.visitors
+    return next((place.visitors for place in now.places if place.key == chosen), 0)
+
+
+def _more(listed: int, number: int) -> str:
+    if number <= listed:
+        return ""
+    return gettext("The latest %(listed)s of %(number)s are listed.") % {
+        "listed": number_format(listed),
+        "number": number_format(number, force_grouping=True),
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    name = _name_of(place)
+    number = number_format(place.visitors, force_grouping=True)
+    return {
+        "key": place.key,
+        "name": name,
+        "number": number,
+        "visitors": place.visitors,
+        "text": ngettext(
+            "%(place)s: %(count)s visitor", "%(place)s: %(count)s visitors", place.visitors
+        )
+        % {"place": name, "count": number},
+        "latitude": place.latitude,
+        "longitude": place.longitude,
+        "age": int(columns.since(place.newest).total_seconds()),
+    }
+
+
+def _name_of(place: Place) -> str:
+    name = columns.place_name(place.city, place.country) or gettext("Place not known")
+    if not place.others:
+        return name
+    text = ngettext(
+        "%(place)s, and %(count)s place near it",
+        "%(place)s, and %(count)s places near it",
+        place.others,
+    )
+    return text % {"place": name, "count": number_format(place.others, force_grouping=True)}
+
+
+def _chosen(chosen: str, now: Audience, visitors: list[Visitor]) -> dict[str, Any] | None:
+    """Return the place whose visitors are listed, also if nobody is there any more."""
+    if not chosen:
+        return None
+    for place in now.places:
+        if place.key == chosen:
+            return {"key": chosen, "name": _name_of(place)}
+    names = (columns.place_name(one.city, one.country) for one in visitors)
+    return {"key": chosen, "name": next(filter(None, names), gettext("This place"))}
+
+
+def _visitor(visitor: Visitor, visit: Visit | None, shown: Shown) -> dict[str, Any]:
+    is_human = visitor.verdict == Label.HUMAN
+    return {
+        "id": visitor.pk,
+        "place": columns.place_name(visitor.city, visitor.country) or gettext("Place not known"),
+        "label": "" if is_human else visitor.get_verdict_display(),
+        "page": visitor.url[:MAX_SHOWN] or UNKNOWN,
+        "since": gettext("since %s") % columns.clock(visitor.session_start)[:5],
+        "seen": _seen(visitor),
+        "origin": _origin(visitor, visit)[:MAX_SHOWN],
+        "agent": columns.agent_name(visitor) or gettext("Browser not known"),
+        "user": shown.user_name(visitor)[:MAX_SHOWN],
+    }
+
+
+def _seen(visitor: Visitor) -> str:
+    pages = columns.pages(visitor.page_views)
+    if visitor.page_views <= 1:  # how long it was read is not known
+        return pages
+    time = columns.length(visitor.time_on_site)
+    return gettext("%(pages)s in %(time)s") % {"pages": pages, "time": time}
+
+
+def _origin(visitor: Visitor, visit: Visit | None) -> str:
+    campaign = columns.campaign(visit) if visit else ""
+    if campaign:
+        return gettext("by %s") % campaign
+    if visitor.referrer:
+        return gettext("from %s") % columns.site_of(visitor.referrer)
+    return gettext("came directly")
+
+
+def _missing() -> list[str]:
+    """Return the lines of settings without which nobody appears, or not on the map."""
+    middleware = "tracking.middleware.VisitorTrackingMiddleware"
+    lines = []
+    if middleware not in settings.MIDDLEWARE:
+        lines.append(f'MIDDLEWARE += ["{middleware}"]')
+    if not conf.use_geoip:
+        lines.append("TRACKING_USE_GEOIP = True")
+    if not conf.geoip_path:
+        lines.append('GEOIP_PATH = "/var/lib/geoip/"')
+    return lines
+
+
+def _texts() -> dict[str, str]:
+    """Return what the scripts say by themselves."""
+    return {
+        "updated": gettext("Updated %s"),
+        "last_updated": gettext("Last updated %s"),
+        "paused": gettext("Paused while nobody looks"),
+        "failed": gettext(
+            "The site does not answer. What you see is as it was at %s. "
+            "It is asked again every five seconds."
+        ),
+        "logged_out": gettext("You are no longer logged in. What you see is as it was at %s."),
+        "log_in": gettext("Log in again"),
+        "forbidden": gettext("You may no longer see visitors. What you see is as it was at %s."),
+        "no_script": gettext(
+            "The map could not be loaded. Places and visitors are listed all the same."
+        ),
+        "no_world": gettext(
+            "The outlines of countries could not be loaded. Dots and lists still work."
+        ),
+        "zoom_in": gettext("Zoom in"),
+        "zoom_out": gettext("Zoom out"),
+        "all": gettext("Latest visitors"),
+        "at_place": gettext("Visitors in %s"),
+        "nobody_there": gettext("Nobody is there any more."),
+        "gone": gettext(
+            "This visitor is no longer known: it was cleaned up, or the link is wrong."
+        ),
+        "log_in_to_see": gettext("You are no longer logged in. Log in again to see the visitor."),
+        "not_loaded": gettext("The visitor could not be loaded. The map and the list still work."),
+        "more_places": gettext("Show all %s places"),
+        "fewer_places": gettext("Show ten places"),
+    }

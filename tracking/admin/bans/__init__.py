@@ -1,0 +1,1 @@
+"""The ban list in the admin: table, confirmation, import and export."""

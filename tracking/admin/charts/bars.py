@@ -1,0 +1,117 @@
+"""Shares as bars."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from tracking.admin.charts.scales import known
+
+
+class Part(NamedTuple):
+    """A part of a whole.
+
+    Attributes:
+        key: the last word of its class, which says how it looks: ``confirmed``, ``proxied``
+            or ``machine``.
+        label: what it is, for people.
+        value: how much.
+        text: how much, for people.
+    """
+
+    key: str
+    label: str
+    value: float
+    text: str
+
+
+def share(value: float | None, whole: float | None) -> float:
+    """Return how many percent of ``whole`` a value is: 0 to 100, 0 if there is nothing."""
+    part, total = known(value) or 0.0, known(whole) or 0.0
+    return round(min(part / total, 1) * 100, 2) if total > 0 else 0.0
+
+
+def bar(value: float | None, whole: float | None) -> SafeString:
+    """Return a bar to stand behind the text of a table cell, as long as the share of a whole.
+
+    The number stands beside it, so that it says nothing to a screen reader.
+    """
+    return format_html(
+        '<svg class="tracking-bar" aria-hidden="true" focusable="false" viewBox="0 0 100 1"'
+        ' preserveAspectRatio="none"><rect x="0" y="0" width="{}" height="1"/></svg>',
+        number(share(value, whole)),
+    )
+
+
+def parted(parts: Sequence[Part], whole: float, *, id: str, title: str) -> SafeString:  # noqa: A002
+    """Return a bar in several parts, each of them with a pattern and not only a colour.
+
+    Args:
+        parts: from left to right; what is left of the whole stays empty.
+        whole: what the length of the bar stands for.
+        id: begins the ids of its elements.
+        title: what the bar is.
+    """
+    drawn, begin = [], 0.0
+    for part in parts:
+        width = min(share(part.value, whole), round(100 - begin, 2))
+        name = f"{part.label}: {part.text}"
+        drawn.append((part.key, number(begin), number(width), name))
+        begin = round(begin + width, 2)
+    return format_html(
+        '<svg class="tracking-parted" role="img" aria-labelledby="{id}-title {id}-desc"'
+        ' width="100%" height="16">'
+        '<title id="{id}-title">{title}</title><desc id="{id}-desc">{desc}</desc>'
+        '{patterns}<rect class="tracking-part-rest" x="0" y="0" width="100%" height="16"/>'
+        "{rects}</svg>",
+        id=id,
+        title=title,
+        desc="; ".join(name for _key, _begin, _width, name in drawn),
+        patterns=_patterns(id),
+        rects=format_html_join(
+            "",
+            '<rect class="tracking-part-{0}" x="{1}%" y="0" width="{2}%" height="16"{4}>'
+            "<title>{3}</title></rect>",
+            ((*part, _fill(id, part[0])) for part in drawn),
+        ),
+    )
+
+
+def swatch(id: str, key: str) -> SafeString:  # noqa: A002
+    """Return the small sign of a part for a legend. The bar of the same ``id`` has its pattern."""
+    return format_html(
+        '<svg class="tracking-swatch" aria-hidden="true" focusable="false" width="12" height="12">'
+        '<rect class="tracking-part-{}" x="0" y="0" width="12" height="12"{}/></svg>',
+        key,
+        _fill(id, key),
+    )
+
+
+#: What is drawn over each eight pixels of a part that is not plain.
+_PATTERNS = {
+    "proxied": SafeString('<path d="M-2 10L10 -2M-2 2L2 -2M6 10L10 6"/>'),
+    "machine": SafeString('<circle cx="2" cy="2" r="1"/><circle cx="6" cy="6" r="1"/>'),
+}
+
+
+def _patterns(id: str) -> SafeString:  # noqa: A002
+    return format_html_join(
+        "",
+        '<pattern class="tracking-pattern-{1}" id="{0}-{1}" width="8" height="8"'
+        ' patternUnits="userSpaceOnUse"><rect x="0" y="0" width="8" height="8"/>{2}</pattern>',
+        ((id, key, drawn) for key, drawn in _PATTERNS.items()),
+    )
+
+
+def _fill(id: str, key: str) -> str:  # noqa: A002
+    return format_html(' fill="url(#{}-{})"', id, key) if key in _PATTERNS else ""
+
+
+def number(value: float) -> str:
+    """Return a coordinate, with a dot whatever the language.
+
+    >>> number(12.5), number(100.0)
+    ('12.5', '100')
+    """
+    return f"{value:.2f}".rstrip("0").rstrip(".")

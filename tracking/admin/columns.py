@@ -1,0 +1,171 @@
+"""How lists and pages show what several tables have in common."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince, timeuntil
+from django.utils.translation import gettext, ngettext, npgettext_lazy
+
+from tracking.admin import formatting
+from tracking.admin.large_tables import UNKNOWN
+from tracking.enrichment import geoip
+from tracking.enrichment.user_agents import Device
+from tracking.enrichment.verdict_rules import Label, in_words
+from tracking.models.base import Observed
+
+#: Django's own words for these do not bend: German says "3 Tage", but "vor 3 Tagen".
+_LENGTHS: dict[str, Any] = {
+    "year": npgettext_lazy("after 'ago' or 'in'", "%(num)d year", "%(num)d years", "num"),
+    "month": npgettext_lazy("after 'ago' or 'in'", "%(num)d month", "%(num)d months", "num"),
+    "week": npgettext_lazy("after 'ago' or 'in'", "%(num)d week", "%(num)d weeks", "num"),
+    "day": npgettext_lazy("after 'ago' or 'in'", "%(num)d day", "%(num)d days", "num"),
+    "hour": npgettext_lazy("after 'ago' or 'in'", "%(num)d hour", "%(num)d hours", "num"),
+    "minute": npgettext_lazy("after 'ago' or 'in'", "%(num)d minute", "%(num)d minutes", "num"),
+}
+
+
+def since(moment: datetime) -> timedelta:
+    """Return how long ago something was; the clock of another machine may be ahead."""
+    now = timezone.now() if timezone.is_aware(moment) else datetime.now()
+    return max(now - moment, timedelta(0))
+
+
+def ago(moment: datetime) -> SafeString:
+    """Return how long ago something was; exact where the pointer rests."""
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(timespec="milliseconds"),
+        exact(moment),
+        age(moment) if since(moment) >= timedelta(minutes=1) else gettext("just now"),
+    )
+
+
+def age(moment: datetime) -> str:
+    """Return how long ago something was, by its largest unit."""
+    time = timesince(moment, time_strings=_LENGTHS, depth=1)
+    return gettext("%(time)s ago") % {"time": time}
+
+
+def left(moment: datetime) -> str:
+    """Return in how long something will be, by its largest unit."""
+    time = timeuntil(moment, time_strings=_LENGTHS, depth=1)
+    return gettext("in %(time)s") % {"time": time}
+
+
+def exact(moment: datetime) -> str:
+    """Return a time to the second, with the time zone."""
+    local = _local(moment)
+    return f"{date_format(local, 'DATE_FORMAT')}, {local:%H:%M:%S %Z}".rstrip()
+
+
+def clock(moment: datetime) -> str:
+    """Return the time of day, to the second."""
+    return f"{_local(moment):%H:%M:%S}"
+
+
+def _local(moment: datetime) -> datetime:
+    return timezone.localtime(moment) if timezone.is_aware(moment) else moment
+
+
+def length(time: timedelta) -> str:
+    """Return a length of time with its units: ``4 min 12 s``."""
+    minutes, seconds = divmod(int(time.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [
+        gettext("%d h") % hours if hours else "",
+        gettext("%d min") % minutes if minutes else "",
+        gettext("%d s") % seconds if not hours else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def pages(number: int) -> str:
+    """Return a number of pages in words."""
+    return ngettext("%s page", "%s pages", number) % formatting.count(number)
+
+
+def verdict(row: Observed) -> SafeString:
+    """Return the verdict as a small label; its reason where the pointer rests."""
+    return format_html(
+        '<span class="tracking-label tracking-{}" title="{}">{}</span>',
+        row.verdict,
+        in_words(row.verdict_reason) or gettext("Nothing tells of a machine."),
+        row.get_verdict_display(),
+    )
+
+
+def unusual_verdict(row: Observed) -> str:
+    """Return the verdict, or nothing if nothing tells of a machine."""
+    return "" if row.verdict == Label.HUMAN else verdict(row)
+
+
+def quiet(text: str) -> str:
+    """Return a text of less importance than what it stands below."""
+    return "" if text == UNKNOWN else format_html('<span class="tracking-quiet">{}</span>', text)
+
+
+def stacked(*parts: str) -> str:
+    """Return what there is, one below the other."""
+    return format_html_join(SafeString("<br>"), "{}", ((part,) for part in parts if part))
+
+
+def verdict_in_full(row: Observed) -> SafeString:
+    """Return the verdict and its reason."""
+    return format_html("{} {}", verdict(row), in_words(row.verdict_reason))
+
+
+def place(row: Observed) -> str:
+    """Return city and country, or the sign for what is not known."""
+    return place_name(row.city, row.country) or unknown_because_of(row)
+
+
+def place_name(city: str, country: str) -> str:
+    """Return city and country, as far as they are known.
+
+    Args:
+        city: its name, or ``""``.
+        country: ISO 3166-1, two letters, or ``""``.
+    """
+    name = geoip.country_name(country) if country else ""
+    # Singapore is in Singapore.
+    return ", ".join(part for part in dict.fromkeys((city, name)) if part)
+
+
+def agent(row: Observed) -> str:
+    """Return browser, operating system and device, or the sign for what is not known."""
+    return agent_name(row) or unknown_because_of(row)
+
+
+def agent_name(row: Observed) -> str:
+    """Return browser, operating system and device, as far as they are known."""
+    parts = [row.browser, row.os]
+    if row.device in Device.values:
+        parts.append(str(Device(row.device).label))
+    return " \N{MIDDLE DOT} ".join(part for part in parts if part)
+
+
+def unknown_because_of(row: Observed) -> SafeString:
+    """Return the sign for what is not known, with the reason where the pointer rests."""
+    reason = gettext("Not known.")
+    if row.verdict in {Label.PROXY, Label.PREFETCH}:
+        reason = gettext("A mail provider has fetched it: it says nothing about the reader.")
+    return format_html('<span title="{}">{}</span>', reason, UNKNOWN)
+
+
+def campaign(row: Observed) -> str:
+    """Return source, medium and campaign that a visit began with, as far as they are known."""
+    parameters = (getattr(row, name, "") for name in ("source", "medium", "campaign"))
+    return " / ".join(parameter for parameter in parameters if parameter)
+
+
+def site_of(url: str) -> str:
+    """Return the host of a URL, for lists: a referrer is text, and no link."""
+    try:
+        return urlsplit(url).netloc or url or UNKNOWN
+    except ValueError:
+        return url

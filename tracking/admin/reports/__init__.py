@@ -1,0 +1,1 @@
+"""The reports in the admin: overview, campaign report, lists and files."""

@@ -1,0 +1,225 @@
+"""What has become of a mailing: the report of any object that beacons have as their source."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from tracking.admin import charts, columns, formatting
+from tracking.admin.reports import campaign_lists, campaign_recipients, series
+from tracking.admin.reports.downloads import csv_file, json_file
+from tracking.admin.reports.funnel import opened_bar, steps
+from tracking.admin.reports.object_names import named, named_lines
+from tracking.admin.reports.pages import page
+from tracking.admin.reports.source_object import Subject
+from tracking.reports.campaigns import Campaign, Timeline
+from tracking.reports.csv_tables import CAMPAIGN_TABLES, campaign_table
+from tracking.reports.parts import Series
+from tracking.reports.recipients import each_recipient
+
+#: Beacons of a mailing up to which its recipients are listed on its page. Of more they have a
+#: page of their own: each of them is read for the list, and counted for nothing else.
+MAX_BEACONS = 20_000
+
+
+def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
+    """Return the patterns of the report of an object, and of its tables as files."""
+    site = model_admin.admin_site
+
+    def pattern(route: str, view: Any, name: str) -> URLPattern:
+        route = f"report/<str:label>/<str:pk>/{route}"
+        return path(route, site.admin_view(partial(view, site)), name=name)
+
+    return [
+        pattern("", _report, "tracking_report"),
+        pattern("recipients/", _only_recipients, "tracking_report_recipients"),
+        pattern("<slug:name>.csv", _file, "tracking_report_csv"),
+        pattern("report.json", _json, "tracking_report_json"),
+        pattern("<slug:name>/", _whole_list, "tracking_report_list"),
+    ]
+
+
+def _report(site: admin.AdminSite, request: HttpRequest, label: str, pk: str) -> HttpResponse:
+    subject = Subject(request, site, label, pk)
+    report = subject.report()
+    context: dict[str, Any] = {}
+    if report.began_at is None:
+        context["empty"] = _empty(subject)
+    else:
+        context = {
+            "steps": steps(report),
+            "opened": opened_bar(report),
+            "charts": list(_charts(subject, report)),
+            "tables": list(campaign_lists.blocks(subject, report)),
+            **_recipients(subject, report),
+        }
+    return page(
+        request,
+        site,
+        "campaign",
+        title=gettext("Report: %s") % report.name,
+        sent=_sent(report),
+        links=subject.links(),
+        is_gone=subject.is_gone,
+        **context,
+    )
+
+
+def _recipients(subject: Subject, report: Campaign) -> dict[str, Any]:
+    if _is_small(report):
+        return campaign_recipients.listed(subject)
+    return campaign_recipients.elsewhere(subject)
+
+
+def _is_small(report: Campaign) -> bool:
+    opened, clicked = report.opened, report.clicked
+    opens = opened.total + opened.proxied_total + opened.machine_total
+    clicks = clicked.total + clicked.machine_total
+    return (report.sent or 0) + opens + clicks <= MAX_BEACONS
+
+
+def _only_recipients(
+    site: admin.AdminSite, request: HttpRequest, label: str, pk: str
+) -> HttpResponse:
+    subject = Subject(request, site, label, pk)
+    title = gettext("Recipients: %s") % subject.name
+    return _part(subject, "recipients_page", title, **campaign_recipients.listed(subject))
+
+
+def _whole_list(
+    site: admin.AdminSite, request: HttpRequest, label: str, pk: str, name: str
+) -> HttpResponse:
+    subject = Subject(request, site, label, pk)
+    if name not in campaign_lists.LISTS:
+        raise Http404
+    shown = campaign_lists.whole(subject, name)
+    title = f"{shown['table'].title}: {subject.name}"
+    return _part(subject, "whole_list", title, **shown)
+
+
+def _part(subject: Subject, template: str, title: str, **context: Any) -> HttpResponse:
+    """Return a page about a part of the report."""
+    crumb = {"text": subject.name, "url": subject.path_to("tracking_report")}
+    return page(subject.request, subject.site, template, title=title, crumbs=[crumb], **context)
+
+
+def _sent(report: Campaign) -> str:
+    """Return when the mailing was sent, and to how many, as far as it is known."""
+    if report.sent_at is None or report.sent is None:
+        if report.began_at is None:
+            return ""
+        began = columns.exact(report.began_at)
+        return gettext("No sending was recorded. The first hit: %s.") % began
+    text = ngettext(
+        "Sent on %(time)s to %(count)s recipient.",
+        "Sent on %(time)s to %(count)s recipients.",
+        report.sent,
+    )
+    return text % {"time": columns.exact(report.sent_at), "count": formatting.count(report.sent)}
+
+
+def _empty(subject: Subject) -> list[dict[str, str]]:
+    text = gettext("Opens and clicks appear here with these lines in the template of a mail:")
+    return [{"text": text, "code": _TAGS}]
+
+
+_TAGS = """{% load tracking_tags %}
+<a href="{% tracking_link 'https://www.example.com/' source=object entity=reader %}">Read on</a>
+{% tracking_pixel source=object entity=reader %}"""
+
+
+# Over time.
+
+
+def _charts(subject: Subject, report: Campaign) -> Iterator[dict[str, str]]:
+    """Yield the first hours by the quarter, and all days if there are some."""
+    zone = report.time_zone
+    if report.quarters.opens:
+        span = gettext("the first 24 hours, in the time zone %s") % zone
+        title = gettext("The first 24 hours")
+        csv_url = subject.path_to("tracking_report_csv", "quarters")
+        chart = _chart(report.quarters, span, "quarter", "quarters")
+        yield {"title": title, "csv_url": csv_url, **chart}
+    if len(report.days.opens) > 1:
+        lively = _lively(report.days)
+        first, last = lively.opens[0].bucket.first, lively.opens[-1].bucket.last
+        said = {"days": series.days(first, last), "zone": zone}
+        span = gettext("%(days)s, in the time zone %(zone)s") % said
+        days, grain = _grouped(lively)
+        csv_url = subject.path_to("tracking_report_csv", "days")
+        yield {
+            "title": gettext("Day by day"),
+            "csv_url": csv_url,
+            **_chart(days, span, grain, "days"),
+        }
+
+
+def _chart(timeline: Timeline, span: str, grain: str, key: str) -> dict[str, str]:
+    opens, clicks = str(_("Opens")), str(_("Clicks"))
+    both = Series(
+        name=key, title=opens, unit="count", points=timeline.opens, before=timeline.clicks
+    )
+    chart = series.chart_of(both, series.Words(span, grain, clicks), id=key)
+    return {"key": key, "figure": charts.figure(chart, head=series.head_of(grain))}
+
+
+#: Days without a hit that are drawn at the end: more are a line along the axis.
+_QUIET_DAYS = 6
+
+
+def _lively(days: Timeline) -> Timeline:
+    """Return the days up to the last hit, and some after it; the file has all of them."""
+    both = zip(days.opens, days.clicks, strict=True)
+    hits = [number for number, points in enumerate(both) if any(p.value for p in points)]
+    end = max(hits, default=0) + 1 + _QUIET_DAYS
+    return Timeline(opens=days.opens[:end], clicks=days.clicks[:end])
+
+
+#: Days that are drawn one by one, and weeks; more are taken together.
+_MAX_POINTS = 120
+
+
+def _grouped(days: Timeline) -> tuple[Timeline, str]:
+    """Return few enough points to be drawn, and what each of them is."""
+    if len(days.opens) <= _MAX_POINTS:
+        return days, "day"
+    size = 7 if len(days.opens) <= 7 * _MAX_POINTS else 28
+    return Timeline(
+        opens=series.grouped(days.opens, size), clicks=series.grouped(days.clicks, size)
+    ), "week"
+
+
+# Files.
+
+
+def _file(
+    site: admin.AdminSite, request: HttpRequest, label: str, pk: str, name: str
+) -> HttpResponseBase:
+    subject = Subject(request, site, label, pk)
+    if name not in CAMPAIGN_TABLES:
+        raise Http404
+    table = campaign_table(name, subject.reference)
+    if name == "recipients":
+        table = replace(table, rows=named_lines(table.rows, request, site))
+    return csv_file(table, f"{subject.name} {name}")
+
+
+def _json(site: admin.AdminSite, request: HttpRequest, label: str, pk: str) -> HttpResponse:
+    subject = Subject(request, site, label, pk)
+    report = subject.report()
+    return json_file(
+        {**report.as_dict(), "recipients": list(_each(subject))}, f"{subject.name} report"
+    )
+
+
+def _each(subject: Subject) -> Iterator[dict[str, Any]]:
+    every = each_recipient(subject.reference)
+    for one, name in named(every, lambda one: one.entity, subject.request, subject.site):
+        yield {**one.as_dict(), "label": name}

@@ -1,0 +1,96 @@
+"""The lists of a report: links, countries, mail clients; the largest first."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from tracking.admin import charts, formatting
+from tracking.admin.reports.pages import LINES, page_number, paging
+from tracking.admin.reports.sections import TEXT, Block, Cell, Head, Line, outside
+from tracking.admin.reports.source_object import Subject
+from tracking.admin.reports.urls import Addresses
+from tracking.reports.campaigns import Campaign
+from tracking.reports.parts import Listing, Row
+
+_HUMANS_ONLY = _("Only hits by people: a proxy or a machine says nothing about the reader.")
+_NOBODY = _("Nobody has opened it or clicked yet.")
+
+
+class _Kind(NamedTuple):
+    """A list: how many lines the report shows, and what stands around them."""
+
+    lines: int
+    head: Any
+    empty: Any
+    hint: Any = ""
+
+
+#: The lists by their names, in the order in which they are shown.
+LISTS: Mapping[str, _Kind] = {
+    "links": _Kind(50, _("Link"), _("No link was followed by anybody yet.")),
+    "countries": _Kind(10, _("Country"), _NOBODY, _HUMANS_ONLY),
+    "clients": _Kind(10, _("Mail client"), _NOBODY, _HUMANS_ONLY),
+}
+
+
+def blocks(subject: Subject, report: Campaign) -> Iterator[Block]:
+    """Yield the beginning of each list, with the way to all of it."""
+    for name, kind in LISTS.items():
+        yield _block(subject, getattr(report, name), 0, kind.lines)
+
+
+def whole(subject: Subject, name: str) -> dict[str, Any]:
+    """Return what a page of its own shows of a list.
+
+    Args:
+        subject: what the report is about.
+        name: one of :data:`LISTS`.
+    """
+    found: Listing = getattr(subject.report(), name)
+    number = page_number(subject.request)
+    first = (number - 1) * LINES
+    shown = len(found.rows[first : first + LINES])
+    return {
+        "table": _block(subject, found, first, LINES),
+        "page": paging(Addresses(subject.request.path, {}), number, shown, found.total),
+    }
+
+
+def _block(subject: Subject, found: Listing, first: int, lines: int) -> Block:
+    kind, is_links = LISTS[found.name], found.name == "links"
+    highest = max((row.figure for row in found.rows), default=0)
+    is_cut = first == 0 and found.total > lines
+    heads = [Head(str(kind.head), kind=TEXT)]
+    if is_links:
+        heads.append(
+            Head(gettext("Unique"), gettext("Recipients who followed it, each counted once."))
+        )
+        heads.append(Head(gettext("Total"), gettext("How often people followed it.")))
+    else:
+        heads += [Head(str(found.column)), Head(gettext("Share"))]
+    return Block(
+        key=found.name,
+        title=str(found.title),
+        heads=heads,
+        rows=[
+            Line(
+                name=row.label,
+                outside=outside(row.value) if is_links else "",
+                bar=charts.bar(row.figure, highest),
+                cells=_cells(row, is_links=is_links),
+            )
+            for row in found.rows[first : first + lines]
+        ],
+        empty=str(kind.empty),
+        hint=str(kind.hint),
+        all_url=subject.path_to("tracking_report_list", found.name) if is_cut else "",
+        csv_url=subject.path_to("tracking_report_csv", found.name),
+    )
+
+
+def _cells(row: Row, *, is_links: bool) -> list[Cell]:
+    if is_links:
+        return [Cell(formatting.count(row.numbers["unique"])), Cell(formatting.count(row.figure))]
+    return [Cell(formatting.count(row.figure)), Cell(formatting.rate(row.share))]

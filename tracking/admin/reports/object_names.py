@@ -1,0 +1,49 @@
+"""Names of many objects, as far as whoever is looking may see them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from tracking.admin.related_objects import Rows, reference_of
+from tracking.hits import Reference
+
+T = TypeVar("T")
+
+#: Objects that are looked up at once.
+CHUNK = 500
+
+
+def named(
+    items: Iterable[T],
+    reference: Callable[[T], Reference],
+    request: HttpRequest,
+    site: admin.AdminSite,
+) -> Iterator[tuple[T, str]]:
+    """Yield each item with the name of its object, without holding all in memory.
+
+    Args:
+        items: anything that names an object.
+        reference: tells which.
+        request: that of whoever is looking.
+        site: the site of the admin.
+    """
+    iterator = iter(items)
+    while some := list(islice(iterator, CHUNK)):
+        rows = Rows(map(reference, some), request, site)
+        for item in some:
+            yield item, rows.name(reference(item))
+
+
+def named_lines(
+    lines: Iterable[tuple[object, ...]], request: HttpRequest, site: admin.AdminSite
+) -> Iterator[tuple[object, ...]]:
+    """Yield the lines of a table whose first cell names an object and whose second its name."""
+
+    def reference(line: tuple[object, ...]) -> Reference:
+        return reference_of(str(line[0])) or Reference("", str(line[0]))
+
+    for line, name in named(lines, reference, request, site):
+        yield (line[0], name, *line[2:])

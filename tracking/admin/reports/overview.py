@@ -1,0 +1,438 @@
+"""What has happened on the site: the page that is open every morning."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from tracking.admin import charts, formatting
+from tracking.admin.large_tables import UNKNOWN
+from tracking.admin.related_objects import Rows, reference_of
+from tracking.admin.reports import series
+from tracking.admin.reports.downloads import csv_file
+from tracking.admin.reports.pages import LINES, page, page_number, paging
+from tracking.admin.reports.report_links import report_url
+from tracking.admin.reports.sections import Block, Cell, Head, Line, Tab, outside
+from tracking.admin.reports.urls import Addresses, find
+from tracking.enrichment import geoip
+from tracking.enrichment.user_agents import Device
+from tracking.hits import Reference
+from tracking.models import Beacon, Visit
+from tracking.reports.csv_tables import overview_table
+from tracking.reports.filters import TITLES as FILTER_TITLES
+from tracking.reports.filters import Filters
+from tracking.reports.filters import reference_of as known_reference_of
+from tracking.reports.overview import Overview, overview
+from tracking.reports.parts import Figure, Listing, Row
+from tracking.reports.periods import BadQuery, Period
+from tracking.reports.query_string import Query, read_query
+from tracking.reports.top_lists import LISTS, listing
+
+RANGES = {"today": _("Today"), "7": _("7 days"), "30": _("30 days"), "90": _("90 days")}
+
+#: The figures that are shown, by the permission that they need; with the one that tells how
+#: many there are in all.
+FIGURES: Mapping[str, Mapping[str, str]] = {
+    "view_visitor": {
+        "visitors": "", "visits": "", "page_views": "", "bounce_rate": "", "visit_length": "",
+    },
+    "view_beacon": {"unique_opens": "opens", "unique_clicks": "clicks"},
+}  # fmt: skip
+
+#: The blocks in their order; those with several lists show one, and the others by a tab.
+BLOCKS: Mapping[str, Sequence[str]] = {
+    "pages": ["pages"],
+    "origins": ["referrers", "sources", "mediums"],
+    "campaigns": ["campaigns", "mailings"],
+    "countries": ["countries"],
+    "technology": ["devices", "browsers", "systems"],
+    "links": ["links"],
+}
+
+_SILENT = _("The filters say nothing about this.")
+
+#: Lists of beacons; all others are of visits.
+OF_BEACONS = frozenset({"mailings", "links"})
+
+
+def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
+    """Return the patterns of the overview, its lists, and these as files."""
+    site = model_admin.admin_site
+
+    def pattern(route: str, view: Any, name: str) -> URLPattern:
+        return path(f"overview/{route}", site.admin_view(partial(view, site)), name=name)
+
+    return [
+        pattern("", _overview, "tracking_overview"),
+        pattern("<slug:name>.csv", _file, "tracking_overview_csv"),
+        pattern("<slug:name>/", _whole_list, "tracking_overview_list"),
+    ]
+
+
+class Reader:
+    """Whoever is looking at an overview, and what of it they may see."""
+
+    def __init__(self, request: HttpRequest, site: admin.AdminSite) -> None:
+        self.request = request
+        self.site = site
+        self._held = [name for name in FIGURES if request.user.has_perm(f"tracking.{name}")]
+        if not self._held:
+            raise PermissionDenied
+
+    @property
+    def sees_visitors(self) -> bool:
+        """Whether visits are shown."""
+        return "view_visitor" in self._held
+
+    @property
+    def sees_beacons(self) -> bool:
+        """Whether opens and clicks are shown."""
+        return "view_beacon" in self._held
+
+    def figures(self) -> dict[str, str]:
+        """Return the names of the figures, each with that of the number in all."""
+        return {name: total for held in self._held for name, total in FIGURES[held].items()}
+
+    def may_see(self, name: str) -> bool:
+        """Return whether a list is shown."""
+        return self.sees_beacons if name in OF_BEACONS else self.sees_visitors
+
+    def notes(self) -> Iterator[str]:
+        """Yield what is left out, and why."""
+        if not self.sees_visitors:
+            yield gettext("Visits are left out: you have no permission to view visitors.")
+        if not self.sees_beacons:
+            yield gettext("Opens and clicks are left out: you have no permission to view beacons.")
+
+
+class Page:
+    """An overview for somebody: what all its pages have in common."""
+
+    def __init__(self, reader: Reader, path: str) -> None:
+        self.reader = reader
+        self.site = reader.site
+        params = reader.request.GET
+        self.query: Query = read_query(params)
+        self.figures = reader.figures()
+        chosen = {key: params[key] for key, lists in BLOCKS.items() if params.get(key) in lists}
+        asked = params.get("series", "")
+        #: The figure that the chart is of.
+        self.series = asked if asked in self.figures else next(iter(self.figures))
+        if asked in self.figures:
+            chosen["series"] = asked
+        self.addresses = Addresses(path, {**self.query.as_query(), **chosen})
+
+    def choose_series(self, report: Overview) -> None:
+        """Take the first figure that is known, if none was asked for."""
+        known = (name for name in self.figures if report.figures[name].value is not None)
+        if "series" not in self.addresses.query:
+            self.series = next(known, self.series)
+
+    @property
+    def period(self) -> Period:
+        """The days that are shown."""
+        return self.query.period
+
+    @property
+    def filters(self) -> Filters:
+        """What they are narrowed down to."""
+        return self.query.filters
+
+    @property
+    def span(self) -> str:
+        """The days in words."""
+        return series.days(self.period.first, self.period.last)
+
+    def answer(self, template: str, **context: Any) -> TemplateResponse:
+        """Return a page with the top line, and what else there is."""
+        before = self.period.before()
+        said = {
+            "days": self.span,
+            "zone": self.period.zone,
+            "before": series.days(before.first, before.last),
+        }
+        span = gettext("%(days)s in the time zone %(zone)s, compared with %(before)s.") % said
+        if self.period.is_unfinished:
+            span += " " + gettext("The last day is not over yet.")
+        context = {
+            "ranges": list(self._ranges()),
+            "kept": self._kept(),
+            "period": self.period,
+            "span": span,
+            "problems": self.query.problems,
+            "chips": list(self._chips()),
+            "notes": list(self.reader.notes()),
+            **context,
+        }
+        return page(self.reader.request, self.site, template, **context)
+
+    def _ranges(self) -> Iterator[dict[str, Any]]:
+        for name, text in RANGES.items():
+            changes = {"period": name, "first": None, "last": None}
+            yield {
+                "text": text,
+                "url": self.addresses.to(changes),
+                "is_chosen": name == self.period.name,
+            }
+
+    def _kept(self) -> list[tuple[str, str]]:
+        """Return the parameters that the form for other days takes along."""
+        own = {"period", "first", "last"}
+        return [(name, value) for name, value in self.addresses.query.items() if name not in own]
+
+    def _chips(self) -> Iterator[dict[str, str]]:
+        for name, value in self.filters.active().items():
+            yield {
+                "name": str(FILTER_TITLES[name]),
+                "value": self._called(name, value),
+                "url": self.addresses.to({name: None}),
+            }
+
+    def _called(self, name: str, value: str) -> str:
+        """Return how the value of a filter is shown."""
+        if not value:
+            return gettext("none")
+        if name == "country":
+            return geoip.country_name(value)
+        if name == "device":
+            return str(Device(value).label)
+        if name == "mailing" and (reference := reference_of(value)):
+            return Rows([reference], self.reader.request, self.site).name(reference)
+        return value
+
+    # Lists.
+
+    def block(self, key: str, found: Listing, tabs: Sequence[Tab] = (), *, path: str) -> Block:
+        """Return a list as a block.
+
+        Args:
+            key: that of the block.
+            found: the list.
+            tabs: the lists in the same place.
+            path: where its lines lead: to the overview.
+        """
+        return Block(
+            key=key,
+            title=str(found.title),
+            heads=[
+                Head(self._head(found), kind="text"),
+                Head(str(found.column)),
+                Head(gettext("Share"), gettext("The part of all in the list.")),
+            ],
+            rows=list(self._lines(found, path)),
+            empty=self._silence(found.name) or gettext("Nothing in these days."),
+            tabs=tabs,
+            all_url=self._path_to("tracking_overview_list", found) if found.has_more else "",
+            csv_url=self._path_to("tracking_overview_csv", found),
+        )
+
+    def _silence(self, name: str) -> str:
+        """Return why a list cannot say anything, or ``""`` if it can."""
+        where = self.filters.where()
+        parts = {"pages": where.pageview, "mailings": where.clicks, "links": where.clicks}
+        return str(_SILENT) if parts.get(name, where.visit) is None else ""
+
+    def _head(self, found: Listing) -> str:
+        """Return what a line of a list is, in the singular."""
+        return str(FILTER_TITLES[found.rows[0].filter_key] if found.rows else found.title)
+
+    def _path_to(self, name: str, found: Listing) -> str:
+        return self.addresses.to({}, path=find(self.site, name, found.name))
+
+    def _lines(self, found: Listing, path: str) -> Iterator[Line]:
+        highest = max((row.figure for row in found.rows), default=0)
+        names = self._names(row.value for row in found.rows) if found.name == "mailings" else {}
+        for row in found.rows:
+            reference = _source(row.value) if found.name == "mailings" else None
+            leads = reference is not None or found.name != "mailings"
+            yield Line(
+                name=names.get(row.value, row.label),
+                url=self._narrowed(row, path) if leads else "",
+                url_title=gettext("Show this only"),
+                outside=outside(row.value) if found.name == "links" else "",
+                report=report_url(self.site, reference) if reference else "",
+                bar=charts.bar(row.figure, highest),
+                cells=[Cell(formatting.count(row.figure)), Cell(formatting.rate(row.share))],
+            )
+
+    def _narrowed(self, row: Row, path: str) -> str:
+        return self.addresses.to({row.filter_key: row.filter_value}, path=path)
+
+    def named(self, rows: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
+        """Return lines of a file about objects, with names for who may see them."""
+        found = list(rows)
+        names = self._names([str(value) for value, *_rest in found])
+        return [(value, names.get(str(value), ""), *rest) for value, _name, *rest in found]
+
+    def _names(self, values: Iterable[str]) -> dict[str, str]:
+        """Return what objects are called, for who may see them."""
+        references = {value: found for value in values if (found := reference_of(value))}
+        seen = Rows(references.values(), self.reader.request, self.site)
+        return {value: seen.name(reference) for value, reference in references.items()}
+
+
+def _source(value: str) -> Reference | None:
+    """Return what a mailing is, unless the site has removed the model: then no page knows it."""
+    try:
+        return known_reference_of(value)
+    except BadQuery:
+        return None
+
+
+def _overview(site: admin.AdminSite, request: HttpRequest) -> HttpResponse:
+    shown = Page(Reader(request, site), request.path)
+    report = overview(shown.period, shown.filters)
+    shown.choose_series(report)
+    return shown.answer(
+        "overview",
+        title=gettext("Overview"),
+        now=_now(shown, report),
+        figures=list(_figures(shown, report)),
+        chart=_chart(shown, report),
+        tables=list(_blocks(shown, report)),
+        empty=_empty(shown, report),
+    )
+
+
+def _now(shown: Page, report: Overview) -> dict[str, Any] | None:
+    """Return how many are on the site now, and where they are shown."""
+    if not shown.reader.sees_visitors:
+        return None
+    found = find(shown.site, "tracking_visitor_active")
+    listed = find(shown.site, "tracking_visitor_changelist")
+    url = found or (f"{listed}?active=now" if listed else "")
+    return {"count": report.on_site, "text": formatting.count(report.on_site), "url": url}
+
+
+def _figures(shown: Page, report: Overview) -> Iterator[dict[str, Any]]:
+    for name, total in shown.figures.items():
+        figure = report.figures[name]
+        is_known = figure.value is not None
+        yield {
+            "name": figure.title,
+            "hint": figure.explanation,
+            "text": _written(figure),
+            "why": "" if is_known else _why_unknown(figure, report),
+            "change": formatting.change(figure.value, figure.before),
+            "aside": _aside(figure, report.figures[total] if total else None),
+            "url": shown.addresses.to({"series": name}),
+            "is_chosen": name == shown.series,
+        }
+
+
+def _why_unknown(figure: Figure, report: Overview) -> str:
+    """Return why nothing is known of a figure: of no visits there is no average."""
+    is_average = figure.unit != "count" and report.figures["visits"].value is not None
+    return gettext("There was no visit.") if is_average else str(_SILENT)
+
+
+def _written(figure: Figure) -> str:
+    return UNKNOWN if figure.value is None else series.UNITS[figure.unit].text(figure.value)
+
+
+def _aside(figure: Figure, total: Figure | None) -> str:
+    """Return what stands beside the change: how many in all, or that there were none before."""
+    if total is not None and total.value is not None:
+        value = round(total.value)
+        return ngettext("%(count)s in all", "%(count)s in all", value) % {
+            "count": formatting.count(value)
+        }
+    if figure.value and figure.before == 0:
+        return gettext("none before")
+    return ""
+
+
+def _chart(shown: Page, report: Overview) -> str:
+    figure = report.figures[shown.series]
+    if figure.value is None:
+        return format_html('<p class="tracking-note">{}</p>', _why_unknown(figure, report))
+    chosen = report.series[shown.series]
+    words = series.Words(shown.span, shown.period.unit, gettext("the period before"))
+    chart = series.chart_of(chosen, words, id="series")
+    return charts.figure(chart, head=series.head_of(shown.period.unit))
+
+
+def _blocks(shown: Page, report: Overview) -> Iterator[Block]:
+    for key, names in BLOCKS.items():
+        allowed = [name for name in names if shown.reader.may_see(name)]
+        if not allowed:
+            continue
+        asked = shown.addresses.query.get(key, "")
+        filled = (name for name in allowed if report.lists[name].rows)
+        chosen = asked if asked in allowed else next(filled, allowed[0])
+        tabs = [
+            Tab(str(report.lists[name].title), shown.addresses.to({key: name}, at=key))
+            for name in allowed
+            if name != chosen
+        ]
+        found = report.lists[chosen]
+        yield shown.block(key, found, tabs, path=shown.addresses.path)
+
+
+def _empty(shown: Page, report: Overview) -> list[dict[str, str]]:
+    """Return what is to be done where nothing was ever recorded, and nothing if something was."""
+    if any(figure.value or figure.before for figure in report.figures.values()) or shown.filters:
+        return []
+    if Visit.objects.exists() or Beacon.objects.exists():
+        return []
+    parts = []
+    if shown.reader.sees_visitors:
+        text = gettext("Visits appear here with this middleware in your settings:")
+        parts.append({"text": text, "code": _MIDDLEWARE})
+    if shown.reader.sees_beacons:
+        text = gettext("Opens and clicks appear here with these lines in the template of a mail:")
+        parts.append({"text": text, "code": _TAGS})
+    return parts
+
+
+_MIDDLEWARE = """MIDDLEWARE += [
+    "tracking.middleware.VisitorTrackingMiddleware",
+]"""
+
+_TAGS = """{% load tracking_tags %}
+<a href="{% tracking_link 'https://www.example.com/' source=news entity=reader %}">Read on</a>
+{% tracking_pixel source=news entity=reader %}"""
+
+
+# Whole lists.
+
+
+def _whole_list(site: admin.AdminSite, request: HttpRequest, name: str) -> HttpResponse:
+    shown = _page_of_list(site, request, name)
+    number = page_number(request)
+    found = listing(name, shown.period, shown.filters, limit=LINES, offset=(number - 1) * LINES)
+    overview_path = find(site, "tracking_overview")
+    return shown.answer(
+        "whole_list",
+        title=found.title,
+        crumbs=[{"text": gettext("Overview"), "url": shown.addresses.to({}, path=overview_path)}],
+        table=shown.block(name, found, path=overview_path),
+        page=paging(shown.addresses, number, len(found.rows), found.total),
+    )
+
+
+def _file(site: admin.AdminSite, request: HttpRequest, name: str) -> HttpResponseBase:
+    shown = _page_of_list(site, request, name)
+    table = overview_table(name, shown.period, shown.filters)
+    if name == "mailings":
+        table = replace(table, rows=shown.named(table.rows))
+    return csv_file(table, f"{name} {shown.period.first} {shown.period.last}")
+
+
+def _page_of_list(site: admin.AdminSite, request: HttpRequest, name: str) -> Page:
+    reader = Reader(request, site)
+    if name not in LISTS:
+        raise Http404
+    if not reader.may_see(name):
+        raise PermissionDenied
+    return Page(reader, request.path)

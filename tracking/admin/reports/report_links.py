@@ -1,0 +1,126 @@
+"""The way from an object's page in the admin to its report, and what it has come to in a list.
+
+from tracking.admin import TrackingAdminMixin
+
+@admin.register(Newsletter)
+class NewsletterAdmin(TrackingAdminMixin, admin.ModelAdmin):
+    list_display = ["subject", "tracking_opens", "tracking_clicks"]
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from tracking.admin import columns, formatting
+from tracking.admin.reports.urls import find
+from tracking.hits import Reference
+from tracking.reports.counts_per_object import tallies
+
+if TYPE_CHECKING:  # Django's own class takes no type arguments when it runs
+    _ModelAdmin = admin.ModelAdmin[Any]
+else:
+    _ModelAdmin = object
+
+#: The columns that the mixin has, which are for who may see beacons.
+COLUMNS = frozenset({"tracking_opens", "tracking_clicks"})
+
+
+def may_see_report(request: HttpRequest) -> bool:
+    """Return whether who sends a request may see reports: they are made of beacons."""
+    return request.user.has_perm("tracking.view_beacon")
+
+
+def report_url(site: admin.AdminSite, reference: Reference) -> str:
+    """Return the URL of the report of an object, or ``""`` where the site has none."""
+    return find(site, "tracking_report", reference.label, quote(reference.pk))
+
+
+class _Tallied(ChangeList):
+    """Counts what all objects of a page have come to, by one query."""
+
+    model_admin: "TrackingAdminMixin"
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        # It stays a queryset, which keeps its rows: list_editable asks whether it is ordered.
+        rows = list(self.result_list)
+        counted = tallies(self.model_admin.tracking_role, rows)
+        for instance in rows:
+            instance.tracking_tally = counted[str(instance.pk)]
+
+
+class TrackingAdminMixin(_ModelAdmin):
+    """Links the page of a source to its report, and offers columns for the list of objects.
+
+    Both are for who may see beacons. The page keeps the template that it has: the link
+    stands among its object tools. The columns are ``"tracking_opens"`` and
+    ``"tracking_clicks"``, for ``list_display``; they cost one query for a page of the list.
+    """
+
+    #: What the objects are to beacons: ``"source"``, ``"target"`` or ``"entity"``.
+    tracking_role = "source"
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any | None = None,
+    ) -> HttpResponse:
+        """Return the page, with the link if there is something to link to."""
+        response = super().render_change_form(request, context, add, change, form_url, obj)
+        if obj is None or obj.pk is None or not may_see_report(request):
+            return response
+        url = self.tracking_report_url(obj)
+        if url and isinstance(response, TemplateResponse) and response.context_data is not None:
+            response.context_data |= {
+                "tracking_page": response.resolve_template(response.template_name),
+                "tracking_report_url": url,
+            }
+            response.template_name = "admin/tracking/reported_change_form.html"
+        return response
+
+    def tracking_report_url(self, instance: Model) -> str:
+        """Return where the link *Report* leads, or ``""`` for no link: reports are of sources."""
+        if self.tracking_role != "source":
+            return ""
+        return report_url(self.admin_site, Reference.to(instance))
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Return the columns that whoever is looking may see."""
+        columns = super().get_list_display(request)
+        if may_see_report(request):
+            return columns
+        return [name for name in columns if name not in COLUMNS]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the class of the list, which counts if there is a column to show it."""
+        plain = super().get_changelist(request, **kwargs)
+        if COLUMNS.isdisjoint(self.get_list_display(request)):
+            return plain
+        return type("TalliedChangeList", (_Tallied, plain), {})
+
+    @admin.display(description=_("unique opens"))
+    def tracking_opens(self, instance: Any) -> str:
+        """How many have opened it, and how often in all; people only."""
+        tally = instance.tracking_tally
+        return self._tally(tally.unique_opens, tally.opens)
+
+    @admin.display(description=_("unique clicks"))
+    def tracking_clicks(self, instance: Any) -> str:
+        """How many have clicked, and how often in all; people only."""
+        tally = instance.tracking_tally
+        return self._tally(tally.unique_clicks, tally.clicks)
+
+    def _tally(self, unique: int, total: int) -> str:
+        in_all = gettext("%s in all") % formatting.count(total) if total else ""
+        return columns.stacked(formatting.count(unique), columns.quiet(in_all))

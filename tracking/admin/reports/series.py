@@ -1,0 +1,139 @@
+"""Series of reports as charts, with the words around them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from itertools import zip_longest
+from typing import NamedTuple
+
+from django.utils.formats import date_format
+from django.utils.timezone import get_default_timezone
+from django.utils.translation import gettext
+
+from tracking.admin import formatting
+from tracking.admin.charts import Chart, Point
+from tracking.reports.parts import Point as Counted
+from tracking.reports.parts import Series
+from tracking.reports.periods import Bucket
+
+#: How the values of a figure are written, by the unit that it is of.
+UNITS = {"count": formatting.COUNTS, "rate": formatting.RATES, "seconds": formatting.SECONDS}
+
+#: What is told by the clock, and not by days.
+_CLOCK = ("quarter", "hour")
+
+
+class Words(NamedTuple):
+    """What a chart says of itself.
+
+    Attributes:
+        span: which days it is of.
+        grain: what a bucket is: ``"quarter"`` (of an hour), ``"hour"``, ``"day"``, ``"week"``
+            or ``"month"``.
+        before: what the period before is called.
+    """
+
+    span: str
+    grain: str
+    before: str = ""
+
+
+def chart_of(series: Series, words: Words, *, id: str) -> Chart:  # noqa: A002
+    """Return the chart of a series, and of the period before if it has one.
+
+    Args:
+        series: the numbers.
+        words: what is said about them.
+        id: begins the ids of its elements.
+    """
+    pairs = zip_longest(series.points, series.before[: len(series.points)])
+    known = [point for point in series.points if point.value is not None]
+    return Chart(
+        id=id,
+        title=str(series.title),
+        description=_description(series, words),
+        points=[_point(point, before, words.grain) for point, before in pairs],
+        unit=UNITS[series.unit],
+        before=words.before if series.before else "",
+        unfinished=gettext("not over yet") if known and known[-1].bucket.is_unfinished else "",
+    )
+
+
+def _point(point: Counted, before: Counted | None, grain: str) -> Point:
+    return Point(
+        label=short(point.bucket, grain),
+        name=full(point.bucket, grain),
+        value=point.value,
+        before=before.value if before else None,
+    )
+
+
+def _description(series: Series, words: Words) -> str:
+    known: Sequence[Counted] = [point for point in series.points if point.value]
+    title = gettext("%(figure)s, %(span)s") % {"figure": series.title, "span": words.span}
+    if not known:
+        return title
+    highest = max(known, key=lambda point: point.value or 0)
+    value = UNITS[series.unit].text(highest.value or 0)
+    said = {"value": value, "time": full(highest.bucket, words.grain)}
+    return f"{title}. " + gettext("The highest: %(value)s, %(time)s.") % said
+
+
+def grouped(points: Sequence[Counted], size: int) -> tuple[Counted, ...]:
+    """Return counts with ``size`` points taken together each; the last may be of fewer."""
+    return tuple(_together(points[at : at + size]) for at in range(0, len(points), size))
+
+
+def _together(points: Sequence[Counted]) -> Counted:
+    first, last = points[0].bucket, points[-1].bucket
+    known = [point.value for point in points if point.value is not None]
+    bucket = replace(first, end=last.end, last=last.last, is_unfinished=last.is_unfinished)
+    return Counted(bucket=bucket, value=sum(known) if known else None)
+
+
+def head_of(grain: str) -> str:
+    """Return what the points of a series are."""
+    heads = {
+        "quarter": gettext("Time"),
+        "hour": gettext("Hour"),
+        "day": gettext("Day"),
+        "week": gettext("Days"),
+        "month": gettext("Month"),
+    }
+    return heads[grain]
+
+
+def short(bucket: Bucket, grain: str) -> str:
+    """Return a bucket as it is written on the axis."""
+    if grain in _CLOCK:
+        return f"{local(bucket.start):%H:%M}"
+    if grain == "month":
+        # Translators: a month and its year on an axis, in the letters of Django's date filter.
+        return date_format(bucket.first, gettext("M Y"))
+    # Translators: a day without its year on an axis, in the letters of Django's date filter.
+    return date_format(bucket.first, gettext("M j"))
+
+
+def full(bucket: Bucket, grain: str) -> str:
+    """Return a bucket in full."""
+    if grain in _CLOCK:
+        begin, end = local(bucket.start), local(bucket.end)
+        times = {"first": f"{begin:%H:%M}", "last": f"{end:%H:%M %Z}".rstrip()}
+        clock = gettext("%(first)s to %(last)s") % times
+        return f"{date_format(begin, 'DATE_FORMAT')}, {clock}"
+    if bucket.first == bucket.last:
+        return f"{date_format(bucket.first, 'l')}, {date_format(bucket.first, 'DATE_FORMAT')}"
+    return days(bucket.first, bucket.last)
+
+
+def days(first: date, last: date) -> str:
+    """Return days in a row, the first and the last."""
+    if first == last:
+        return date_format(first, "DATE_FORMAT")
+    said = {"first": date_format(first, "DATE_FORMAT"), "last": date_format(last, "DATE_FORMAT")}
+    return gettext("%(first)s to %(last)s") % said
+
+
+def local(moment: datetime) -> datetime:
+    """Return a moment in the time zone of the site, whose days are counted."""
+    return moment if moment.tzinfo is None else moment.astimezone(get_default_timezone())

@@ -1,0 +1,71 @@
+"""The object that a report is about, as far as whoever is looking may see it."""
+
+from dataclasses import replace
+
+from django.contrib import admin
+from django.contrib.admin.utils import quote, unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest
+from django.utils.http import urlencode
+from django.utils.translation import gettext
+
+from tracking.admin.related_objects import Rows, value_of
+from tracking.admin.reports.report_links import may_see_report
+from tracking.admin.reports.urls import find
+from tracking.hits import Reference
+from tracking.reports.campaigns import Campaign, campaign, was_observed
+from tracking.reports.filters import reference_of
+from tracking.reports.periods import BadQuery
+
+
+class Subject:
+    """The object that a report is about, for somebody.
+
+    Raises:
+        django.core.exceptions.PermissionDenied: they may not see beacons.
+        django.http.Http404: there is no such object, and nothing was observed of one.
+    """
+
+    def __init__(self, request: HttpRequest, site: admin.AdminSite, label: str, pk: str) -> None:
+        if not may_see_report(request):
+            raise PermissionDenied
+        try:
+            self.reference: Reference = reference_of(f"{label}:{unquote(pk)}")
+        except BadQuery as error:
+            raise Http404(str(error)) from error
+        if "\0" in self.reference.pk:
+            raise Http404
+        self.request = request
+        self.site = site
+        self._rows = Rows([self.reference], request, site)
+        if self.is_gone and not was_observed(self.reference):
+            raise Http404
+
+    @property
+    def name(self) -> str:
+        """What it is called, for who may see it; for others, its model and key."""
+        return self._rows.name(self.reference)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether there is no such object any more."""
+        return self._rows.is_gone(self.reference)
+
+    def report(self) -> Campaign:
+        """Return the report."""
+        return replace(campaign(self.reference), name=self.name)
+
+    def path_to(self, name: str, *args: str) -> str:
+        """Return the path of a page about it."""
+        return find(self.site, name, self.reference.label, quote(self.reference.pk), *args)
+
+    def links(self) -> list[dict[str, str]]:
+        """Return where else there is something about it."""
+        query = urlencode({"source": value_of(self.reference)})
+        beacons = find(self.site, "tracking_beacon_changelist")
+        links = [
+            {"text": gettext("Open the object"), "url": self._rows.url(self.reference) or ""},
+            {"text": gettext("Beacons"), "url": f"{beacons}?{query}" if beacons else ""},
+            {"text": gettext("All as JSON"), "url": self.path_to("tracking_report_json")},
+        ]
+        return [link for link in links if link["url"]]

@@ -1,0 +1,38 @@
+"""Ban and unban addresses and networks from Python."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from tracking.db.column_values import without_nul
+from tracking.models import BannedIP
+
+
+def ban(network: str, reason: str = "", expires_at: datetime | None = None) -> BannedIP:
+    """Ban an address or a network. A ban that exists gets the new reason and expiry.
+
+    Args:
+        network: an address or a network in CIDR notation.
+        reason: for whoever reads the list; 200 characters at most.
+        expires_at: when it ends (aware), or ``None`` for never.
+
+    Raises:
+        django.core.exceptions.ValidationError: ``network`` is neither, the reason is too long,
+            or the end too far away.
+    """
+    wanted = BannedIP(network=network, reason=without_nul(reason), expires_at=expires_at)
+    wanted.clean_fields()
+    banned, _is_new = BannedIP.objects.update_or_create(
+        network=wanted.network,
+        defaults={"reason": wanted.reason, "expires_at": wanted.expires_at},
+    )
+    return banned
+
+
+def unban(networks: Iterable[str]) -> int:
+    """Let in again what was banned under exactly these names, and return how many were.
+
+    Raises:
+        django.core.exceptions.ValidationError: one is neither an address nor a network.
+    """
+    deleted, _by_model = BannedIP.objects.filter(network__in=list(networks)).delete()
+    return deleted

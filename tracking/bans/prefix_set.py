@@ -1,0 +1,131 @@
+"""The ban list in memory: a look-up of a few steps, however long the list is.
+
+    bans = BanList.build([("192.0.2.0/24", None), ("2001:db8::7", expires_at)])
+    "192.0.2.7" in bans
+
+It is one set of integers for each length of prefix that occurs, IPv4 and IPv6 apart. An
+address is in it if its first so many bits are in one of them, and that ban is not over.
+"""
+
+import logging
+import math
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from socket import AF_INET, AF_INET6, inet_pton
+from typing import NamedTuple
+
+from django.utils import timezone
+
+from tracking import client_address
+
+logger = logging.getLogger(__name__)
+
+NEVER = math.inf
+
+_MAPPED = bytes(10) + b"\xff\xff"  # ::ffff:0:0/96, RFC 4291, section 2.5.5.2
+
+
+class Prefix(NamedTuple):
+    """The first bits of an address, as a number."""
+
+    is_six: bool
+    #: How many bits follow.
+    shift: int
+    number: int
+
+    @classmethod
+    def of(cls, network: str) -> "Prefix | None":
+        """Return what the addresses of a network begin with, or ``None`` if it is none."""
+        # Stored networks are canonical; the class of the standard library takes ten times as
+        # long, and is asked only where something is odd.
+        address, slash, bits = network.partition("/")
+        is_six = ":" in address
+        try:
+            packed = inet_pton(AF_INET6 if is_six else AF_INET, address)
+            shift = 8 * len(packed) - int(bits) if slash else 0
+        except (OSError, ValueError):
+            return cls._of_odd(network)
+        if not 0 <= shift <= 8 * len(packed) or packed.startswith(_MAPPED):
+            return cls._of_odd(network)
+        return cls(is_six, shift, int.from_bytes(packed) >> shift)
+
+    @classmethod
+    def _of_odd(cls, text: str) -> "Prefix | None":
+        network = client_address.network_of(text.strip())
+        if network is None:
+            return None
+        shift = network.max_prefixlen - network.prefixlen
+        return cls(network.version == 6, shift, int(network.network_address) >> shift)  # noqa: PLR2004
+
+
+class BanList:
+    """Networks, made for one question: whether an address is in any of them now."""
+
+    def __init__(self) -> None:
+        """Make an empty list."""
+        self._four: dict[int, set[int]] = {}
+        self._six: dict[int, set[int]] = {}
+        # The POSIX times of those that end. They are in the sets too, and stay there when they
+        # are over: an end is looked at only where an address was found.
+        self._ends_of_four: dict[int, dict[int, float]] = {}
+        self._ends_of_six: dict[int, dict[int, float]] = {}
+
+    @classmethod
+    def build(cls, rows: Iterable[tuple[str, datetime | None]]) -> "BanList":
+        """Return the list of the networks.
+
+        Args:
+            rows: each network with the time until which it is meant, or ``None`` for ever.
+        """
+        made = cls()
+        odd: list[str] = []
+        for network, expires_at in rows:
+            prefix = Prefix.of(network)
+            if prefix is None:
+                odd.append(network)
+                continue
+            made._add(prefix, NEVER if expires_at is None else expires_at.timestamp())
+        if odd:
+            logger.error(
+                "%d banned networks make no sense and are left out, such as %r", len(odd), odd[0]
+            )
+        return made
+
+    def _add(self, prefix: Prefix, end: float) -> None:
+        by_shift = self._six if prefix.is_six else self._four
+        banned = by_shift.setdefault(prefix.shift, set())
+        ends_by_shift = self._ends_of_six if prefix.is_six else self._ends_of_four
+        ends = ends_by_shift.setdefault(prefix.shift, {})
+        if prefix.number in banned:  # two spellings, as raw SQL can write them: the later end
+            end = max(end, ends.pop(prefix.number, NEVER))
+        banned.add(prefix.number)
+        if end != NEVER:
+            ends[prefix.number] = end
+
+    def __contains__(self, address: str) -> bool:
+        try:
+            if ":" not in address:
+                number = int.from_bytes(inet_pton(AF_INET, address))
+                is_six = False
+            else:
+                packed = inet_pton(AF_INET6, address)
+                is_six = not packed.startswith(_MAPPED)
+                number = int.from_bytes(packed if is_six else packed[12:])
+        except (OSError, ValueError):
+            return False  # no address is in no network
+        ends = self._ends_of_six if is_six else self._ends_of_four
+        for shift, banned in (self._six if is_six else self._four).items():
+            if (found := number >> shift) in banned:
+                end = ends[shift].get(found)
+                if end is None or timezone.now().timestamp() < end:
+                    return True
+        return False
+
+    def prefixes(self, address: str) -> Iterator[Prefix]:
+        """Yield the prefixes of all networks that the address is in."""
+        whole = Prefix.of(address)
+        if whole is None:
+            return
+        for shift, banned in (self._six if whole.is_six else self._four).items():
+            if whole.number >> shift in banned:
+                yield Prefix(whole.is_six, shift, whole.number >> shift)

@@ -1,0 +1,1 @@
+"""Small tables and slow answers kept in memory."""

@@ -1,0 +1,1 @@
+"""Which browser sends a request, and whether it agrees to be tracked."""

@@ -1,0 +1,48 @@
+"""Clean-up for small sites, which need no cron job for it."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from tracking import retention
+from tracking.db.isolation import isolated
+from tracking.middleware.base import BaseMiddleware
+
+logger = logging.getLogger(__name__)
+
+
+class VisitorCleanUpMiddleware(BaseMiddleware):
+    """Once a minute, one request of all processes takes a few old rows with it.
+
+    All other requests cost a look at the clock. What fails is logged, and the page is
+    served.
+    """
+
+    #: Rows that are deleted at most, over all tables.
+    limit = 500
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        super().__init__(get_response)
+        retention.ask_anew()
+
+    def answer(self, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = self.get_response(request)
+        if retention.is_due():
+            self.clean_up()
+        return response
+
+    async def answer_async(self, request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = await self.get_response(request)
+        if retention.is_due():  # nothing else leaves the event loop
+            await sync_to_async(self.clean_up, thread_sensitive=True)()
+        return response
+
+    def clean_up(self) -> None:
+        """Delete some old rows, if it is the turn of this process."""
+        with isolated(logger, "Clean-up"):
+            if retention.claim():
+                retention.delete_chunk(self.limit)

@@ -1,0 +1,22 @@
+"""Which batches of hits are written."""
+
+from django.db import models
+from django.utils import timezone
+
+
+class Receipt(models.Model):
+    """A batch that is written, noted in the same transaction. Not shown to people.
+
+    By it a batch that is delivered again is known, and who has sent it to a worker learns
+    that it has arrived.
+    """
+
+    #: What :func:`tracking.recording.written_batches.key_of` says of the batch.
+    id = models.UUIDField(primary_key=True, editable=False)
+    time = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(fields=["time"], name="tracking_receipt_time")]
+
+    def __str__(self) -> str:
+        return str(self.pk)

@@ -1,0 +1,195 @@
+"""Reports as CSV, written line by line.
+
+    response = StreamingHttpResponse(lines(campaign_table("recipients", affiliate)), ...)
+
+Cells may come from strangers, and spreadsheets take some of them for formulas: those get an
+apostrophe in front, as OWASP advises ("CSV Injection").
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Model
+from django.utils.translation import gettext as _
+
+from tracking.hits import Reference
+from tracking.reports.campaigns import Timeline, campaign
+from tracking.reports.filters import Filters
+from tracking.reports.measures import MEASURES
+from tracking.reports.overview import Overview, overview
+from tracking.reports.parts import Listing
+from tracking.reports.periods import Period
+from tracking.reports.recipients import each_recipient
+from tracking.reports.top_lists import LISTS, listing
+
+#: What a spreadsheet may take for the beginning of a formula: the four signs, as they are and
+#: as East Asian keyboards write them, and what some programs skip before they look.
+DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+#: Likewise after what some spreadsheets take for the end of a cell: where a comma is the decimal
+#: sign, they split lines at semicolons, and there quotes do not hold a cell together.
+_FURTHER_CELL = re.compile("(?<=[;\t\r\n])(?=[" + re.escape("".join(DANGEROUS)) + "])")
+
+#: Tables of a campaign.
+CAMPAIGN_TABLES = ("recipients", "links", "countries", "clients", "quarters", "days")
+
+
+def safe(value: object) -> str:
+    """Return a value as the text of a cell that no spreadsheet takes for a formula.
+
+    Args:
+        value: numbers and times, which are ours, stay as they are, and ``None`` is empty.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, int | float):
+        return str(value)
+    text = _FURTHER_CELL.sub("'", str(value).replace("\0", ""))
+    return "'" + text if text.startswith(DANGEROUS) else text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table for CSV.
+
+    Attributes:
+        name: what a file of it is called, without ``.csv``.
+        head: the names of the columns.
+        rows: the lines; they can be read once.
+    """
+
+    name: str
+    head: tuple[str, ...]
+    rows: Iterable[tuple[object, ...]]
+
+
+class _Echo:
+    def write(self, text: str) -> str:
+        return text
+
+
+def lines(table: Table) -> Iterator[str]:
+    """Return the lines of a table as CSV, each with its end, as they are asked for."""
+    writer: Any = csv.writer(_Echo())
+    # With the mark by which Excel knows UTF-8.
+    yield "\ufeff" + writer.writerow([safe(cell) for cell in table.head])
+    for row in table.rows:
+        yield writer.writerow([safe(cell) for cell in row])
+
+
+def overview_table(name: str, period: Period, filters: Filters | None = None) -> Table:
+    """Return a table of the overview, all of it.
+
+    Args:
+        name: one of :data:`tracking.reports.overview.LISTS`, or ``"series"``.
+        period: the days.
+        filters: what it is narrowed down to.
+
+    Raises:
+        KeyError: there is no such table.
+    """
+    if name == "series":
+        return _series(overview(period, filters))
+    if name not in LISTS:
+        raise KeyError(name)
+    return _list(listing(name, period, filters, limit=None))
+
+
+def campaign_table(name: str, source: Model | Reference) -> Table:
+    """Return a table of a campaign, all of it.
+
+    Args:
+        name: one of :data:`CAMPAIGN_TABLES`.
+        source: a saved row of any model, or its reference.
+
+    Raises:
+        KeyError: there is no such table.
+        LookupError: the site has no such model.
+    """
+    if name not in CAMPAIGN_TABLES:
+        raise KeyError(name)
+    if name == "recipients":
+        return _recipients(source)
+    part = getattr(campaign(source), name)
+    return _list(part) if isinstance(part, Listing) else _timeline(name, part)
+
+
+def _list(part: Listing) -> Table:
+    further = list(part.rows[0].numbers) if part.rows else []
+    return Table(
+        name=part.name,
+        head=(str(part.title), _("Name"), str(part.column), *map(_further, further)),
+        rows=((row.value, row.label, row.figure, *row.numbers.values()) for row in part.rows),
+    )
+
+
+def _further(number: str) -> str:
+    """Return the head of a column of further numbers."""
+    heads = {
+        "clicks": _("Clicks"),
+        "opens": _("Opens"),
+        "recipients": _("Recipients"),
+        "unique": _("Unique"),
+        "visitors": _("Visitors"),
+        "visits": _("Visits"),
+    }
+    return heads[number]
+
+
+def _timeline(name: str, timeline: Timeline) -> Table:
+    points = zip(timeline.opens, timeline.clicks, strict=True)
+    return Table(
+        name=name,
+        head=(_("From"), _("Until"), _("Opens"), _("Clicks")),
+        rows=(
+            (opens.bucket.start, opens.bucket.end, opens.value, clicks.value)
+            for opens, clicks in points
+        ),
+    )
+
+
+def _series(report: Overview) -> Table:
+    all_points = zip(*(report.series[name].points for name in MEASURES), strict=True)
+    return Table(
+        name="series",
+        head=(_("From"), _("Until"), *(str(measure.title) for measure in MEASURES.values())),
+        rows=(
+            (points[0].bucket.start, points[0].bucket.end, *(point.value for point in points))
+            for points in all_points
+        ),
+    )
+
+
+def _recipients(source: Model | Reference) -> Table:
+    return Table(
+        name="recipients",
+        head=(
+            _("Recipient"),
+            _("Name"),
+            _("State"),
+            _("Sent"),
+            _("First"),
+            _("Last"),
+            _("Opens"),
+            _("Clicks"),
+        ),
+        rows=(
+            (
+                f"{each.entity.label}:{each.entity.pk}",
+                each.label,
+                each.state.label,
+                each.sent_at,
+                each.first_at,
+                each.last_at,
+                each.opens,
+                each.clicks,
+            )
+            for each in each_recipient(source)
+        ),
+    )

@@ -1,0 +1,225 @@
+"""The lists below the figures: what is largest, by page, place, device and so on."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from django.contrib.contenttypes.models import ContentType
+from django.utils.translation import gettext_lazy
+
+from tracking import generic_references
+from tracking.enrichment import geoip
+from tracking.enrichment.user_agents import Device
+from tracking.hits import Reference
+from tracking.reports.filters import Filters, spelled
+from tracking.reports.parts import Listing, Row, Words, share
+from tracking.reports.periods import Period
+from tracking.rollups import read, site_counts
+from tracking.rollups.definitions import Numbers
+from tracking.rollups.read import ByValue, Days
+from tracking.rollups.site_counts import EVERYTHING, Where
+
+#: Lines of a list on the overview.
+TOP = 10
+
+#: Lines that are shown at once at most.
+MAX_LIMIT = 1_000
+
+
+class _List(NamedTuple):
+    title: Words
+    column: Words
+    facets: Sequence[str]
+    filter_key: str
+    #: Which of the numbers the list is sorted by.
+    figure: str = "uniques"
+    #: The labels of values.
+    labels: Callable[[Sequence[str]], Mapping[str, str]] = lambda values: {}
+    #: What rows without a value are called; ``""`` if they are left out.
+    none: Words = ""
+    #: Further numbers of a row: the facet and the column of each.
+    further: Mapping[str, tuple[str, str]] = {}
+    #: How people and query strings spell a value.
+    spelled: Callable[[str], str] = str
+
+
+def _countries(values: Sequence[str]) -> Mapping[str, str]:
+    return {value: geoip.country_name(value) for value in values if value}
+
+
+def _devices(values: Sequence[str]) -> Mapping[str, str]:
+    return {value: str(Device(value).label) for value in values if value in Device.values}
+
+
+def _tie(value: str) -> str:
+    """Return ``"shop.affiliate:7"`` for the key of the content type and 7."""
+    type_id, _colon, pk = value.partition(":")
+    try:
+        found = ContentType.objects.get_for_id(int(type_id))
+    except ContentType.DoesNotExist:  # a model that the site has removed
+        return value
+    return f"{found.app_label}.{found.model}:{pk}"
+
+
+def _mailings(values: Sequence[str]) -> Mapping[str, str]:
+    references = {value: Reference(*value.split(":", 1)) for value in values}
+    found = generic_references.in_bulk(references.values())
+    return {
+        value: str(found[reference])
+        for value, reference in references.items()
+        if reference in found
+    }
+
+
+_VISITORS = gettext_lazy("Visitors")
+_UNKNOWN = gettext_lazy("Unknown")
+
+
+def _of_visits(
+    title: Words,
+    facet: str,
+    filter_key: str,
+    labels: Callable[[Sequence[str]], Mapping[str, str]] = lambda values: {},
+    none: Words = "",
+) -> _List:
+    further = {"visits": (facet, "total")}
+    return _List(title, _VISITORS, [facet], filter_key, "uniques", labels, none, further)
+
+
+#: All lists, in the order in which they are shown.
+LISTS: Mapping[str, _List] = {
+    "pages": _List(
+        gettext_lazy("Pages"),
+        gettext_lazy("Page views"),
+        ["pages"],
+        "page",
+        "total",
+        further={"visitors": ("pages", "uniques")},
+    ),
+    "referrers": _of_visits(
+        gettext_lazy("Referrers"), "referrers", "referrer", none=gettext_lazy("Direct")
+    ),
+    "sources": _of_visits(gettext_lazy("Sources"), "sources", "source"),
+    "mediums": _of_visits(gettext_lazy("Mediums"), "mediums", "medium"),
+    "campaigns": _of_visits(gettext_lazy("Campaigns"), "campaigns", "campaign"),
+    "mailings": _List(
+        gettext_lazy("Mailings"),
+        gettext_lazy("Opens and clicks"),
+        ["opened_mailings", "clicked_mailings"],
+        "mailing",
+        "total",
+        _mailings,
+        further={"opens": ("opened_mailings", "total"), "clicks": ("clicked_mailings", "total")},
+        spelled=_tie,
+    ),
+    "countries": _of_visits(
+        gettext_lazy("Countries"), "countries", "country", _countries, _UNKNOWN
+    ),
+    "devices": _of_visits(gettext_lazy("Devices"), "devices", "device", _devices, _UNKNOWN),
+    "browsers": _of_visits(gettext_lazy("Browsers"), "browsers", "browser", none=_UNKNOWN),
+    "systems": _of_visits(gettext_lazy("Systems"), "systems", "os", none=_UNKNOWN),
+    "links": _List(
+        gettext_lazy("Links clicked"),
+        gettext_lazy("Clicks"),
+        ["links"],
+        "link",
+        "total",
+        further={"recipients": ("links", "uniques")},
+    ),
+}
+
+
+def listing(
+    name: str,
+    period: Period,
+    filters: Filters | None = None,
+    *,
+    limit: int | None = TOP,
+    offset: int = 0,
+) -> Listing:
+    """Return a part of one list, the largest first.
+
+    Args:
+        name: one of :data:`LISTS`.
+        period: the days.
+        filters: what it is narrowed down to.
+        limit: how many lines at most, or ``None`` for all, as for CSV.
+        offset: how many lines to leave out.
+
+    Raises:
+        KeyError: there is no such list.
+    """
+    where = (filters or Filters()).where()
+    days = Days.between(period.first, period.last) if where is EVERYTHING else None
+    return listed(name, sums_of(LISTS[name].facets, period, where, days), limit, max(offset, 0))
+
+
+def listed(name: str, sums: ByValue, limit: int | None, offset: int) -> Listing:
+    """Return a part of one list.
+
+    Args:
+        name: one of :data:`LISTS`.
+        sums: what :func:`sums_of` has returned for its facets, and perhaps more.
+        limit: how many lines at most, or ``None`` for all.
+        offset: how many lines to leave out.
+    """
+    kind = LISTS[name]
+    parts = {
+        facet: {
+            kind.spelled(value): numbers
+            for value, numbers in sums[facet].items()
+            if value or kind.none
+        }
+        for facet in kind.facets
+    }
+    figures: Counter[str] = Counter()
+    for of_facet in parts.values():
+        for value, numbers in of_facet.items():
+            figures[value] += getattr(numbers, kind.figure)
+    # By value where figures are the same, so that the pages of a list fit together.
+    in_order = sorted(figures, key=lambda value: (-figures[value], value))
+    shown = in_order[offset : None if limit is None else offset + min(max(limit, 0), MAX_LIMIT)]
+    labels = kind.labels(shown)
+    whole = figures.total()
+    return Listing(
+        name=name,
+        title=kind.title,
+        column=kind.column,
+        rows=tuple(
+            Row(
+                value=value,
+                label=labels.get(value, value) or str(kind.none),
+                figure=figures[value],
+                share=share(figures[value], whole),
+                filter_key=kind.filter_key,
+                filter_value=spelled(value),
+                numbers={
+                    further: getattr(parts[facet].get(value, Numbers()), column)
+                    for further, (facet, column) in kind.further.items()
+                },
+            )
+            for value in shown
+        ),
+        total=len(in_order),
+        offset=offset,
+        whole=whole,
+    )
+
+
+def sums_of(facets: Sequence[str], period: Period, where: Where, days: Days | None) -> ByValue:
+    """Return the numbers of a period by facet and value.
+
+    Args:
+        facets: what is asked for.
+        period: the days.
+        where: which rows are counted.
+        days: what is counted already of these days, where it can be used.
+    """
+    if days is not None:
+        return read.by_value(facets, days.within(period.first, period.last))
+    sums: ByValue = {facet: defaultdict(Numbers) for facet in facets}
+    cells = period.cells()
+    for facet in facets:
+        for (_cell, value), numbers in site_counts.count(facet, cells, where).items():
+            sums[facet][value] = sums[facet][value].plus(numbers)
+    return sums

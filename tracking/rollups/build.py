@@ -1,0 +1,341 @@
+"""Days are counted once, when they are over, and again when rows have come late.
+
+    roll_up()                   # what is missing: the command, the Celery task
+
+What a day is counted from is read without a lock; its counts are replaced in one short
+transaction. The order makes it safe: notes of late rows are read first, rows after them, and
+only the notes that were read are removed. Whoever writes a late row notes its day in the same
+transaction: it is among the rows, or its note stays.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+from django.db import router, transaction
+from django.db.models import Min, Model
+from django.utils import timezone
+
+from tracking.db.column_values import moment
+from tracking.db.retry import again_after_deadlock
+from tracking.models import Agreed, Beacon, CountedDay, DailyCount, LateDay, PageView, Visit
+from tracking.models.daily_counts import thing_key
+from tracking.rollups import completeness, hourly, site_counts, sources
+from tracking.rollups.days import DAY, EARLIEST, Cells, day_of, span, start_of, zone_name
+from tracking.rollups.site_counts import Counted
+from tracking.rollups.sources import Tie
+
+logger = logging.getLogger(__name__)
+
+#: How long after its end a day is counted at the earliest: visits that have begun on it are
+#: over, and what was written at midnight is committed.
+SETTLED = timedelta(hours=1)
+
+#: Days that are counted by one query for each facet.
+DAYS_AT_ONCE = 14
+
+#: Rows of one INSERT.
+_BATCH = 500
+
+#: The tables that are counted, and when each of their rows was.
+TIMES: Mapping[str, tuple[type[Model], str]] = {
+    "visit": (Visit, "started_at"),
+    "pageview": (PageView, "time"),
+    "beacon": (Beacon, "time"),
+}
+
+#: The facets of a site and of sources, by the table they are counted from.
+FACETS_OF = {
+    table: [name for name, facet in site_counts.FACETS.items() if facet.table == table]
+    for table in TIMES
+}
+FACETS_OF["beacon"] += [*sources.FACETS, sources.QUARTERS]
+for _name in site_counts.HOURLY:
+    FACETS_OF[site_counts.FACETS[_name].table].append(hourly.facet(_name))
+
+
+class Rolled(NamedTuple):
+    """What was done.
+
+    Attributes:
+        days: how many days were counted.
+        rows: how many counts were written.
+        other_zones: time zones in which earlier days were counted, apart from the one
+            that is set now: then everything is to be counted anew, by ``rebuild``.
+    """
+
+    days: int
+    rows: int
+    other_zones: tuple[str, ...]
+
+
+def roll_up(
+    *,
+    since: date | None = None,
+    rebuild: bool = False,
+    progress: Callable[[date, int, int], object] | None = None,
+    now: datetime | None = None,
+) -> Rolled:
+    """Count all days that are over and not counted, and those of which rows came late.
+
+    It may be stopped at any time, and run by several processes at once.
+
+    Args:
+        since: only days from this one on.
+        rebuild: count also those that are counted, as far as their rows are still there.
+        progress: called after some days with the last of them, how many are done, and of
+            how many.
+        now: the moment (aware); by default now.
+
+    Raises:
+        RuntimeError: it was called inside of a transaction.
+        django.db.DatabaseError: the database refuses; what is counted stays counted.
+    """
+    using = router.db_for_write(DailyCount)
+    with transaction.atomic(using=using, durable=True):
+        pass
+    last = day_of((now or datetime.now(UTC)) - SETTLED) - DAY
+    work = _work(since, last, using, rebuild=rebuild)
+    days = rows = 0
+    number = len(work.days)
+    for some in _runs(work.days):
+        rows += _count(some, using)
+        days += len(some)
+        if progress is not None:
+            progress(some[-1], days, number)
+    for day in sorted(work.late):
+        rows += _mend(day, last, using)
+    return Rolled(days, rows, work.other_zones)
+
+
+class _Work(NamedTuple):
+    """The days to be counted, those of them that were counted too early, and other zones."""
+
+    days: list[date]
+    late: set[date]
+    other_zones: tuple[str, ...]
+
+
+def _work(since: date | None, last: date, using: str, *, rebuild: bool) -> _Work:
+    zones = dict(CountedDay.objects.using(using).values_list("day", "zone"))
+    noted = LateDay.objects.using(using).filter(day__lte=last)
+    late = set(noted.values_list("day", flat=True).distinct())
+    first = first_day(using)
+    all_days = set(span(first, last)) if first is not None and first <= last else set()
+    days = (all_days | late | set(zones)) if rebuild else ((all_days - set(zones)) | late)
+    other = {zone for zone in zones.values() if zone != zone_name()}
+    if other and not rebuild:
+        logger.warning(
+            "Days were counted in %s, and TIME_ZONE is %s: run tracking_rollup --rebuild.",
+            ", ".join(sorted(other)),
+            zone_name(),
+        )
+    days = {day for day in days if (since or EARLIEST) <= day <= last}
+    return _Work(
+        sorted(days),
+        # Before days that are counted: who was new on these may not have been. A rebuild counts
+        # all of them from the rows.
+        set() if rebuild else {day for day in late & set(days) if zones and day <= max(zones)},
+        () if rebuild else tuple(sorted(other)),
+    )
+
+
+def first_day(using: str) -> date | None:
+    """Return the first day of which there is any row, from :data:`EARLIEST` on.
+
+    Args:
+        using: the alias of the database.
+    """
+    since = moment(start_of(EARLIEST))
+    times = [
+        model._base_manager.using(using)
+        .filter(**{f"{column}__gte": since})
+        .aggregate(first=Min(column))["first"]
+        for model, column in TIMES.values()
+    ]
+    return min((day_of(time) for time in times if time is not None), default=None)
+
+
+def _runs(days: Sequence[date]) -> Iterator[list[date]]:
+    """Return the days in runs without a gap, of which none is too long."""
+    run: list[date] = []
+    for day in days:
+        if run and (day != run[-1] + DAY or len(run) == DAYS_AT_ONCE):
+            yield run
+            run = []
+        run.append(day)
+    if run:
+        yield run
+
+
+def _count(days: Sequence[date], using: str) -> int:
+    """Count days that follow each other, and return how many counts were written."""
+    while True:
+        versions = _versions(days, using)
+        notes = list(
+            LateDay.objects.using(using)
+            .filter(day__range=(days[0], days[-1]))
+            .values_list("pk", flat=True)
+        )
+        complete = _complete(days, versions, using)
+        rows = list(_rows(days, complete, using))
+        write = _Write(days, complete, rows, versions, notes)
+        if again_after_deadlock(using, lambda: write.done(using)):  # noqa: B023 - run at once
+            return len(rows)
+
+
+def _versions(days: Sequence[date], using: str) -> dict[date, UUID]:
+    found = CountedDay.objects.using(using).filter(day__range=(days[0], days[-1]))
+    return dict(found.values_list("day", "version"))
+
+
+def _complete(
+    days: Sequence[date], versions: Mapping[date, UUID], using: str
+) -> dict[str, set[date]]:
+    """Return the days to be counted, by table: not those counted before that have lost rows."""
+    limits = completeness.until(using)
+    return {
+        table: {
+            day
+            for day in days
+            if day not in versions or table not in limits or start_of(day) > limits[table]
+        }
+        for table in FACETS_OF
+    }
+
+
+def _rows(
+    days: Sequence[date], complete: Mapping[str, set[date]], using: str
+) -> Iterator[DailyCount]:
+    cells = Cells.of_days(days[0], days[-1])
+    filled = {table for table in complete if complete[table] and _is_filled(table, cells, using)}
+    for name, facet in site_counts.FACETS.items():
+        if facet.table in filled:
+            counted = site_counts.count(name, cells, using=using)
+            yield from _as_rows("", name, counted, days, complete[facet.table])
+    for name in site_counts.HOURLY:
+        table = site_counts.FACETS[name].table
+        if table in filled:
+            counted = hourly.count(name, days, using)
+            yield from _as_rows("", hourly.facet(name), counted, days, complete[table])
+    if "beacon" in filled:
+        for tie in ties(cells, using):
+            yield from _rows_of(tie, days, complete["beacon"], using)
+
+
+def _is_filled(table: str, cells: Cells, using: str) -> bool:
+    model, column = TIMES[table]
+    return model._base_manager.using(using).filter(cells.within(column)).exists()
+
+
+def ties(cells: Cells, using: str) -> list[Tie]:
+    """Return all sources of which there are beacons in some piece of time.
+
+    Args:
+        cells: the time.
+        using: the alias of the database.
+    """
+    rows = Beacon.objects.using(using).filter(cells.within("time"))
+    rows = rows.filter(source_type__isnull=False, source_id__isnull=False).order_by()
+    pairs = rows.values_list("source_type_id", "source_id").distinct()
+    return [Tie(type_id, str(pk)) for type_id, pk in pairs]
+
+
+def _rows_of(tie: Tie, days: Sequence[date], wanted: set[date], using: str) -> Iterator[DailyCount]:
+    cells = Cells.of_days(days[0], days[-1])
+    for name, counted in sources.count(tie, cells, using).items():
+        yield from _as_rows(tie.scope, name, counted, days, wanted)
+    quarters = sources.quarters(tie, cells, using)
+    yield from _as_rows(tie.scope, sources.QUARTERS, quarters, days, wanted)
+
+
+def _as_rows(
+    scope: str, facet: str, counted: Counted, days: Sequence[date], wanted: set[date]
+) -> Iterator[DailyCount]:
+    for (cell, value), numbers in counted.items():
+        if days[cell] in wanted:
+            yield DailyCount(
+                day=days[cell],
+                key=thing_key(scope, facet, value),
+                scope=scope,
+                facet=facet,
+                value=value,
+                **numbers._asdict(),
+            )
+
+
+class _Write(NamedTuple):
+    """What replaces the counts of some days."""
+
+    days: Sequence[date]
+    complete: Mapping[str, set[date]]
+    rows: Sequence[DailyCount]
+    versions: Mapping[date, UUID]
+    notes: Sequence[int]
+
+    def done(self, using: str) -> bool:
+        """Write it, unless another process has counted one of the days meanwhile."""
+        with transaction.atomic(using=using):
+            _one_at_a_time(using)
+            if _versions(self.days, using) != self.versions:
+                return False
+            counts = DailyCount.objects.using(using)
+            for table, days in self.complete.items():
+                counts.filter(day__in=days, facet__in=FACETS_OF[table]).delete()
+            counts.bulk_create(self.rows, batch_size=_BATCH)
+            days_counted = CountedDay.objects.using(using)
+            days_counted.filter(day__in=self.days).delete()
+            zone = zone_name()
+            days_counted.bulk_create(
+                [CountedDay(day=day, zone=zone, version=uuid4()) for day in self.days]
+            )
+            for start in range(0, len(self.notes), _BATCH):
+                some = self.notes[start : start + _BATCH]
+                LateDay.objects.using(using).filter(pk__in=some).delete()
+        return True
+
+
+def _one_at_a_time(using: str) -> None:
+    """Wait until no other process replaces counts. The first statement, for SQLite's sake."""
+    rows, now = Agreed.objects.using(using), timezone.now()
+    if not rows.filter(name="rollup").update(changed_at=now):
+        rows.get_or_create(name="rollup", defaults={"changed_at": now})
+
+
+def _mend(day: date, last: date, using: str) -> int:
+    """Count the days after one again, of those sources that had beacons on it.
+
+    Who was the first on a later day may have been earlier, as is known now.
+    """
+    late = ties(Cells.of_days(day, day), using)
+    written = 0
+    if day >= last or not late:
+        return written
+    for days in _runs(span(day + DAY, last)):
+        cells = Cells.of_days(days[0], days[-1])
+        active = set(ties(cells, using))
+        some = [tie for tie in late if tie in active]
+        if some:
+            written += _count_sources(some, days, using)
+    return written
+
+
+def _count_sources(some: Iterable[Tie], days: Sequence[date], using: str) -> int:
+    while True:
+        versions = _versions(days, using)
+        wanted = _complete(days, versions, using)["beacon"] & set(versions)
+        if not wanted:
+            return 0
+        rows = {tie.scope: list(_rows_of(tie, days, wanted, using)) for tie in some}
+        with transaction.atomic(using=using):
+            _one_at_a_time(using)
+            if _versions(days, using) != versions:
+                continue
+            counts = DailyCount.objects.using(using)
+            for scope, its in rows.items():
+                counts.filter(scope=scope, day__in=wanted).delete()
+                counts.bulk_create(its, batch_size=_BATCH)
+            CountedDay.objects.using(using).filter(day__in=wanted).update(version=uuid4())
+        return sum(map(len, rows.values()))

@@ -1,0 +1,304 @@
+"""What was counted, and what is still to be counted, as one.
+
+Days that are counted are read from their counts, all others from their rows: today, one that
+is over for less than an hour, those of which rows came late, and all that nobody has
+counted. So the numbers are right whether or not days are ever counted.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import NamedTuple, Self
+
+from django.db import router
+from django.db.models import Exists, OuterRef, QuerySet, Sum
+
+from tracking.models import CountedDay, DailyCount, LateDay
+from tracking.rollups import completeness, hourly, site_counts, sources
+from tracking.rollups.build import first_day
+from tracking.rollups.days import DAY, Cells, day_of, span, start_of
+from tracking.rollups.definitions import Numbers
+from tracking.rollups.sources import Tie
+
+#: Numbers by facet, day and value.
+ByDay = dict[str, dict[tuple[date, str], Numbers]]
+#: Numbers by facet and value.
+ByValue = dict[str, dict[str, Numbers]]
+
+
+class Days(NamedTuple):
+    """Some days in a row, and which of them are to be counted from their rows.
+
+    Attributes:
+        first: the first day.
+        last: the last day.
+        open: those that are not counted, in order.
+    """
+
+    first: date
+    last: date
+    open: Sequence[date]
+
+    @classmethod
+    def between(cls, first: date, last: date) -> Self:
+        """Return the days from ``first`` to ``last``, both included, by one query or four."""
+        using = router.db_for_read(DailyCount)
+        rows = CountedDay.objects.using(using).filter(day__range=(first, last))
+        rows = rows.filter(~Exists(LateDay.objects.filter(day=OuterRef("day"))))
+        counted = set(rows.values_list("day", flat=True))
+        days = [day for day in span(first, last) if day not in counted]
+        if days and (not counted or days[0] < min(counted)):
+            # What is before the first row has nothing to be counted.
+            begin = first_day(using)
+            days = [day for day in days if begin is not None and day >= begin]
+        return cls(first, last, days)
+
+    def within(self, first: date, last: date) -> "Days":
+        """Return some of these days."""
+        return Days(first, last, [day for day in self.open if first <= day <= last])
+
+    def runs(self) -> Iterator[Cells]:
+        """Return the days that are not counted, in runs without a gap."""
+        run: list[date] = []
+        for day in self.open:
+            if run and day != run[-1] + DAY:
+                yield Cells.of_days(run[0], run[-1])
+                run = []
+            run.append(day)
+        if run:
+            yield Cells.of_days(run[0], run[-1])
+
+
+def by_day(facets: Collection[str], days: Days) -> ByDay:
+    """Return the numbers of the whole site, day by day.
+
+    Args:
+        facets: some of :data:`tracking.rollups.site_counts.FACETS`.
+        days: the days.
+    """
+    found: ByDay = {name: {} for name in facets}
+    for facet, day, value, numbers in _stored_days(
+        "", facets, days.first, days.last, without=days.open
+    ):
+        found[facet][day, value] = numbers
+    for cells, first in _open_runs(days):
+        for name in facets:
+            for (cell, value), numbers in site_counts.count(name, cells).items():
+                found[name][first + DAY * cell, value] = numbers
+    return found
+
+
+def by_hour(days: Days) -> dict[str, dict[tuple[datetime, str], Numbers]]:
+    """Return the numbers of the whole site, hour by hour: those of :data:`counting.HOURLY`.
+
+    Args:
+        days: the days.
+    """
+    found: dict[str, dict[tuple[datetime, str], Numbers]] = {
+        name: {} for name in site_counts.HOURLY
+    }
+    names = {hourly.facet(name): name for name in found}
+    for facet, _day, value, numbers in _stored_days(
+        "", names, days.first, days.last, without=days.open
+    ):
+        found[names[facet]][hourly.read(value)] = numbers
+    for cells, first in _open_runs(days):
+        run = span(first, first + DAY * (len(cells.starts) - 1))
+        for name, of_facet in found.items():
+            for (_number, value), numbers in hourly.count(name, run).items():
+                of_facet[hourly.read(value)] = numbers
+    return found
+
+
+def by_value(facets: Collection[str], days: Days) -> ByValue:
+    """Return the numbers of the whole site, those of all days added up.
+
+    Args:
+        facets: some of :data:`tracking.rollups.site_counts.FACETS`.
+        days: the days.
+    """
+    found: ByValue = {name: defaultdict(Numbers) for name in facets}
+    for facet, value, numbers in _stored_sums("", facets, days.first, days.last, days.open):
+        found[facet][value] = numbers
+    for cells, _first in _open_runs(days):
+        for name in facets:
+            for (_cell, value), numbers in site_counts.count(name, cells).items():
+                found[name][value] = found[name][value].plus(numbers)
+    return found
+
+
+def _open_runs(days: Days) -> Iterator[tuple[Cells, date]]:
+    for cells in days.runs():
+        yield cells, day_of(cells.starts[0])
+
+
+class OfSource(NamedTuple):
+    """What is known of one source, from its first day to the last that is told.
+
+    Attributes:
+        first: the first day on which it had any beacon.
+        last: the last day that is told: today, or tomorrow where a clock is ahead.
+        moments: when the first and the last beacon were, and the first that was sent, by
+            these names; what there never was is left out.
+        by_day: the facets that are told day by day: ``kinds``, and ``quarters`` as far as
+            they are counted.
+        by_value: the others, those of all days added up.
+    """
+
+    first: date
+    last: date
+    moments: dict[str, datetime]
+    by_day: ByDay
+    by_value: ByValue
+
+
+#: What is told of a source day by day.
+DAILY = ("kinds", sources.QUARTERS)
+
+#: What is told of its days together.
+SUMMED = tuple(name for name in sources.FACETS if name not in {*DAILY, "moments"})
+
+
+def of_source(tie: Tie, today: date, longest: int) -> OfSource:
+    """Return the numbers of one source.
+
+    From the first day on that is not counted, all are counted from their rows: who was first
+    may have changed on each of them.
+
+    Args:
+        tie: the source.
+        today: the day that it is.
+        longest: how many days are told at most; the first ones are left out.
+    """
+    using = router.db_for_read(DailyCount)
+    ends = sources.ends_of(tie, using) or ()
+    stored = list(_stored_days(tie.scope, [*DAILY, "moments"]))
+    known = [day_of(time) for time in ends]
+    known += [day for _facet, day, _value, _numbers in stored]
+    # A clock that is far ahead must not make a report of centuries.
+    last = min(max([today, *known]), today + DAY)
+    first = max(min([last, *known]), last - DAY * (longest - 1))
+    days = Days.between(first, last)
+    counted_until = days.open[0] - DAY if days.open else last
+    found = OfSource(first, last, {}, {name: {} for name in DAILY}, {name: {} for name in SUMMED})
+    for facet, day, value, numbers in stored:
+        if first <= day <= counted_until:
+            _note(found, facet, day, value, numbers)
+    for facet, value, numbers in _stored_sums(tie.scope, SUMMED, first, counted_until):
+        found.by_value[facet][value] = numbers
+    if days.open and ends and day_of(ends[-1]) > counted_until:
+        cells = Cells.of_days(days.open[0], last)
+        for facet, counted in sources.count(tie, cells, using).items():
+            for (cell, value), numbers in counted.items():
+                _note(found, facet, days.open[0] + DAY * cell, value, numbers)
+    return found
+
+
+def is_counted(tie: Tie) -> bool:
+    """Return whether there is any count of a source."""
+    rows = DailyCount.objects.using(router.db_for_read(DailyCount))
+    return rows.filter(scope=tie.scope).exists()
+
+
+def _note(found: OfSource, facet: str, day: date, value: str, numbers: Numbers) -> None:
+    if facet == "moments":
+        name, _space, text = value.partition(" ")
+        time = datetime.fromisoformat(text)
+        latest = max if name == sources.LAST else min
+        found.moments[name] = latest(time, found.moments.get(name, time))
+    elif facet in found.by_day:
+        found.by_day[facet][day, value] = numbers
+    else:
+        sums = found.by_value[facet]
+        sums[value] = sums.get(value, Numbers()).plus(numbers)
+
+
+def quarters(tie: Tie, cells: Cells, known: OfSource) -> dict[tuple[int, str], int]:
+    """Return the opens and clicks of people by cell and kind, soon after something began.
+
+    Args:
+        tie: the source.
+        cells: quarters of an hour.
+        known: its numbers.
+    """
+    first, last = day_of(cells.starts[0]), day_of(cells.end)
+    numbers = {start.isoformat(): number for number, start in enumerate(cells.starts)}
+    found: dict[tuple[int, str], int] = {}
+    counted: Counter[date] = Counter()
+    for (day, value), of_quarter in known.by_day[sources.QUARTERS].items():
+        if not first <= day <= last:
+            continue
+        kind, _space, start = value.partition(" ")
+        counted[day] += of_quarter.total
+        if start in numbers:
+            found[numbers[start], kind] = of_quarter.total
+    expected: Counter[date] = Counter()
+    for (day, value), of_kind in known.by_day["kinds"].items():
+        if first <= day <= last and value in {"open human", "click human"}:
+            expected[day] += of_kind.total
+    if counted == expected:
+        return found
+    # A day is not counted, or began nothing when it was.
+    return sources.count_people(tie, cells)
+
+
+def standings(tie: Tie, ends: tuple[datetime, datetime]) -> Mapping[str, int] | None:
+    """Return how many entities stand where or better, by :data:`sources.STANDINGS`.
+
+    ``None`` if counts do not tell it: a day with beacons of the source is not counted, or rows
+    that were counted may be gone.
+
+    Args:
+        tie: the source.
+        ends: the times of its first and its last beacon.
+    """
+    counted = list(_stored_days(tie.scope, ["standings"]))
+    if not counted:
+        return None
+    using = router.db_for_read(DailyCount)
+    first, last = map(day_of, ends)
+    if min(day for _facet, day, *_rest in counted) < first or Days.between(first, last).open:
+        return None
+    limit = completeness.until(using).get("beacon")
+    if limit is not None and limit >= start_of(first):
+        return None
+    sums: Counter[str] = Counter()
+    for _facet, _day, name, numbers in counted:
+        sums[name] += numbers.uniques
+    return sums
+
+
+def _columns(scope: str) -> tuple[str, ...]:
+    """Return the columns that say something: sources have no visits."""
+    return Numbers._fields[:2] if scope else Numbers._fields
+
+
+def _counts(scope: str, facets: Iterable[str], *between: date) -> QuerySet[DailyCount]:
+    rows = DailyCount.objects.using(router.db_for_read(DailyCount))
+    rows = rows.filter(scope=scope, facet__in=list(facets))
+    return rows.filter(day__range=between) if between else rows
+
+
+def _stored_days(
+    scope: str, facets: Iterable[str], *between: date, without: Sequence[date] = ()
+) -> Iterator[tuple[str, date, str, Numbers]]:
+    left_out = set(without)
+    columns = ("facet", "day", "value", *_columns(scope))
+    rows = _counts(scope, facets, *between).values_list(*columns)
+    for facet, day, value, *numbers in rows:
+        if day not in left_out:
+            yield facet, day, value, Numbers(*numbers)
+
+
+def _stored_sums(
+    scope: str, facets: Iterable[str], first: date, last: date, without: Sequence[date] = ()
+) -> Iterator[tuple[str, str, Numbers]]:
+    rows = _counts(scope, facets, first, last)
+    if without:
+        rows = rows.exclude(day__in=without)
+    names = _columns(scope)
+    sums = rows.order_by().values("facet", "value")
+    sums = sums.annotate(**{f"sum_{name}": Sum(name) for name in names})
+    columns = ("facet", "value", *(f"sum_{name}" for name in names))
+    for facet, value, *numbers in sums.values_list(*columns):
+        yield facet, value, Numbers(*map(int, numbers))

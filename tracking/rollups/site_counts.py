@@ -1,0 +1,280 @@
+"""Visits, pages and beacons of the whole site, counted from their rows.
+
+A facet is one way to sort them, such as by country; its values are counted apart. Unless
+said otherwise only people are counted.
+
+A visit is counted when it began, a page when it was seen, a beacon when it was observed.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from django.db.models import (
+    Case,
+    Count,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    Func,
+    Q,
+    QuerySet,
+    Sum,
+    TextField,
+    Value,
+    When,
+)
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast, Coalesce, Concat, Lower, StrIndex, Substr
+
+from tracking.db.column_values import moment
+from tracking.enrichment.verdict_rules import Label
+from tracking.hits import Kind
+from tracking.models import Beacon, PageView, Visit
+from tracking.rollups.days import Cells
+from tracking.rollups.definitions import Numbers
+
+#: What was counted: numbers by cell and value.
+Counted = dict[tuple[int, str], Numbers]
+
+
+class Exact(Func):
+    """A text that is compared letter by letter, also where the database would not."""
+
+    template = "%(expressions)s"
+    output_field = TextField()
+
+    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Compare bytes: the usual collations take capitals for small letters."""
+        return self.as_sql(compiler, connection, template="BINARY %(expressions)s", **context)
+
+
+def joined(*parts: str | Combinable) -> Combinable:
+    """Return the expression of a text that consists of others.
+
+    Args:
+        parts: expressions of texts, or texts as they are.
+    """
+    return Concat(
+        *(
+            Value(part, output_field=TextField())
+            if isinstance(part, str)
+            else ExpressionWrapper(part, output_field=TextField())
+            for part in parts
+        ),
+        output_field=TextField(),
+    )
+
+
+def recipient(day: Combinable | None = None) -> Combinable:
+    """Return the expression that tells who a beacon came from: whoever counts as one.
+
+    The entity, if the beacon has one; else the key of the visitor; else the recorded address
+    together with the user agent, on one day.
+
+    Args:
+        day: the number of the day, where more than one day is looked at.
+    """
+    address = Coalesce(Cast("ip_address", TextField()), Value("", output_field=TextField()))
+    number = "" if day is None else Cast(day, TextField())
+    return Exact(
+        Case(
+            When(
+                entity_type__isnull=False,
+                entity_id__isnull=False,
+                then=joined("e", Cast("entity_type_id", TextField()), ":", F("entity_id")),
+            ),
+            When(visitor_id__isnull=False, then=joined("v", F("visitor_id"))),
+            default=joined("a", address, " ", number, " ", F("user_agent")),
+            output_field=TextField(),
+        )
+    )
+
+
+def _until(text: Combinable, end: str) -> Combinable:
+    return Substr(text, 1, StrIndex(joined(text, end), Value(end)) - 1, output_field=TextField())
+
+
+def host(field: str) -> Combinable:
+    """Return the expression that gives the host of a URL, small; with its port, if it has one.
+
+    What is no URL, which strangers may send, is its own host.
+    """
+    url = F(field)
+    rest: Combinable = Substr(url, StrIndex(url, Value("://")) + 3, output_field=TextField())
+    for end in "/?#":
+        rest = _until(rest, end)
+    return Lower(
+        Case(
+            When(**{f"{field}__contains": "://"}, then=rest),
+            default=url,
+            output_field=TextField(),
+        )
+    )
+
+
+class Facet(NamedTuple):
+    """One way to sort rows.
+
+    Attributes:
+        table: ``"visit"``, ``"pageview"`` or ``"beacon"``.
+        by: the column or expression of the value, ``None`` where there is only one.
+        only: which rows of people are counted, apart from that.
+        with_machines: whether machines are counted too.
+    """
+
+    table: str
+    by: Any = None
+    only: Q = Q()
+    with_machines: bool = False
+
+
+_MAILING = joined(Cast("source_type_id", TextField()), ":", F("source_id"))
+_TIED = Q(source_type__isnull=False, source_id__isnull=False)
+
+#: All facets of the whole site, by name.
+FACETS: Mapping[str, Facet] = {
+    "visits": Facet("visit"),
+    "referrers": Facet("visit", host("referrer")),
+    "sources": Facet("visit", F("source")),
+    "mediums": Facet("visit", F("medium")),
+    "campaigns": Facet("visit", F("campaign")),
+    "countries": Facet("visit", F("country")),
+    "devices": Facet("visit", F("device")),
+    "browsers": Facet("visit", F("browser")),
+    "systems": Facet("visit", F("os")),
+    "page_views": Facet("pageview"),
+    "pages": Facet("pageview", F("url")),
+    # Its values are kind and verdict, as in "open human".
+    "hits": Facet(
+        "beacon",
+        joined(F("kind"), " ", F("verdict")),
+        with_machines=True,
+    ),
+    "links": Facet("beacon", F("url"), Q(kind=Kind.CLICK)),
+    "opened_mailings": Facet("beacon", _MAILING, _TIED & Q(kind=Kind.OPEN)),
+    "clicked_mailings": Facet("beacon", _MAILING, _TIED & Q(kind=Kind.CLICK)),
+}
+
+
+#: Facets that are told by the hour, too, for the chart of one day.
+HOURLY = ("visits", "page_views", "hits")
+
+
+class Where(NamedTuple):
+    """Which rows are counted, by table; ``None`` where the question makes no sense.
+
+    Attributes:
+        visit: a condition on visits; expressions that it needs are made by ``annotated``.
+        pageview: one on page views.
+        opens: one on beacons that are no clicks.
+        clicks: one on clicks.
+    """
+
+    visit: Q | None = Q()
+    pageview: Q | None = Q()
+    opens: Q | None = Q()
+    clicks: Q | None = Q()
+
+
+EVERYTHING = Where()
+
+
+def count(name: str, cells: Cells, where: Where = EVERYTHING, using: str | None = None) -> Counted:
+    """Count rows by one query.
+
+    Args:
+        name: one of :data:`FACETS`.
+        cells: the pieces of time, counted apart; what is outside of them is not read.
+        where: which rows are counted.
+        using: the alias of the database; by default that of reads.
+
+    Returns:
+        The numbers by the number of the cell and the value of the facet. Uniques are those
+        of one cell and value.
+    """
+    facet = FACETS[name]
+    rows = _TABLES[facet.table](cells, facet, where)
+    if rows is None:
+        return {}
+    if using is not None:
+        rows = rows.using(using)
+    value = Value("", output_field=TextField()) if facet.by is None else facet.by
+    grouped = rows.annotate(cell=cells.number(_TIMES[facet.table]), value=value)
+    measures = _MEASURES[facet.table]
+    if facet.by is not None:  # how long visits took is told of all of them only
+        measures = {column: measures[column] for column in ("n", "who")}
+    grouped = grouped.order_by().values("cell", "value").annotate(**measures)
+    found: Counted = {}
+    for cell, text, *numbers in grouped.values_list("cell", "value", *measures):
+        if not numbers[0]:  # of one cell and one value there is a row in any case
+            continue
+        key = (cell, text or "")
+        # A database that does not tell capitals from small letters has done so already.
+        found[key] = found.get(key, Numbers()).plus(_numbers(numbers))
+    return found
+
+
+def _numbers(values: list[Any]) -> Numbers:
+    total, uniques, *of_visits = values
+    if not of_visits:
+        return Numbers(total, uniques)
+    bounces, length, pages = of_visits
+    microseconds = length // timedelta(microseconds=1) if length else 0
+    return Numbers(total, uniques, bounces, microseconds, pages)
+
+
+_TIMES = {"visit": "started_at", "pageview": "time", "beacon": "time"}
+
+_MEASURES: Mapping[str, Mapping[str, Any]] = {
+    "visit": {
+        "n": Count("pk"),
+        "who": Count("visitor_id", distinct=True),
+        "bounces": Count("pk", filter=Q(page_views=1)),
+        "length": Sum(
+            ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())
+        ),
+        "pages": Sum("page_views"),
+    },
+    "pageview": {"n": Count("pk"), "who": Count("visit__visitor_id", distinct=True)},
+    "beacon": {"n": Count("pk"), "who": Count(recipient(), distinct=True)},
+}
+
+
+def _visits(cells: Cells, facet: Facet, where: Where) -> QuerySet[Any] | None:
+    if where.visit is None:
+        return None
+    rows = Visit.objects.annotate(referrer_host=host("referrer"))
+    return rows.filter(cells.within("started_at"), where.visit, verdict=Label.HUMAN)
+
+
+def _page_views(cells: Cells, facet: Facet, where: Where) -> QuerySet[Any] | None:
+    if where.pageview is None:
+        return None
+    rows = PageView.objects.annotate(referrer_host=host("visit__referrer"))
+    # A visit lasts from its first page to its last. PostgreSQL would read all visits without.
+    begin = moment(cells.starts[0])
+    return rows.filter(
+        cells.within("time"),
+        where.pageview,
+        visit__verdict=Label.HUMAN,
+        visit__ended_at__gte=begin,
+    )
+
+
+def _beacons(cells: Cells, facet: Facet, where: Where) -> QuerySet[Any] | None:
+    if where.opens is None and where.clicks is None:
+        return None
+    clicks = Q(kind=Kind.CLICK)
+    chosen = Q(pk__in=[])
+    if where.opens is not None:
+        chosen |= ~clicks & where.opens
+    if where.clicks is not None:
+        chosen |= clicks & where.clicks
+    if where.opens == where.clicks and where.opens is not None:
+        chosen = where.opens
+    rows = Beacon.objects.filter(cells.within("time"), chosen, facet.only)
+    return rows if facet.with_machines else rows.filter(verdict=Label.HUMAN)
+
+
+_TABLES = {"visit": _visits, "pageview": _page_views, "beacon": _beacons}
