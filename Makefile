@@ -23,6 +23,7 @@ check: $(VENV)/.check
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python example_project/manage.py makemigrations --check --dry-run tracking
 
 format: $(VENV)/.check
@@ -33,7 +34,7 @@ bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .nox .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .nox .import_linter_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # A virtual environment that has what the example site needs, and one step further
 # what the tests need; made again when the dependencies change.
