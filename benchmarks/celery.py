@@ -23,7 +23,7 @@ from benchmarks.measuring import print_row, print_spread
 from tests.support.brokers import BROKERS, Broker
 from tests.support.processes import Site, wait_until
 from tests.support.workers import APP, log_of, worker
-from tracking.models import Beacon, Receipt
+from tracking.models import Beacon, WrittenBatch
 from tracking.pipeline.spool import look
 
 HITS = int(os.environ.get("TRACKING_BENCHMARK_HITS", "1_000_000"))
@@ -121,7 +121,7 @@ def _run(site: Site, using: str) -> None:
         assert sender.stdout is not None
         with sender.stdout as output:
             times = json.load(output)
-    rows, batches = Beacon.objects.count(), Receipt.objects.count()
+    rows, batches = Beacon.objects.count(), WrittenBatch.objects.count()
     state = look(site.spool)
     one_by_one += [_one_by_one(using) for _ in range(ROUNDS)]
     _print(times, one_by_one, rows, batches)

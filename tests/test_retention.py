@@ -15,15 +15,15 @@ from django.utils import timezone
 from tests.site.models import Affiliate
 from tracking import retention
 from tracking.models import (
-    Agreed,
     BannedIP,
     Beacon,
     PageView,
-    Receipt,
+    SharedValue,
     Source,
     Target,
     Visit,
     Visitor,
+    WrittenBatch,
 )
 from tracking.retention import claim, clean_up, delete_chunk, is_due, problems
 
@@ -145,9 +145,9 @@ def test_receipts_leave_after_a_week(settings, now):
     del settings.TRACKING_RECEIPT_RETENTION
     week, moment = timedelta(days=7), timedelta(seconds=1)
     for number, age in enumerate((timedelta(), week - moment, week, week + moment)):
-        Receipt.objects.create(id=uuid.UUID(int=number), time=now - age)
+        WrittenBatch.objects.create(id=uuid.UUID(int=number), time=now - age)
     assert clean_up()["receipt"] == 2
-    assert {receipt.pk.int for receipt in Receipt.objects.all()} == {0, 1}
+    assert {receipt.pk.int for receipt in WrittenBatch.objects.all()} == {0, 1}
     settings.TRACKING_RECEIPT_RETENTION = 0
     assert "TRACKING_RECEIPT_RETENTION is 0" in problems()[0]
 
@@ -182,14 +182,14 @@ def test_nothing_of_other_tables_leaves(settings):
         setattr(settings, name, 1)
     long_ago = timezone.now() - timedelta(days=1000)
     Affiliate.objects.create(name="A")
-    Agreed.objects.create(name="old", changed_at=long_ago)
+    SharedValue.objects.create(name="old", changed_at=long_ago)
     BannedIP.objects.create(network="192.0.2.7", created_at=long_ago)
     Target.objects.create(name="T", url="/", expires_at=long_ago)
     Source.objects.create(name="S", slug="s")
     some_of_each(timedelta(days=1000))
     others = [
         *(model.objects for model in (Affiliate, BannedIP, Target, Source)),
-        Agreed.objects.exclude(name__startswith="gone "),  # until when rows have left
+        SharedValue.objects.exclude(name__startswith="gone "),  # until when rows have left
     ]
     before = [list(rows.order_by("pk").values()) for rows in others]
     assert all(before)
@@ -617,7 +617,7 @@ def test_the_first_who_claims_has_the_turn_for_a_minute(clock, now, monkeypatch)
     assert claim()
     retention._asked.clear()
     assert not claim()
-    assert Agreed.objects.get(name="cleanup").changed_at == later
+    assert SharedValue.objects.get(name="cleanup").changed_at == later
 
 
 def test_a_process_asks_the_database_once_a_minute(clock, django_assert_num_queries):
@@ -645,9 +645,9 @@ def test_turns_are_told_apart_by_name_and_may_be_of_any_length(clock, now, monke
 
 
 def test_a_turn_in_the_future_is_the_mistake_of_a_clock(clock, now):
-    Agreed.objects.create(name="cleanup", changed_at=now + timedelta(seconds=30))
+    SharedValue.objects.create(name="cleanup", changed_at=now + timedelta(seconds=30))
     assert not claim()
-    Agreed.objects.update(changed_at=now + timedelta(days=400))
+    SharedValue.objects.update(changed_at=now + timedelta(days=400))
     retention._asked.clear()
     assert claim()
 
@@ -664,7 +664,7 @@ def test_turns_with_naive_times(clock, settings):
 @pytest.mark.parametrize("known", [False, True])
 def test_one_of_all_who_claim_at_once_has_the_turn(known, monkeypatch):
     if known:
-        Agreed.objects.create(name="cleanup", changed_at=timezone.now() - timedelta(hours=1))
+        SharedValue.objects.create(name="cleanup", changed_at=timezone.now() - timedelta(hours=1))
     # As in processes of their own.
     monkeypatch.setattr(retention, "is_due", lambda name, every: True)
     assert sorted(in_threads(*[claim] * 8)) == [False] * 7 + [True]
@@ -685,7 +685,7 @@ def test_the_command_says_what_it_has_deleted(capsys):
         ["page", "views", "0", "older", "than", "395", "days"],
         ["visits", "0", "older", "than", "760", "days"],
         ["beacons", "0", "kept", "for", "ever"],
-        ["receipts", "0", "kept", "for", "ever"],
+        ["written", "batches", "0", "kept", "for", "ever"],
     ]
     assert run(capsys, "--dry-run") == [["Would", "be", "deleted:"], *expected]
     assert Visitor.objects.count() == 1_234

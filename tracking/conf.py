@@ -268,7 +268,7 @@ class Settings:
 
     @property
     def receipt_retention(self) -> float | None:
-        """``TRACKING_RECEIPT_RETENTION``: days after which a ``Receipt`` is removed.
+        """``TRACKING_RECEIPT_RETENTION``: days after which a ``WrittenBatch`` is removed.
 
         Default 7. By it a batch of hits is known that is delivered again: it has to outlive
         whatever may still be in a broker, or on the disk of a host that is down.

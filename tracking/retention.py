@@ -35,7 +35,7 @@ from django.utils import timezone
 from tracking import partitions
 from tracking.conf import conf, full_name
 from tracking.db.retry import again_after_deadlock
-from tracking.models import Agreed, Beacon, PageView, Receipt, Visit, Visitor
+from tracking.models import Beacon, PageView, SharedValue, Visit, Visitor, WrittenBatch
 from tracking.rollups import completeness
 
 logger = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ TABLES: Mapping[str, Table] = {
     "pageview": Table(PageView, "time", "page_view_retention", "days"),
     "visit": Table(Visit, "ended_at", "visit_retention", "days"),
     "beacon": Table(Beacon, "time", "beacon_retention", "days"),
-    "receipt": Table(Receipt, "time", "receipt_retention", "days"),
+    "receipt": Table(WrittenBatch, "time", "receipt_retention", "days"),
 }
 
 
@@ -366,7 +366,7 @@ def _rows(model: type[Model]) -> QuerySet[Any]:
 
 
 def _name(model: type[Model]) -> str:
-    return str(model._meta.model_name)
+    return next(name for name, table in TABLES.items() if table.model is model)
 
 
 def _parts(keys: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -416,7 +416,7 @@ def claim(name: str = "cleanup", every: float = EVERY) -> bool:
         return False
     # Two threads may get here at once; the database tells them apart.
     _asked[name] = monotonic()
-    rows = Agreed.objects.using(router.db_for_write(Agreed))
+    rows = SharedValue.objects.using(router.db_for_write(SharedValue))
     now, pause = timezone.now(), timedelta(seconds=every)
     # The second half is for a clock that was wrong: a turn in the future would last until then.
     free = Q(changed_at__lte=now - pause) | Q(changed_at__gt=now + pause)

@@ -12,7 +12,7 @@ from django.dispatch import receiver
 
 from tracking.caching import snapshots
 from tracking.models import UntrackedUserAgent
-from tracking.models.bans import unwanted_changing
+from tracking.models.change_signals import rows_changing
 
 
 class Keywords(dict[str, bool]):
@@ -56,6 +56,6 @@ def _load(using: str) -> Keywords:
 snapshot = snapshots.Snapshot("filters", _load, Keywords())
 
 
-@receiver(unwanted_changing, sender=UntrackedUserAgent)
+@receiver(rows_changing, sender=UntrackedUserAgent)
 def _changing(using: str, **_: Any) -> None:
     snapshots.changed(snapshot.name, using)

@@ -28,7 +28,7 @@ from tracking.bans.prefix_set import BanList
 from tracking.caching import snapshots
 from tracking.db import chunks
 from tracking.middleware import BannedIPMiddleware
-from tracking.models import Agreed, BannedIP, Visitor
+from tracking.models import BannedIP, SharedValue, Visitor
 from tracking.signals import address_banned
 
 TABLE = pytest.mark.django_db
@@ -330,13 +330,13 @@ def test_a_saved_ban_has_its_canonical_spelling():
 @TABLE
 def test_what_changes_nothing_tells_nobody():
     bans.ban("192.0.2.7")
-    before = dict(Agreed.objects.values_list("name", "value"))
+    before = dict(SharedValue.objects.values_list("name", "value"))
     rows = BannedIP.objects
     assert rows.filter(pk=-1).delete()[0] == 0
     assert rows.filter(pk=-1).update(reason="x") == 0
     assert rows.bulk_create([]) == []
     assert import_export.add([]).new == []
-    assert dict(Agreed.objects.values_list("name", "value")) == before
+    assert dict(SharedValue.objects.values_list("name", "value")) == before
     with pytest.raises(FieldDoesNotExist):
         rows.filter(pk=-1).update(nonsense=1)
 

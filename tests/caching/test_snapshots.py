@@ -16,7 +16,7 @@ from django.db import DatabaseError, OperationalError, connection, transaction
 from tracking.caching import snapshots
 from tracking.caching.snapshots import Snapshot, changed
 from tracking.identity import daily_salt
-from tracking.models import Agreed
+from tracking.models import SharedValue
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_what_is_rolled_back_to_a_savepoint_is_told_anew(words, table):
             transaction.set_rollback(True)
         table.append("second")
         changed("words")
-    assert Agreed.objects.filter(name="words").exists()
+    assert SharedValue.objects.filter(name="words").exists()
     assert words.get() == ("first", "second")
 
 
@@ -289,14 +289,33 @@ class Replicas:
 
 
 @pytest.mark.django_db
-def test_no_salt_is_in_a_dump():
+@pytest.mark.parametrize("use_base_manager", [False, True])
+@pytest.mark.parametrize("form", ["json", "jsonl", "xml"])
+def test_no_salt_is_in_a_dump(form, use_base_manager):
     daily_salt.today()
     snapshots.refresh()
     changed("words")
     out = io.StringIO()
-    call_command("dumpdata", "tracking", stdout=out)
+    call_command("dumpdata", "tracking", stdout=out, format=form, use_base_manager=use_base_manager)
     assert daily_salt.today().hex() not in out.getvalue()
     assert '"words"' in out.getvalue()
+
+
+@pytest.mark.django_db
+def test_a_loaded_dump_leaves_no_empty_salt(tmp_path):
+    daily_salt.today()
+    snapshots.refresh()
+    first = daily_salt.today()
+    dump = tmp_path / "dump.json"
+    call_command("dumpdata", "tracking.sharedvalue", output=str(dump))
+    SharedValue.objects.all().delete()
+    call_command("loaddata", str(dump))
+    daily_salt._salt.forget()  # as in a process that starts now
+    daily_salt.today()
+    snapshots.hasten()
+    snapshots.refresh()
+    assert daily_salt.today() not in {None, b"", first}
+    assert len(daily_salt.today()) == daily_salt.SALT_BYTES
 
 
 def refuse(*_args):
@@ -338,12 +357,12 @@ def test_tests_that_may_not_touch_a_database_are_not_broken(words, caplog):
 @pytest.mark.django_db
 def test_a_failure_does_not_poison_the_transaction_of_the_site(words, monkeypatch):
     def fail(using):
-        Agreed.objects.raw("SELECT nonsense FROM nowhere")[0]
+        SharedValue.objects.raw("SELECT nonsense FROM nowhere")[0]
 
     monkeypatch.setattr(words, "_load", fail)
     with transaction.atomic():
         assert words.get() == ()
-        assert Agreed.objects.count() == 0
+        assert SharedValue.objects.count() == 0
 
 
 @pytest.mark.django_db
@@ -581,13 +600,13 @@ def test_the_day_after_a_salt_is_another_one(db, clock):
     assert snapshots.due()
     snapshots.refresh()
     assert daily_salt.today() not in {None, first}
-    [row] = Agreed.everything.filter(name__startswith="salt")
+    [row] = SharedValue.objects.filter(name__startswith="salt")
     assert row.name == "salt 2026-05-02"
 
 
 def test_no_salt_is_made_unless_it_is_wanted(db):
     snapshots.refresh()
-    assert not Agreed.everything.filter(name__startswith="salt").exists()
+    assert not SharedValue.objects.filter(name__startswith="salt").exists()
 
 
 def test_a_salt_of_a_clock_that_is_ahead_is_left_alone(db, clock):
@@ -596,7 +615,7 @@ def test_a_salt_of_a_clock_that_is_ahead_is_left_alone(db, clock):
     daily_salt.today()
     snapshots.refresh()
     assert daily_salt.today() != b"\xab" * 32
-    assert Agreed.everything.filter(name__startswith="salt").count() == 2
+    assert SharedValue.objects.filter(name__startswith="salt").count() == 2
 
 
 def test_without_a_database_there_is_no_salt_and_no_hurry(db, clock):

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from tracking import retention
 from tracking.middleware import VisitorCleanUpMiddleware
-from tracking.models import Agreed, Visitor
+from tracking.models import SharedValue, Visitor
 
 pytestmark = pytest.mark.django_db
 
@@ -84,7 +84,7 @@ def test_of_two_processes_one_has_the_turn(client):
 
 
 def test_a_turn_that_another_process_has_had_is_an_hour_ago(client):
-    Agreed.objects.create(name="cleanup", changed_at=timezone.now() - timedelta(hours=1))
+    SharedValue.objects.create(name="cleanup", changed_at=timezone.now() - timedelta(hours=1))
     old_visitors(1)
     client.get("/page")
     assert not Visitor.objects.exists()
@@ -214,4 +214,4 @@ def test_a_middleware_that_is_new_cleans_up_at_its_first_request():
         Visitor.objects.create(last_update=timezone.now() - timedelta(days=2))
         VisitorCleanUpMiddleware(lambda request: HttpResponse())(RequestFactory().get("/"))
         assert not Visitor.objects.exists()
-        Agreed.objects.all().delete()
+        SharedValue.objects.all().delete()

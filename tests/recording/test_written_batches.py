@@ -12,7 +12,7 @@ from tests.support.concurrency import together
 from tests.support.processes import Site
 from tracking import recording
 from tracking.hits import Hit, PageHit
-from tracking.models import Beacon, Receipt, Visit, Visitor
+from tracking.models import Beacon, Visit, Visitor, WrittenBatch
 from tracking.pipeline import celery_messages, write_batch
 from tracking.pipeline.spool import Damage, Record, Spool, encode, look
 from tracking.recording import written_batches
@@ -43,7 +43,7 @@ def spool(settings, tmp_path):
 
 def test_every_database_takes_the_key_of_every_batch():
     keys = [written_batches.key_of([b"%d" % n]) for n in range(1_000)]
-    Receipt.objects.bulk_create([Receipt(id=key) for key in keys])
+    WrittenBatch.objects.bulk_create([WrittenBatch(id=key) for key in keys])
     assert written_batches.known(keys) == set(keys)
 
 
@@ -64,7 +64,7 @@ def test_rows_and_receipt_are_one_transaction(sent, monkeypatch):
     counts = Beacon.objects.count(), Visit.objects.count()
     recording.write(sent, key)
     assert (Beacon.objects.count(), Visit.objects.count()) == counts
-    assert Receipt.objects.count() == 1
+    assert WrittenBatch.objects.count() == 1
 
 
 @pytest.mark.parametrize("sent", [[Hit(kind="k" * 300), Hit(kind="open")], pages(2)])
@@ -76,7 +76,7 @@ def test_a_batch_that_is_refused_has_no_receipt(sent, monkeypatch):
     monkeypatch.setattr("tracking.recording.visits._save", refuse)
     with pytest.raises(DataError):
         recording.write(sent, uuid.uuid4())
-    assert not Receipt.objects.exists()
+    assert not WrittenBatch.objects.exists()
 
 
 def test_a_batch_whose_rows_are_there_gets_its_receipt():
@@ -115,14 +115,14 @@ def test_pages_without_rows_are_counted_once_however_often_they_are_delivered(se
     write_batch.deliver(found)
     assert Visitor.objects.get().page_views == Visit.objects.get().page_views == 5
     assert Beacon.objects.count() == 2
-    assert Receipt.objects.count() == 1
+    assert WrittenBatch.objects.count() == 1
 
 
 def test_where_rows_tell_there_is_no_receipt(settings):
     write_batch.deliver(records([*hits(2), *pages(2)]))
     settings.TRACKING_PAGE_VIEWS = False
     write_batch.deliver(records(hits(2)))
-    assert not Receipt.objects.exists()
+    assert not WrittenBatch.objects.exists()
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="an in-memory database has one writer")

@@ -16,7 +16,7 @@ from tracking.admin.large_tables import UNKNOWN
 from tracking.enrichment import geoip
 from tracking.enrichment.user_agents import Device
 from tracking.enrichment.verdict_rules import Label, in_words
-from tracking.models.base import Observed
+from tracking.models.base import EnrichmentColumns
 
 #: Django's own words for these do not bend: German says "3 Tage", but "vor 3 Tagen".
 _LENGTHS: dict[str, Any] = {
@@ -89,7 +89,7 @@ def pages(number: int) -> str:
     return ngettext("%s page", "%s pages", number) % formatting.count(number)
 
 
-def verdict(row: Observed) -> SafeString:
+def verdict(row: EnrichmentColumns) -> SafeString:
     """Return the verdict as a small label; its reason where the pointer rests."""
     return format_html(
         '<span class="tracking-label tracking-{}" title="{}">{}</span>',
@@ -99,7 +99,7 @@ def verdict(row: Observed) -> SafeString:
     )
 
 
-def unusual_verdict(row: Observed) -> str:
+def unusual_verdict(row: EnrichmentColumns) -> str:
     """Return the verdict, or nothing if nothing tells of a machine."""
     return "" if row.verdict == Label.HUMAN else verdict(row)
 
@@ -114,12 +114,12 @@ def stacked(*parts: str) -> str:
     return format_html_join(SafeString("<br>"), "{}", ((part,) for part in parts if part))
 
 
-def verdict_in_full(row: Observed) -> SafeString:
+def verdict_in_full(row: EnrichmentColumns) -> SafeString:
     """Return the verdict and its reason."""
     return format_html("{} {}", verdict(row), in_words(row.verdict_reason))
 
 
-def place(row: Observed) -> str:
+def place(row: EnrichmentColumns) -> str:
     """Return city and country, or the sign for what is not known."""
     return place_name(row.city, row.country) or unknown_because_of(row)
 
@@ -136,12 +136,12 @@ def place_name(city: str, country: str) -> str:
     return ", ".join(part for part in dict.fromkeys((city, name)) if part)
 
 
-def agent(row: Observed) -> str:
+def agent(row: EnrichmentColumns) -> str:
     """Return browser, operating system and device, or the sign for what is not known."""
     return agent_name(row) or unknown_because_of(row)
 
 
-def agent_name(row: Observed) -> str:
+def agent_name(row: EnrichmentColumns) -> str:
     """Return browser, operating system and device, as far as they are known."""
     parts = [row.browser, row.os]
     if row.device in Device.values:
@@ -149,7 +149,7 @@ def agent_name(row: Observed) -> str:
     return " \N{MIDDLE DOT} ".join(part for part in parts if part)
 
 
-def unknown_because_of(row: Observed) -> SafeString:
+def unknown_because_of(row: EnrichmentColumns) -> SafeString:
     """Return the sign for what is not known, with the reason where the pointer rests."""
     reason = gettext("Not known.")
     if row.verdict in {Label.PROXY, Label.PREFETCH}:
@@ -157,7 +157,7 @@ def unknown_because_of(row: Observed) -> SafeString:
     return format_html('<span title="{}">{}</span>', reason, UNKNOWN)
 
 
-def campaign(row: Observed) -> str:
+def campaign(row: EnrichmentColumns) -> str:
     """Return source, medium and campaign that a visit began with, as far as they are known."""
     parameters = (getattr(row, name, "") for name in ("source", "medium", "campaign"))
     return " / ".join(parameter for parameter in parameters if parameter)

@@ -30,7 +30,7 @@ from tracking.bans.snapshot import snapshot
 from tracking.caching import snapshots
 from tracking.db.chunks import in_chunks
 from tracking.models import BannedIP
-from tracking.models.bans import YEARS, BannedIPQuerySet
+from tracking.models.bans import STORABLE_YEARS, BannedIPQuerySet
 
 T = TypeVar("T")
 
@@ -171,7 +171,7 @@ def moment_from(text: str) -> datetime | None:
     if not text:
         return None
     found = parse_datetime(text)
-    if found is None or found.year not in YEARS:
+    if found is None or found.year not in STORABLE_YEARS:
         raise ValueError(text)
     if settings.USE_TZ:
         return timezone.make_aware(found) if timezone.is_naive(found) else found

@@ -16,7 +16,7 @@ from tracking.bans.prefix_set import BanList
 from tracking.caching import snapshots
 from tracking.db.chunks import in_chunks
 from tracking.models import BannedIP
-from tracking.models.bans import unwanted_changed, unwanted_changing
+from tracking.models.change_signals import rows_changed, rows_changing
 from tracking.signals import address_banned, announce
 
 
@@ -40,12 +40,12 @@ def _load(using: str) -> BanList:
 snapshot = snapshots.Snapshot("bans", _load, BanList())
 
 
-@receiver(unwanted_changing, sender=BannedIP)
+@receiver(rows_changing, sender=BannedIP)
 def _changing(using: str, **_: Any) -> None:
     snapshots.changed(snapshot.name, using)
 
 
-@receiver(unwanted_changed, sender=BannedIP)
+@receiver(rows_changed, sender=BannedIP)
 def _changed(new: Iterable[BannedIP], **_: Any) -> None:
     if address_banned.has_listeners(BannedIP):
         for instance in new:

@@ -5,7 +5,7 @@
     words.get()          # the rows, from memory
     changed("words")     # whoever has changed the table says so, in the same transaction
 
-Every change puts a new random token beside the rows (:class:`~tracking.models.Agreed`).
+Every change puts a new random token beside the rows (:class:`~tracking.models.SharedValue`).
 Each process reads the tokens of all snapshots by one query, twice a second at most and
 only while there are requests, and loads what has a token that it does not know. So a
 change is in force everywhere within ``INTERVAL``, and at once where it was made.
@@ -42,7 +42,7 @@ from django.db.models.signals import post_migrate
 from django.utils import timezone
 
 from tracking.db.isolation import savepoint
-from tracking.models import Agreed
+from tracking.models import SharedValue
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class Follower(Protocol):
         """Catch up with what is agreed on.
 
         Args:
-            values: the table ``Agreed``, by name.
+            values: the table ``SharedValue``, by name.
             using: the alias of the database that it was read from.
         """
 
@@ -238,8 +238,8 @@ class _Poll:
     def _follow(self) -> None:
         """Read the tokens, and let each follower catch up with them, whatever the others do."""
         # From where is written: replicas that lag behind each other would take turns.
-        using = router.db_for_write(Agreed)
-        values = dict(Agreed.everything.using(using).values_list("name", "value"))
+        using = router.db_for_write(SharedValue)
+        values = dict(SharedValue.objects.using(using).values_list("name", "value"))
         for follower in list(self.followers):
             if monotonic() < self._resting.get(follower, NOW):
                 continue
@@ -326,7 +326,7 @@ def changed(name: str, using: str | None = None) -> None:
     Raises:
         django.db.Error: nobody could be told.
     """
-    using = using or router.db_for_write(Agreed)
+    using = using or router.db_for_write(SharedValue)
     # One token serves all changes that are committed together.
     if not any(_open_changes(name, using)):
         change = _Change(name)
@@ -340,8 +340,8 @@ def _write(name: str, token: str, using: str) -> None:
     # Not update_or_create(): of two transactions that lock a row which does not exist yet,
     # MariaDB ends one.
     target = connections[using].features.supports_update_conflicts_with_target
-    Agreed.everything.using(using).bulk_create(
-        [Agreed(name=name, value=token, changed_at=timezone.now())],
+    SharedValue.objects.using(using).bulk_create(
+        [SharedValue(name=name, value=token, changed_at=timezone.now())],
         update_conflicts=True,
         update_fields=["value", "changed_at"],
         unique_fields=["name"] if target else None,

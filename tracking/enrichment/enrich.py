@@ -14,7 +14,7 @@ MAX_AGENT = 512
 
 
 def conclude(address: str | None, user_agent: str, *, is_open: bool = False) -> dict[str, Any]:
-    """Return the values of the columns of :class:`tracking.models.base.Observed`.
+    """Return the values of the columns of :class:`tracking.models.base.EnrichmentColumns`.
 
     Args:
         address: the client's, as it is recorded: a masked one is in the same place.

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from tracking.caching import snapshots
 from tracking.db.isolation import savepoint
-from tracking.models import Agreed
+from tracking.models import SharedValue
 from tracking.models.shared_state import SALT_PREFIX
 
 #: Bytes of a salt.
@@ -80,9 +80,10 @@ class _Salt:
 def _made(name: str, ours: bytes | None) -> str:
     """Return a new salt, or the one that another process has made at the same time."""
     value = (ours or secrets.token_bytes(SALT_BYTES)).hex()
-    rows = Agreed.everything.using(router.db_for_write(Agreed))
-    salt = Agreed(name=name, value=value, changed_at=timezone.now())
+    rows = SharedValue.objects.using(router.db_for_write(SharedValue))
+    salt = SharedValue(name=name, value=value, changed_at=timezone.now())
     with savepoint():  # what fails here must not keep the snapshots from being read
+        rows.filter(name=name, value="").delete()  # loaded from a dump, which has no salts
         rows.bulk_create([salt], ignore_conflicts=True)
         salts = rows.filter(name__startswith=SALT_PREFIX).values_list("name", flat=True)
         # Not a later one: the clock of another machine may be ahead.

@@ -7,8 +7,7 @@ from django.db import migrations, models
 
 import tracking.client_address
 import tracking.hits
-import tracking.models.bans
-import tracking.models.base
+import tracking.models.fields
 
 
 class Migration(migrations.Migration):
@@ -19,12 +18,13 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="Agreed",
+            name="SharedValue",
             fields=[
                 ("name", models.CharField(max_length=50, primary_key=True, serialize=False)),
                 ("value", models.CharField(blank=True, max_length=64)),
                 ("changed_at", models.DateTimeField()),
             ],
+            options={"db_table": "tracking_agreed"},
         ),
         migrations.CreateModel(
             name="BannedIP",
@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "network",
-                    tracking.models.bans.NetworkField(
+                    tracking.models.fields.NetworkField(
                         help_text="An IP address, or a network such as 192.0.2.0/24 or 2001:db8::/32.",
                         unique=True,
                         verbose_name="network",
@@ -247,7 +247,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "user",
-                    tracking.models.base.SoftForeignKey(
+                    tracking.models.fields.SoftForeignKey(
                         blank=True,
                         null=True,
                         on_delete=django.db.models.deletion.DO_NOTHING,
@@ -329,7 +329,7 @@ class Migration(migrations.Migration):
                 ("content", models.CharField(blank=True, max_length=200, verbose_name="content")),
                 (
                     "user",
-                    tracking.models.base.SoftForeignKey(
+                    tracking.models.fields.SoftForeignKey(
                         blank=True,
                         null=True,
                         on_delete=django.db.models.deletion.DO_NOTHING,
@@ -340,7 +340,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "visitor",
-                    tracking.models.base.SoftForeignKey(
+                    tracking.models.fields.SoftForeignKey(
                         db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.DO_NOTHING,
@@ -360,7 +360,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="beacon",
             name="visitor",
-            field=tracking.models.base.SoftForeignKey(
+            field=tracking.models.fields.SoftForeignKey(
                 blank=True,
                 null=True,
                 on_delete=django.db.models.deletion.DO_NOTHING,

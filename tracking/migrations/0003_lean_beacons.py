@@ -1,7 +1,8 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-import tracking.models.base
+import tracking.models.fields
+import tracking.models.indexes
 
 
 class Migration(migrations.Migration):
@@ -57,7 +58,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="beacon",
             name="visitor",
-            field=tracking.models.base.SoftForeignKey(
+            field=tracking.models.fields.SoftForeignKey(
                 blank=True,
                 db_index=False,
                 null=True,
@@ -82,25 +83,25 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="beacon",
-            index=tracking.models.base.PresentIndex(
+            index=tracking.models.indexes.NotNullIndex(
                 fields=["target_type", "target_id", "time"], name="tracking_beacon_target"
             ),
         ),
         migrations.AddIndex(
             model_name="beacon",
-            index=tracking.models.base.PresentIndex(
+            index=tracking.models.indexes.NotNullIndex(
                 fields=["source_type", "source_id", "time"], name="tracking_beacon_source"
             ),
         ),
         migrations.AddIndex(
             model_name="beacon",
-            index=tracking.models.base.PresentIndex(
+            index=tracking.models.indexes.NotNullIndex(
                 fields=["entity_type", "entity_id", "time"], name="tracking_beacon_entity"
             ),
         ),
         migrations.AddIndex(
             model_name="beacon",
-            index=tracking.models.base.PresentIndex(
+            index=tracking.models.indexes.NotNullIndex(
                 fields=["visitor"], name="tracking_beacon_visitor"
             ),
         ),

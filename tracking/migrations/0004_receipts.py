@@ -11,12 +11,14 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name="Receipt",
+            name="WrittenBatch",
             fields=[
                 ("id", models.UUIDField(editable=False, primary_key=True, serialize=False)),
                 ("time", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
+                "db_table": "tracking_receipt",
+                "verbose_name_plural": "written batches",
                 "indexes": [models.Index(fields=["time"], name="tracking_receipt_time")],
             },
         ),

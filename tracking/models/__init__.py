@@ -1,25 +1,31 @@
 """The tables.
 
-======================  ====================================================================
-:mod:`.beacons`         what was observed: ``Beacon``, and ``Target`` and ``Source`` of our own
-:mod:`.visitors`        who is and was on the site: ``Visitor``, ``Visit``, ``PageView``
-:mod:`.unwanted`        who is kept out or not counted: ``BannedIP``, ``UntrackedUserAgent``
-:mod:`.counts`          what was counted once: ``DailyCount``
-:mod:`.agreed`          what all processes of a site agree on: ``Agreed``
-:mod:`.receipts`        which batches of hits are written: ``Receipt``
-:mod:`.observed`        the columns that several of them have
-======================  ====================================================================
+=======================  ===================================================================
+:mod:`.beacons`          recorded opens, clicks, sent messages and events: ``Beacon``
+:mod:`.targets`          destinations with short links: ``Target``
+:mod:`.sources`          campaigns, newsletters, ads: ``Source``
+:mod:`.visitors`         visitors, their visits and page views: ``Visitor``, ``Visit``, ``PageView``
+:mod:`.bans`             banned networks and untracked agents: ``BannedIP``, ``UntrackedUserAgent``
+:mod:`.daily_counts`     counted days: ``DailyCount``, ``CountedDay``, ``LateDay``
+:mod:`.shared_state`     small values that all processes share: ``SharedValue``
+:mod:`.written_batches`  batches of hits that are saved: ``WrittenBatch``
+:mod:`.base`             the columns that several tables share
+:mod:`.change_signals`   models that signal every change, bulk changes too
+:mod:`.fields`           model fields
+:mod:`.indexes`          indexes
+=======================  ===================================================================
 """
 
 from tracking.models.bans import BannedIP, BannedIPQuerySet, UntrackedUserAgent
-from tracking.models.beacons import Beacon, BeaconQuerySet, Source, Target, TargetQuerySet
+from tracking.models.beacons import Beacon, BeaconQuerySet
 from tracking.models.daily_counts import CountedDay, DailyCount, LateDay
-from tracking.models.shared_state import Agreed
+from tracking.models.shared_state import SharedValue
+from tracking.models.sources import Source
+from tracking.models.targets import Target, TargetQuerySet
 from tracking.models.visitors import PageView, Visit, Visitor, VisitorQuerySet
-from tracking.models.written_batches import Receipt
+from tracking.models.written_batches import WrittenBatch
 
 __all__ = [
-    "Agreed",
     "BannedIP",
     "BannedIPQuerySet",
     "Beacon",
@@ -28,7 +34,7 @@ __all__ = [
     "DailyCount",
     "LateDay",
     "PageView",
-    "Receipt",
+    "SharedValue",
     "Source",
     "Target",
     "TargetQuerySet",
@@ -36,4 +42,5 @@ __all__ = [
     "Visit",
     "Visitor",
     "VisitorQuerySet",
+    "WrittenBatch",
 ]

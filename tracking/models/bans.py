@@ -1,178 +1,30 @@
 """Who is kept out of the site, and who is not counted."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from django.core.exceptions import ValidationError
-from django.db import models, router, transaction
+from django.db import models
 from django.db.models.signals import post_save
-from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tracking.client_address import network_of
 from tracking.db.column_values import moment
+from tracking.models.change_signals import (
+    ChangeSignalModel,
+    ChangeSignalQuerySet,
+    signal_loaded_fixture,
+)
+from tracking.models.fields import NetworkField
 from tracking.signals import address_banned
 
-#: Sent before each change of a table of this module, once for many rows, and within its
-#: transaction. What is locked here is locked first by all who change such a table, so that
-#: no two of them wait for each other.
-#: Arguments: ``sender``, the model; ``using``, the alias of the database.
-unwanted_changing = Signal()
-
-#: Sent after it, within the same transaction: a receiver that raises undoes the change.
-#: Arguments: ``sender``, the model; ``using``, the alias of the database; ``new``, the
-#: instances that have become rows, as far as somebody wants to know.
-unwanted_changed = Signal()
-
-#: The years about which all databases and time zones agree. A time that is in the year 9999
-#: here may be in the year 10000 there, which PostgreSQL stores and Python cannot read.
-YEARS = range(1970, 9999)
-
-M = TypeVar("M", bound=models.Model)
+#: Years that every database stores and Python reads in every time zone. A time in the year
+#: 9999 here may be in the year 10000 there, which PostgreSQL stores and Python cannot read.
+STORABLE_YEARS = range(1970, 9999)
 
 
-@contextmanager
-def _told(
-    model: type[models.Model], using: str, new: Sequence[models.Model] = ()
-) -> Iterator[None]:
-    """Tell of the change that the block makes, in one transaction with it."""
-    sender = model._meta.concrete_model
-    with transaction.atomic(using=using, savepoint=False):
-        unwanted_changing.send(sender=sender, using=using)
-        yield
-        unwanted_changed.send(sender=sender, using=using, new=new)
-
-
-class UnwantedQuerySet(models.QuerySet[M]):
-    """Rows whose changes are told, also those that Django sends no signal for."""
-
-    def update(self, **values: Any) -> int:
-        """Update the rows, as Django does. Where there are none, nothing is told."""
-        if not self._has_rows():
-            return models.QuerySet.update(self.none(), **values)
-        with self._told():
-            return super().update(**values)
-
-    update.alters_data = True  # type: ignore[attr-defined]
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        """Delete the rows, as Django does. Where there are none, nothing is told."""
-        if not self._has_rows():
-            return models.QuerySet.delete(self.none())
-        with self._told():
-            return super().delete()
-
-    delete.alters_data = True  # type: ignore[attr-defined]
-    delete.queryset_only = True  # type: ignore[attr-defined]
-
-    def bulk_create(self, objs: Iterable[M], *args: Any, **kwargs: Any) -> list[M]:
-        """Insert the rows, as Django does."""
-        instances = list(objs)
-        if not instances:
-            return super().bulk_create(instances, *args, **kwargs)
-        with self._told(self._new(instances)):
-            return super().bulk_create(instances, *args, **kwargs)
-
-    def update_or_create(
-        self,
-        defaults: Mapping[str, Any] | None = None,
-        create_defaults: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> tuple[M, bool]:
-        """Update or insert a row, as Django does, which locks it before it saves it."""
-        with self._told():
-            return super().update_or_create(defaults, create_defaults, **kwargs)
-
-    def _has_rows(self) -> bool:
-        self._for_write = True
-        return self.using(self.db).exists()
-
-    def _new(self, instances: Sequence[M]) -> Sequence[M]:
-        """Return which of the instances are not rows yet, if somebody wants to know."""
-        return ()
-
-    def _told(self, new: Sequence[M] = ()) -> Any:
-        self._for_write = True
-        return _told(self.model, self.db, new)
-
-
-class Unwanted(models.Model):
-    """A row whose changes are told."""
-
-    class Meta:
-        abstract = True
-
-    def save(self, *, using: str | None = None, **options: Any) -> None:
-        """Save the row, as Django does."""
-        using = using or router.db_for_write(type(self), instance=self)
-        with _told(type(self), using, [self] if self._state.adding else []):
-            super().save(using=using, **options)
-
-    def delete(
-        self, using: str | None = None, keep_parents: bool = False
-    ) -> tuple[int, dict[str, int]]:
-        """Delete the row, as Django does."""
-        using = using or router.db_for_write(type(self), instance=self)
-        with _told(type(self), using):
-            return super().delete(using=using, keep_parents=keep_parents)
-
-
-def _tell_of_fixtures(sender: type[models.Model], raw: bool, using: str, **_: Any) -> None:
-    # ``loaddata`` goes past save().
-    if raw:
-        unwanted_changing.send(sender=sender, using=using)
-        unwanted_changed.send(sender=sender, using=using, new=())
-
-
-class NetworkField(models.CharField):  # type: ignore[type-arg]
-    """One address or a network in CIDR notation, IPv4 or IPv6, in its canonical spelling."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{**kwargs, "max_length": 43})
-
-    def deconstruct(self) -> Any:
-        """Return the field for migrations; its length is its own."""
-        name, path, args, kwargs = super().deconstruct()
-        del kwargs["max_length"]
-        return name, path, args, kwargs
-
-    def to_python(self, value: Any) -> Any:
-        """Return the canonical spelling: of a network its first address, of an address no ``/32``.
-
-        Raises:
-            django.core.exceptions.ValidationError: it is neither.
-        """
-        if value is None or value == "":
-            return value
-        text = str(value).strip()
-        network = network_of(text)
-        if network is None:
-            raise ValidationError(
-                _("%(value)s is neither an IP address nor a network such as 192.0.2.0/24."),
-                params={"value": text},
-                code="invalid",
-            )
-        if network.prefixlen == network.max_prefixlen:
-            return str(network.network_address)
-        return str(network)
-
-    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """Return what is stored, and leave it with the instance."""
-        value = super().pre_save(model_instance, add)
-        if not hasattr(value, "resolve_expression"):
-            value = self.to_python(value)
-            setattr(model_instance, self.attname, value)
-        return value
-
-    def get_prep_value(self, value: Any) -> Any:
-        """Return what is stored and looked up, however the network was spelled."""
-        return self.to_python(super().get_prep_value(value))
-
-
-class BannedIPQuerySet(UnwantedQuerySet["BannedIP"]):
+class BannedIPQuerySet(ChangeSignalQuerySet["BannedIP"]):
     """Bans, narrowed down in words."""
 
     def live(self, moment: datetime | None = None) -> Self:
@@ -187,11 +39,11 @@ class BannedIPQuerySet(UnwantedQuerySet["BannedIP"]):
         """Add ``ends``, the expiry as far as it can be read: what raw SQL has put further away
         than any calendar goes is none, and one such row does not make all unreadable.
         """
-        end_of_time = moment(datetime(YEARS.stop, 1, 1, tzinfo=UTC))
+        end_of_time = moment(datetime(STORABLE_YEARS.stop, 1, 1, tzinfo=UTC))
         ends = models.Case(models.When(expires_at__lt=end_of_time, then=models.F("expires_at")))
         return self.annotate(ends=ends)
 
-    def _new(self, instances: Sequence["BannedIP"]) -> Sequence["BannedIP"]:
+    def _new_instances(self, instances: Sequence["BannedIP"]) -> Sequence["BannedIP"]:
         if not address_banned.has_listeners(self.model):
             return ()
         by_network = {self._network(instance): instance for instance in instances}
@@ -207,7 +59,7 @@ class BannedIPQuerySet(UnwantedQuerySet["BannedIP"]):
         return self.model._meta.get_field("network").get_prep_value(ban.network)
 
 
-class BannedIP(Unwanted):
+class BannedIP(ChangeSignalModel):
     """An address or a network that is kept out of the site."""
 
     network = NetworkField(
@@ -247,15 +99,15 @@ class BannedIP(Unwanted):
             errors = error.update_error_dict(errors)
         ends = self.expires_at
         is_checked = "expires_at" not in (exclude or ()) and isinstance(ends, datetime)
-        if is_checked and ends is not None and ends.year not in YEARS:
+        if is_checked and ends is not None and ends.year not in STORABLE_YEARS:
             message = _("Give a year from %(first)d to %(last)d.")
-            years = {"first": YEARS[0], "last": YEARS[-1]}
+            years = {"first": STORABLE_YEARS[0], "last": STORABLE_YEARS[-1]}
             errors["expires_at"] = [ValidationError(message, "year", years)]
         if errors:
             raise ValidationError(errors)
 
 
-class UntrackedUserAgent(Unwanted):
+class UntrackedUserAgent(ChangeSignalModel):
     """A word that tells a user agent that is not to be counted."""
 
     keyword = models.CharField(
@@ -265,7 +117,7 @@ class UntrackedUserAgent(Unwanted):
         help_text=_("Whoever has it in the user agent, in capitals or not, is not tracked."),
     )
 
-    objects = UnwantedQuerySet["UntrackedUserAgent"].as_manager()
+    objects = ChangeSignalQuerySet["UntrackedUserAgent"].as_manager()
 
     class Meta:
         verbose_name = _("untracked user agent")
@@ -287,4 +139,4 @@ class UntrackedUserAgent(Unwanted):
 
 
 for _model in (BannedIP, UntrackedUserAgent):
-    post_save.connect(_tell_of_fixtures, sender=_model)
+    post_save.connect(signal_loaded_fixture, sender=_model)

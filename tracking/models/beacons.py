@@ -21,9 +21,10 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tracking.destinations import validate_destination
 from tracking.hits import Kind, Reference, uuid7
-from tracking.models.base import Observed, PresentIndex, SoftForeignKey, SoftGenericForeignKey
+from tracking.models.base import EnrichmentColumns
+from tracking.models.fields import SoftForeignKey, SoftGenericForeignKey
+from tracking.models.indexes import NotNullIndex
 from tracking.models.visitors import Visitor
 
 
@@ -95,7 +96,7 @@ def _role_id(verbose_name: Any) -> Any:
     return models.CharField(verbose_name, max_length=255, null=True, blank=True)
 
 
-class Beacon(Observed):
+class Beacon(EnrichmentColumns):
     """One observed open, click, sent message or event. A fact: written once, never changed."""
 
     #: Made where the hit was observed, so that writing a hit twice is one row.
@@ -151,16 +152,16 @@ class Beacon(Observed):
             models.Index(fields=["time"], name="tracking_beacon_time"),
             models.Index(fields=["kind", "time"], name="tracking_beacon_kind"),
             models.Index(fields=["ip_address", "time"], name="tracking_beacon_address"),
-            PresentIndex(
+            NotNullIndex(
                 fields=["target_type", "target_id", "time"], name="tracking_beacon_target"
             ),
-            PresentIndex(
+            NotNullIndex(
                 fields=["source_type", "source_id", "time"], name="tracking_beacon_source"
             ),
-            PresentIndex(
+            NotNullIndex(
                 fields=["entity_type", "entity_id", "time"], name="tracking_beacon_entity"
             ),
-            PresentIndex(fields=["visitor"], name="tracking_beacon_visitor"),
+            NotNullIndex(fields=["visitor"], name="tracking_beacon_visitor"),
         ]
 
     def __str__(self) -> str:
@@ -184,71 +185,3 @@ class Beacon(Observed):
         except ContentType.DoesNotExist:
             return None
         return Reference(f"{content_type.app_label}.{content_type.model}", pk)
-
-
-class TargetQuerySet(models.QuerySet["Target"]):
-    """Targets, narrowed down in words."""
-
-    def live(self) -> Self:
-        """Targets whose links are counted now: active and not expired."""
-        return self.filter(active=True).exclude(expires_at__lte=timezone.now())
-
-
-class Target(models.Model):
-    """A destination that has a short link of its own."""
-
-    name = models.CharField(_("name"), max_length=200)
-    url = models.TextField(
-        _("URL"),
-        validators=[validate_destination],
-        help_text=_("Where the link leads: http or https, or a path of this site."),
-    )
-    active = models.BooleanField(
-        _("active"),
-        default=True,
-        help_text=_("If not, the link still leads there, and is not counted."),
-    )
-    expires_at = models.DateTimeField(
-        _("expires at"),
-        null=True,
-        blank=True,
-        help_text=_("From then on the link still leads there, and is not counted."),
-    )
-
-    objects = TargetQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("target")
-        verbose_name_plural = _("targets")
-
-    def __str__(self) -> str:
-        return self.name
-
-    def get_beacon_url(self) -> str:
-        """Return where links to this target lead."""
-        return self.url
-
-    @property
-    def is_live(self) -> bool:
-        """Whether a link to this target is counted now."""
-        return self.active and (self.expires_at is None or self.expires_at > timezone.now())
-
-
-class Source(models.Model):
-    """Where readers come from, in the words of UTM parameters: a campaign, a newsletter, an ad."""
-
-    name = models.CharField(_("name"), max_length=200)
-    slug = models.SlugField(_("slug"), max_length=100, unique=True)
-    medium = models.CharField(
-        _("medium"), max_length=100, blank=True, help_text=_("How they come: email, social, cpc.")
-    )
-    campaign = models.CharField(_("campaign"), max_length=200, blank=True)
-    term = models.CharField(_("term"), max_length=200, blank=True)
-    content = models.CharField(_("content"), max_length=200, blank=True)
-
-    class Meta:
-        verbose_name = _("source")
-        verbose_name_plural = _("sources")
-
-    def __str__(self) -> str:
-        return self.name

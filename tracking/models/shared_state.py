@@ -1,33 +1,38 @@
-"""What all processes of a site agree on."""
+"""Small values that all processes of a site share."""
+
+from typing import Any
 
 from django.db import models
 
-#: How the names of the rows begin that hold a salt.
+#: The prefix of the names of rows that hold a salt.
 SALT_PREFIX = "salt "
 
 
-class WithoutSalts(models.Manager["Agreed"]):
-    """All that may be written down elsewhere, such as by ``dumpdata``. A salt may not."""
+class _SharedValueField(models.CharField):  # type: ignore[type-arg]
+    """The value of a shared row. A salt is never serialized, so no dump contains it."""
 
-    def get_queryset(self) -> "models.QuerySet[Agreed]":
-        """Return the rows that hold no salt."""
-        return super().get_queryset().exclude(name__startswith=SALT_PREFIX)
+    def value_to_string(self, obj: Any) -> str:
+        """Return what Django's serializers write for an instance: ``""`` for a salt."""
+        return "" if obj.name.startswith(SALT_PREFIX) else super().value_to_string(obj)
+
+    def deconstruct(self) -> Any:
+        """Return the field for migrations: a plain ``CharField``."""
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.CharField", args, kwargs
 
 
-class Agreed(models.Model):
+class SharedValue(models.Model):
     """A value that every process of the site reads, such as the version of the ban list.
 
-    A handful of rows, read whole by one short query. Not shown to people.
-
-    The default manager, which ``dumpdata`` uses, hides the salts; ``everything`` does not.
+    A handful of rows, read whole by one short query. Not shown in the admin.
     """
 
     name = models.CharField(max_length=50, primary_key=True)
-    value = models.CharField(max_length=64, blank=True)
+    value = _SharedValueField(max_length=64, blank=True)
     changed_at = models.DateTimeField()
 
-    objects = WithoutSalts()
-    everything = models.Manager["Agreed"]()
+    class Meta:
+        db_table = "tracking_agreed"  # the name of earlier versions
 
     def __str__(self) -> str:
         return self.name

@@ -13,7 +13,8 @@ from tracking.client_address import random_key
 from tracking.conf import conf
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import uuid7
-from tracking.models.base import Observed, SoftForeignKey
+from tracking.models.base import EnrichmentColumns
+from tracking.models.fields import SoftForeignKey
 
 
 class VisitorQuerySet(models.QuerySet["Visitor"]):
@@ -46,7 +47,7 @@ def _user_key() -> SoftForeignKey:
     )
 
 
-class Visitor(Observed):
+class Visitor(EnrichmentColumns):
     """One browser, as it was when it last saw a page of the site. Written by hits only."""
 
     key = models.CharField(_("key"), max_length=32, unique=True, default=random_key, editable=False)
@@ -91,7 +92,7 @@ class Visitor(Observed):
         return max(self.last_update - self.session_start, timedelta(0))
 
 
-class Visit(Observed):
+class Visit(EnrichmentColumns):
     """One run of activity of a visitor, ended by a gap of 30 minutes."""
 
     #: The id of the page view that began it.

@@ -4,7 +4,7 @@ from django.db import models
 from django.utils import timezone
 
 
-class Receipt(models.Model):
+class WrittenBatch(models.Model):
     """A batch that is written, noted in the same transaction. Not shown to people.
 
     By it a batch that is delivered again is known, and who has sent it to a worker learns
@@ -16,6 +16,8 @@ class Receipt(models.Model):
     time = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        db_table = "tracking_receipt"  # the name of earlier versions
+        verbose_name_plural = "written batches"
         indexes = [models.Index(fields=["time"], name="tracking_receipt_time")]
 
     def __str__(self) -> str:

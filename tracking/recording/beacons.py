@@ -19,7 +19,7 @@ from tracking.enrichment import enrich
 from tracking.enrichment.verdict_rules import Label, tells_place_and_device
 from tracking.hits import ROLES, Hit, Kind
 from tracking.models import Beacon
-from tracking.models.base import Observed
+from tracking.models.base import EnrichmentColumns
 from tracking.recording import written_batches
 from tracking.rollups import late
 from tracking.signals import announce, beacon_recorded, beacons_recorded
@@ -30,10 +30,10 @@ logger = logging.getLogger(__name__)
 UNRESOLVED = "unresolved"
 
 #: What is told by the address of a hit, and what by its user agent. The others of
-#: :class:`Observed` are blank where nothing is concluded.
+#: :class:`EnrichmentColumns` are blank where nothing is concluded.
 _PLACE = ("country", "region", "city", "latitude", "longitude")
 _AGENT = ("browser", "os", "device", "verdict", "verdict_reason")
-_BLANK = {field.name: field.get_default() for field in Observed._meta.local_fields}
+_BLANK = {field.name: field.get_default() for field in EnrichmentColumns._meta.local_fields}
 
 #: The columns of a row, in the order in which ``Rows`` makes them.
 COLUMNS = (

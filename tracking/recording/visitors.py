@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from tracking.db import upserts
 from tracking.db.upserts import Draft, Words
 from tracking.models import Visitor
-from tracking.models.base import Observed
+from tracking.models.base import EnrichmentColumns
 
 #: What a browser shows of itself, and what is concluded from it.
-SHOWN = ("ip_address", "user_agent", *(field.name for field in Observed._meta.local_fields))
+SHOWN = (
+    "ip_address",
+    "user_agent",
+    *(field.name for field in EnrichmentColumns._meta.local_fields),
+)
 
 #: What the latest page says, whichever of two writers comes last.
 _LATEST = ("url", *SHOWN)

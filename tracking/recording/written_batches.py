@@ -17,7 +17,7 @@ from django.db import router
 from tracking.conf import conf
 from tracking.db.column_values import known_keys
 from tracking.hits import AnyHit, PageHit
-from tracking.models import Receipt
+from tracking.models import WrittenBatch
 
 
 def key_of(payloads: Iterable[bytes]) -> UUID:
@@ -53,7 +53,7 @@ def known(keys: Sequence[UUID]) -> set[UUID]:
     Raises:
         django.db.DatabaseError: the database cannot say.
     """
-    return known_keys(Receipt.objects.using(_using()), keys)
+    return known_keys(WrittenBatch.objects.using(_using()), keys)
 
 
 def note(key: UUID, using: str) -> None:
@@ -65,7 +65,7 @@ def note(key: UUID, using: str) -> None:
     Raises:
         django.db.IntegrityError: it is noted already.
     """
-    Receipt.objects.using(using).create(id=key)
+    WrittenBatch.objects.using(using).create(id=key)
 
 
 def ensure(key: UUID) -> None:
@@ -74,8 +74,8 @@ def ensure(key: UUID) -> None:
     Raises:
         django.db.DatabaseError: the database refuses.
     """
-    Receipt.objects.using(_using()).bulk_create([Receipt(id=key)], ignore_conflicts=True)
+    WrittenBatch.objects.using(_using()).bulk_create([WrittenBatch(id=key)], ignore_conflicts=True)
 
 
 def _using() -> str:
-    return router.db_for_write(Receipt)
+    return router.db_for_write(WrittenBatch)

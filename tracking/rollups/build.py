@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from tracking.db.column_values import moment
 from tracking.db.retry import again_after_deadlock
-from tracking.models import Agreed, Beacon, CountedDay, DailyCount, LateDay, PageView, Visit
+from tracking.models import Beacon, CountedDay, DailyCount, LateDay, PageView, SharedValue, Visit
 from tracking.models.daily_counts import thing_key
 from tracking.rollups import completeness, hourly, site_counts, sources
 from tracking.rollups.days import DAY, EARLIEST, Cells, day_of, span, start_of, zone_name
@@ -299,7 +299,7 @@ class _Write(NamedTuple):
 
 def _one_at_a_time(using: str) -> None:
     """Wait until no other process replaces counts. The first statement, for SQLite's sake."""
-    rows, now = Agreed.objects.using(using), timezone.now()
+    rows, now = SharedValue.objects.using(using), timezone.now()
     if not rows.filter(name="rollup").update(changed_at=now):
         rows.get_or_create(name="rollup", defaults={"changed_at": now})
 

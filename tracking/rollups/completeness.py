@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from django.utils import timezone
 from django.utils.timezone import get_default_timezone
 
-from tracking.models import Agreed
+from tracking.models import SharedValue
 
-#: How the rows of :class:`tracking.models.Agreed` begin that say so.
+#: How the rows of :class:`tracking.models.SharedValue` begin that say so.
 _PREFIX = "gone "
 
 
@@ -22,7 +22,7 @@ def note(table: str, until: datetime, using: str) -> None:
         until: they are as old as this, or older.
         using: the alias of the database.
     """
-    rows = Agreed.everything.using(using)
+    rows = SharedValue.objects.using(using)
     text = _text(until)
     name, now = _PREFIX + table, timezone.now()
     if not rows.filter(name=name, value__lt=text).update(value=text, changed_at=now):
@@ -35,7 +35,7 @@ def until(using: str) -> dict[str, datetime]:
     Args:
         using: the alias of the database.
     """
-    rows = Agreed.everything.using(using).filter(name__startswith=_PREFIX)
+    rows = SharedValue.objects.using(using).filter(name__startswith=_PREFIX)
     return {
         name.removeprefix(_PREFIX): datetime.fromisoformat(value)
         for name, value in rows.values_list("name", "value")

@@ -81,7 +81,7 @@ class Command(BaseCommand):
                 continue
             count = _grouped(counts.get(name, 0))
             what = str(table.model._meta.verbose_name_plural)
-            self.stdout.write(f"  {what:<14}{count:>13}  {_limit(table)}")
+            self.stdout.write(f"  {what:<16}{count:>13}  {_limit(table)}")
 
 
 def _limit(table: retention.Table) -> str:
