@@ -23,8 +23,7 @@ from django.db import connections
 
 from benchmarks.databases import made
 from benchmarks.measuring import print_row
-from tests.support.processes import Site, wait_until
-from tests.test_promises import free_port, workers_of
+from tests.support.processes import Site, free_port, wait_until, workers_of
 from tracking import links
 from tracking.models import Beacon, PageView, Visit, Visitor
 from tracking.pipeline.spool import look

@@ -123,7 +123,7 @@ import django, os, threading, warnings
 django.setup()
 from tracking import metrics
 from tracking.backends import get_backend
-from tests.caching.test_snapshots import exit_code, forked
+from tests.support.forks import exit_code, forked
 
 metrics.register()
 backend = get_backend()

@@ -19,7 +19,6 @@ import time
 import uuid
 from collections import Counter
 from contextlib import closing, contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -27,7 +26,7 @@ import pytest
 from tests.support import stops
 from tests.support.brokers import BROKERS, Broker
 from tests.support.doors import Door
-from tests.support.processes import Site, wait_until
+from tests.support.processes import Site, free_port, wait_until, workers_of
 from tests.support.services import missing
 from tests.support.workers import APP, log_of, worker
 from tracking import links
@@ -212,12 +211,6 @@ class Load:
             return response.status, response.read()
 
 
-def free_port():
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 @contextmanager
 def served(site, server):
     """Serve the site, and give the process and the port; in the end it is asked to stop."""
@@ -248,20 +241,6 @@ def _answers(port):
             return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
-
-
-def workers_of(process):
-    """Return the processes that answer, by their parent."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
-            command = (entry.parent / "cmdline").read_text()
-        except OSError:
-            continue
-        if int(parent) == process.pid and state != "Z" and "resource_tracker" not in command:
-            found.append(int(entry.parent.name))
-    return found
 
 
 def check(site, database, load):

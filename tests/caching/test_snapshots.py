@@ -13,6 +13,7 @@ from asgiref.sync import async_to_sync
 from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, connection, transaction
 
+from tests.support.forks import exit_code, forked
 from tracking.caching import snapshots
 from tracking.caching.snapshots import Snapshot, changed
 from tracking.identity import daily_salt
@@ -454,33 +455,6 @@ def test_a_fork_while_another_thread_holds_the_locks_does_not_hang():
     over.set()
     thread.join()
     assert exit_code(pid) == 0
-
-
-def forked(check):
-    """Return the id of a child of this process that ends with 0 if ``check`` holds in it."""
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # that there are threads is the point
-        pid = os.fork()
-    if pid == 0:
-        code = 3
-        try:
-            code = 0 if check() else 1
-        finally:
-            os._exit(code)
-    return pid
-
-
-def exit_code(pid):
-    for _ in range(500):
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    os.kill(pid, 9)
-    os.waitpid(pid, 0)
-    return "hung"
 
 
 # Several processes, with a database of their own.

@@ -3,7 +3,7 @@ from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.enrichment.test_user_agents import BOTS, PEOPLE
+from tests.support.agents import BOTS, PEOPLE
 from tracking.enrichment.user_agents import bot_name
 from tracking.enrichment.verdict_rules import (
     Label,

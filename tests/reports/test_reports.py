@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.site.models import Affiliate
 from tests.support import brute_force
+from tests.support.brute_force import NOW, custom_period
 from tracking.hits import Hit, Kind, Reference
 from tracking.models import Beacon, Source
 from tracking.recording import write
@@ -36,12 +37,6 @@ from tracking.reports import (
 from tracking.reports.csv_tables import DANGEROUS, safe
 from tracking.reports.top_lists import LISTS
 from tracking.rollups.build import roll_up
-
-NOW = datetime(2026, 4, 2, 9, 30, tzinfo=UTC)
-
-
-def custom(first, last, now=NOW):
-    return Period.custom(date.fromisoformat(first), date.fromisoformat(last), now)
 
 
 class TestPeriods:
@@ -71,7 +66,7 @@ class TestPeriods:
     )
     def test_a_day_has_as_many_hours_as_clocks_give_it(self, zone, day, hours):
         with override_settings(TIME_ZONE=zone):
-            period = custom(day, day)
+            period = custom_period(day, day)
             buckets = period.buckets()
             assert len(buckets) == hours
             assert (buckets[0].start, buckets[-1].end) == (period.start, period.end)
@@ -90,7 +85,7 @@ class TestPeriods:
         ],
     )
     def test_buckets_follow_each_other_and_fill_the_period(self, first, last, unit, number):
-        period = custom(first, last)
+        period = custom_period(first, last)
         buckets = period.buckets()
         assert (period.unit, len(buckets)) == (unit, number)
         assert buckets[0].start == period.start
@@ -101,7 +96,7 @@ class TestPeriods:
         buckets = Period.from_query({"period": "today"}, NOW).buckets()  # 11:30 in Berlin
         assert [b.is_unfinished for b in buckets] == [False] * 11 + [True] * 13
         assert [b.is_ahead for b in buckets] == [False] * 12 + [True] * 12
-        assert [b.is_unfinished for b in custom("2026-03-31", "2026-04-01").buckets()] == [
+        assert [b.is_unfinished for b in custom_period("2026-03-31", "2026-04-01").buckets()] == [
             False, False
         ]  # fmt: skip
 
@@ -164,7 +159,7 @@ class TestOverview:
     )
     def test_every_figure_is_that_of_a_loop(self, zone, first, last):
         with override_settings(TIME_ZONE=zone):
-            period = custom(first, last)
+            period = custom_period(first, last)
             before = period.before()
             days = (before.first - timedelta(days=1), period.last + timedelta(days=1))
             tied = {"sources": brute_force.mailings(), "entities": brute_force.readers()}
@@ -184,7 +179,7 @@ class TestOverview:
 
     def test_lists_are_those_of_a_loop(self):
         write(brute_force.traffic(date(2026, 3, 20), date(2026, 3, 31), number=300))
-        period = custom("2026-03-21", "2026-03-30")
+        period = custom_period("2026-03-21", "2026-03-30")
         visits = brute_force.visits_between(period.start, period.end)
         pages = brute_force.pages_between(period.start, period.end)
         lists = overview(period).lists
@@ -248,7 +243,7 @@ class TestOverview:
     )
     def test_filters_are_those_of_a_loop(self, filters, visit, page, beacon):
         write(brute_force.traffic(date(2026, 3, 20), date(2026, 3, 31), number=300))
-        period = custom("2026-03-22", "2026-03-30")
+        period = custom_period("2026-03-22", "2026-03-30")
         report = overview(period, Filters.from_query(filters))
         expected = brute_force.figures(
             period.start, period.end, visit=visit, page=page, beacon=beacon
@@ -261,7 +256,7 @@ class TestOverview:
 
     def test_a_link_is_only_about_clicks(self):
         write(brute_force.traffic(date(2026, 3, 20), date(2026, 3, 31), number=300))
-        period = custom("2026-03-20", "2026-03-31")
+        period = custom_period("2026-03-20", "2026-03-31")
         report = overview(period, Filters(link=brute_force.LINKS[1]))
         clicks = brute_force.beacons_between(
             period.start, period.end, "click", keep=lambda b: b.url == brute_force.LINKS[1]
@@ -276,7 +271,7 @@ class TestOverview:
         time = datetime(2026, 3, 20, 12, tzinfo=UTC)
         for source in (Reference.to(ours), None):
             write([Hit(kind=Kind.OPEN, source=source, time=time, user_agent=brute_force.AGENTS[0])])
-        period = custom("2026-03-20", "2026-03-20")
+        period = custom_period("2026-03-20", "2026-03-20")
         assert overview(period).figures["opens"].value == 2
         for filters in ({"campaign": "spring"}, {"mailing": f"tracking.source:{ours.pk}"}):
             report = overview(period, Filters.from_query(filters))
@@ -286,7 +281,7 @@ class TestOverview:
 
     def test_lists_are_told_in_pages(self):
         write(brute_force.traffic(date(2026, 3, 20), date(2026, 3, 31), number=300))
-        period = custom("2026-03-20", "2026-03-31")
+        period = custom_period("2026-03-20", "2026-03-31")
         whole = listing("pages", period, limit=None)
         parts = [listing("pages", period, limit=3, offset=offset) for offset in (0, 3, 6)]
         assert [row for part in parts for row in part.rows] == list(whole.rows)
@@ -294,7 +289,7 @@ class TestOverview:
         assert {part.total for part in parts} == {4}
 
     def test_nothing_is_nothing(self):
-        report = overview(custom("2026-03-20", "2026-03-21"))
+        report = overview(custom_period("2026-03-20", "2026-03-21"))
         assert report.figures["visits"].value == 0
         assert report.figures["visits"].change is None
         assert report.figures["bounce_rate"].value is None
@@ -303,7 +298,7 @@ class TestOverview:
     def test_without_page_views_visits_tell_how_many(self):
         with override_settings(TRACKING_PAGE_VIEWS=False):
             write(brute_force.traffic(date(2026, 3, 20), date(2026, 3, 20), number=100))
-            period = custom("2026-03-20", "2026-03-20")
+            period = custom_period("2026-03-20", "2026-03-20")
             pages = sum(v.page_views for v in brute_force.visits_between(period.start, period.end))
             assert overview(period).figures["page_views"].value == pages > 0
 
@@ -313,7 +308,7 @@ class TestOverview:
                 date(2026, 3, 20), date(2026, 3, 31), sources=brute_force.mailings()
             )
         )
-        told = json.loads(json.dumps(overview(custom("2026-03-20", "2026-03-31")).as_dict()))
+        told = json.loads(json.dumps(overview(custom_period("2026-03-20", "2026-03-31")).as_dict()))
         assert set(told["lists"]) == set(LISTS)
         assert told["period"]["time_zone"] == "Europe/Berlin"
 
@@ -438,7 +433,7 @@ class TestTables:
         (source,) = brute_force.mailings(1)
         tied = {"sources": [source], "entities": brute_force.readers()}
         write(brute_force.traffic(date(2026, 3, 27), date(2026, 4, 1), number=200, **tied))
-        period = custom("2026-03-27", "2026-04-01")
+        period = custom_period("2026-03-27", "2026-04-01")
         report = campaign(source)
         for name, number in {
             "recipients": recipients(source).total,
@@ -472,7 +467,7 @@ class TestTables:
             ]
         )
         assert read(campaign_table("links", source))[1][:2] == ["'" + url, "'" + url]
-        period = custom("2026-04-02", "2026-04-02")
+        period = custom_period("2026-04-02", "2026-04-02")
         assert read(overview_table("mailings", period))[1][1] == "'=cmd|' /C calc'!A0"
 
 

@@ -10,9 +10,9 @@ from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.reports.test_reports import custom
 from tests.site.models import Affiliate
 from tests.support import brute_force
+from tests.support.brute_force import custom_period
 from tests.support.concurrency import together
 from tracking import retention
 from tracking.hits import Hit, Kind, PageHit, Reference
@@ -32,18 +32,18 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def told(first=FIRST, last=LAST, sources=()):
     """Return all that reports say of some days, apart from what is true only now."""
-    period = custom(str(first), str(last), LATER)
+    period = custom_period(str(first), str(last), LATER)
     report = overview(period).as_dict() | {"on_site": 0}
     return [report, *(campaign(source, LATER).as_dict() for source in sources)]
 
 
 def looped(first=FIRST, last=LAST, zone="Europe/Berlin"):
-    period = custom(str(first), str(last), LATER)
+    period = custom_period(str(first), str(last), LATER)
     return brute_force.figures(period.start, period.end, zone=zone)
 
 
 def values(first=FIRST, last=LAST):
-    figures = overview(custom(str(first), str(last), LATER)).figures
+    figures = overview(custom_period(str(first), str(last), LATER)).figures
     return {name: figure.value for name, figure in figures.items()}
 
 
@@ -122,7 +122,7 @@ def test_a_visit_that_begins_earlier_than_was_known_moves_to_another_day():
         date(2026, 3, 29), date(2026, 3, 30)
     ]  # fmt: skip
     for _ in range(2):
-        visits = overview(custom("2026-03-29", "2026-03-30", LATER)).series["visits"].points
+        visits = overview(custom_period("2026-03-29", "2026-03-30", LATER)).series["visits"].points
         assert [point.value for point in visits] == [1, 0]
         roll_up(now=LATER)
 
@@ -251,7 +251,10 @@ def test_another_time_zone_asks_for_a_rebuild(traffic, caplog):
         assert roll_up(now=LATER).other_zones == ("Europe/Berlin",)
         assert "--rebuild" in caplog.text
         for day in days.span(FIRST, LAST):  # not right before that, and no error
-            assert overview(custom(str(day), str(day), LATER)).figures["visits"].value is not None
+            assert (
+                overview(custom_period(str(day), str(day), LATER)).figures["visits"].value
+                is not None
+            )
         assert roll_up(now=LATER, rebuild=True).other_zones == ()
         assert roll_up(now=LATER).other_zones == ()
         assert values() == looped(zone="America/New_York")
@@ -314,7 +317,7 @@ def test_as_many_queries_however_many_days(
             campaign(mailings[0], LATER)
     else:
         with django_assert_max_num_queries(8):
-            overview(custom(str(FIRST), str(LAST), LATER))
+            overview(custom_period(str(FIRST), str(LAST), LATER))
 
 
 @pytest.mark.parametrize("year", [1, 1889, 2345, 9999])

@@ -6,7 +6,7 @@ Nothing here asks the database to count: rows are read and counted in Python.
 import random
 import re
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.contrib.contenttypes.models import ContentType
@@ -14,6 +14,7 @@ from django.contrib.contenttypes.models import ContentType
 from tests.site.models import Affiliate, Subscriber
 from tracking.hits import Hit, Kind, PageHit, Reference
 from tracking.models import Beacon, PageView, Visit
+from tracking.reports import Period
 
 AGENTS = [
     "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
@@ -26,6 +27,15 @@ REFERRERS = ["", "https://search.example/?q=tea", "http://blog.example/a", "http
 PAGES = ["/", "/tea/", "/tea/green/", "/cart/"]
 LINKS = ["https://shop.example/tea", "https://shop.example/cups?a=1", "/news/"]
 CAMPAIGNS = [{}, {"source": "letter", "medium": "email", "campaign": "spring"}, {"source": "ad"}]
+
+
+#: When reports are read: after all days of the tests.
+NOW = datetime(2026, 4, 2, 9, 30, tzinfo=UTC)
+
+
+def custom_period(first, last, now=NOW):
+    """Return the period from one day to another, both in ISO 8601."""
+    return Period.custom(date.fromisoformat(first), date.fromisoformat(last), now)
 
 
 def traffic(first, last, *, seed=1, number=150, zone="Europe/Berlin", sources=(), entities=()):

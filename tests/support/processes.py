@@ -1,6 +1,7 @@
 """A site of its own, for processes that are killed."""
 
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -78,3 +79,24 @@ def wait_until(condition: Callable[[], object], seconds: float = 30, what: objec
     while not condition():
         assert time.monotonic() < deadline, what() if callable(what) else what or condition
         time.sleep(0.05)
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Return the ids of the worker processes of a server."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = entry.read_text().rpartition(")")[2].split()[:2]
+            command = (entry.parent / "cmdline").read_text()
+        except OSError:
+            continue
+        if int(parent) == process.pid and state != "Z" and "resource_tracker" not in command:
+            found.append(int(entry.parent.name))
+    return found

@@ -5,12 +5,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.site.models import Affiliate
+from tests.support import partitioned
 from tracking.db.column_values import MAX_TEXT
 from tracking.hits import Hit, Kind, Reference
 from tracking.models import Beacon
@@ -19,6 +20,14 @@ from tracking.recording import write
 from tracking.signals import beacon_recorded
 
 pytestmark = pytest.mark.django_db
+
+LAYOUTS = ["one table", *(["partitioned"] if connection.vendor == "postgresql" else [])]
+
+
+@pytest.fixture(autouse=True, params=LAYOUTS)
+def layout(request, db):
+    if request.param == "partitioned":
+        partitioned.convert_all()
 
 
 @pytest.fixture
