@@ -4,7 +4,7 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 from django.db import OperationalError, connection, connections, models, transaction
 from django.db.models import ProtectedError
 from django.db.models.fields.reverse_related import ManyToOneRel
@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.site.models import Affiliate
+from tests.support.aged_rows import beacons, counts, some_of_each, visitors, visits
 from tracking import retention
 from tracking.models import (
     BannedIP,
@@ -60,53 +61,8 @@ def clock(monkeypatch):
     return hands
 
 
-def visitors(number, age):
-    then = timezone.now() - age
-    return Visitor.objects.bulk_create(
-        [Visitor(session_start=then, last_update=then) for _ in range(number)]
-    )
-
-
-def visits(number, age, *, pages=0, page_age=None):
-    then = timezone.now() - age
-    made = Visit.objects.bulk_create(
-        [
-            Visit(visitor_id="0" * 32, started_at=then, ended_at=then, page_views=pages)
-            for _ in range(number)
-        ]
-    )
-    time = timezone.now() - (age if page_age is None else page_age)
-    PageView.objects.bulk_create(
-        [PageView(visit=visit, time=time, url="/") for visit in made for _ in range(pages)]
-    )
-    return made
-
-
-def beacons(number, age):
-    then = timezone.now() - age
-    return Beacon.objects.bulk_create([Beacon(kind="open", time=then) for _ in range(number)])
-
-
-def some_of_each(age):
-    visitors(3, age)
-    visits(3, age, pages=2)
-    beacons(3, age)
-
-
-def counts():
-    return {
-        "visitor": Visitor.objects.count(),
-        "visit": Visit.objects.count(),
-        "pageview": PageView.objects.count(),
-        "beacon": Beacon.objects.count(),
-    }
-
-
 def statements(queries, verb):
     return [query["sql"] for query in queries if query["sql"].startswith(verb)]
-
-
-# What leaves, and what stays.
 
 
 def test_what_leaves_by_default():
@@ -274,9 +230,6 @@ def test_naive_times(settings):
     assert clean_up()["visitor"] == 1
 
 
-# Chunks.
-
-
 def test_a_chunk_is_bounded_and_takes_the_oldest_first():
     ages = [timedelta(days=days) for days in (5, 9, 7, 3)]
     by_age = {age: visitors(1, age)[0] for age in ages}
@@ -425,9 +378,6 @@ def test_not_a_delete_on_every_request_over_an_unindexed_column(settings):
         assert f"INDEX tracking_{index}" in used
 
 
-# The site's own rules.
-
-
 def test_each_minute_begins_with_another_table(monkeypatch):
     settings_tables = [name for name, table in retention.TABLES.items() if table.kept is not None]
     first = set()
@@ -501,9 +451,6 @@ def test_without_rules_of_the_site_none_of_our_tables_is_read():
         assert not retention._site_has_rules(table.model)
 
 
-# Settings without sense.
-
-
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize(
     "value", [0, -1, "24", True, float("nan"), float("inf"), 10**9, timedelta(days=1), []]
@@ -526,9 +473,6 @@ def test_settings_that_make_sense(settings):
         setattr(settings, name, 36_500)
     assert problems() == []
     assert clean_up() == dict.fromkeys(SETTINGS, 0)
-
-
-# Several processes.
 
 
 def in_threads(*functions):
@@ -602,9 +546,6 @@ def test_a_chunk_that_the_database_gives_up_for_another_is_done_again(monkeypatc
     assert not failures
 
 
-# Whose turn it is.
-
-
 def test_the_first_who_claims_has_the_turn_for_a_minute(clock, now, monkeypatch):
     assert claim()
     assert not claim()
@@ -670,84 +611,6 @@ def test_one_of_all_who_claim_at_once_has_the_turn(known, monkeypatch):
     assert sorted(in_threads(*[claim] * 8)) == [False] * 7 + [True]
 
 
-# The command.
-
-
 def run(capsys, *arguments):
     call_command("tracking_cleanup", *arguments)
     return [line.split() for line in capsys.readouterr().out.splitlines()]
-
-
-def test_the_command_says_what_it_has_deleted(capsys):
-    visitors(1_234, timedelta(days=2))
-    expected = [
-        ["visitors", "1,234", "older", "than", "24", "hours"],
-        ["page", "views", "0", "older", "than", "395", "days"],
-        ["visits", "0", "older", "than", "760", "days"],
-        ["beacons", "0", "kept", "for", "ever"],
-        ["written", "batches", "0", "kept", "for", "ever"],
-    ]
-    assert run(capsys, "--dry-run") == [["Would", "be", "deleted:"], *expected]
-    assert Visitor.objects.count() == 1_234
-    assert run(capsys, "--chunk=100") == [["Deleted:"], *expected]
-    assert not Visitor.objects.exists()
-
-
-def test_the_columns_of_the_command_are_aligned(capsys):
-    visitors(1_000, timedelta(days=2))
-    call_command("tracking_cleanup")
-    lines = capsys.readouterr().out.splitlines()[1:]
-    ends = {re.search(r"\d  ", line).end() for line in lines}
-    assert len(ends) == 1
-
-
-def test_the_command_for_some_tables(capsys):
-    some_of_each(timedelta(days=1000))
-    lines = run(capsys, "--table=visitor", "--table=visit")
-    assert [line[0] for line in lines[1:]] == ["visitors", "page", "visits"]
-    assert counts() == {"visitor": 0, "visit": 0, "pageview": 0, "beacon": 3}
-
-
-def test_a_quiet_command(capsys):
-    visitors(1, timedelta(days=2))
-    assert run(capsys, "--verbosity=0") == []
-    assert not Visitor.objects.exists()
-
-
-def test_the_command_shows_on_a_terminal_how_far_it_is(capsys, monkeypatch):
-    visitors(3, timedelta(days=2))
-    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
-    call_command("tracking_cleanup", "--chunk=1", "--no-color")
-    out = capsys.readouterr().out
-    assert "\r1 rows deleted\r2 rows deleted\r3 rows deleted\r" in out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--chunk=0"], "at least 1"),
-        (["--chunk=many"], "invalid"),
-        (["--pause=-1"], "0 or more"),
-        (["--table=user"], "invalid choice"),
-    ],
-)
-def test_the_command_refuses_nonsense(arguments, message):
-    with pytest.raises(CommandError, match=message):
-        call_command("tracking_cleanup", *arguments)
-
-
-def test_the_command_explains_a_setting_without_sense(settings):
-    settings.TRACKING_VISIT_RETENTION = "760"
-    visitors(1, timedelta(days=2))
-    with pytest.raises(CommandError, match="TRACKING_VISIT_RETENTION is '760': give a number of"):
-        call_command("tracking_cleanup")
-    assert Visitor.objects.count() == 1
-
-
-def test_the_command_says_what_the_site_protects(monkeypatch):
-    def protect(**kwargs):
-        raise models.ProtectedError("Orders need their visitor.", set())
-
-    monkeypatch.setattr(retention, "clean_up", protect)
-    with pytest.raises(CommandError, match=r"^Orders need their visitor\.$"):
-        call_command("tracking_cleanup")

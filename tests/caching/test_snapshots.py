@@ -6,13 +6,13 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, connection, transaction
 
+from tests.support import clocks
 from tests.support.forks import exit_code, forked
 from tracking.caching import snapshots
 from tracking.caching.snapshots import Snapshot, changed
@@ -35,19 +35,7 @@ def words(table, monkeypatch):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The hands of both clocks; a test moves them."""
-
-    class Clock:
-        now = time.time()
-
-        def pass_by(self, seconds):
-            self.now += seconds
-
-    moved = Clock()
-    for module in (snapshots, daily_salt):
-        monkeypatch.setattr(module, "time", lambda: moved.now)
-    monkeypatch.setattr(snapshots, "monotonic", lambda: moved.now)
-    return moved
+    return clocks.of_snapshots(monkeypatch)
 
 
 def told_elsewhere(name):
@@ -457,8 +445,6 @@ def test_a_fork_while_another_thread_holds_the_locks_does_not_hang():
     assert exit_code(pid) == 0
 
 
-# Several processes, with a database of their own.
-
 SCRIPT = """
 import os, sys, time, django
 from django.conf import settings
@@ -561,40 +547,3 @@ def test_all_processes_share_the_salt_of_the_day(process, tmp_path):
         rows = database.execute("SELECT value FROM tracking_agreed WHERE name LIKE 'salt %'")
         assert {value for (value,) in rows} == told
     database.close()
-
-
-def test_the_day_after_a_salt_is_another_one(db, clock):
-    clock.now = datetime(2026, 5, 1, 23, 59, 59, 900_000, tzinfo=UTC).timestamp()
-    assert daily_salt.today() is None
-    snapshots.refresh()
-    first = daily_salt.today()
-    assert len(first) == daily_salt.SALT_BYTES
-    clock.pass_by(timedelta(seconds=0.2).total_seconds())
-    assert daily_salt.today() is None
-    assert snapshots.due()
-    snapshots.refresh()
-    assert daily_salt.today() not in {None, first}
-    [row] = SharedValue.objects.filter(name__startswith="salt")
-    assert row.name == "salt 2026-05-02"
-
-
-def test_no_salt_is_made_unless_it_is_wanted(db):
-    snapshots.refresh()
-    assert not SharedValue.objects.filter(name__startswith="salt").exists()
-
-
-def test_a_salt_of_a_clock_that_is_ahead_is_left_alone(db, clock):
-    tomorrow = datetime.fromtimestamp(clock.now, UTC).date() + timedelta(days=1)
-    snapshots._write(f"salt {tomorrow}", "ab" * 32, "default")
-    daily_salt.today()
-    snapshots.refresh()
-    assert daily_salt.today() != b"\xab" * 32
-    assert SharedValue.objects.filter(name__startswith="salt").count() == 2
-
-
-def test_without_a_database_there_is_no_salt_and_no_hurry(db, clock):
-    daily_salt.today()
-    with connection.execute_wrapper(refuse):
-        snapshots.refresh()
-    assert daily_salt.today() is None
-    assert not snapshots.due()

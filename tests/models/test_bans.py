@@ -12,7 +12,7 @@ from tracking import bans
 from tracking.bans import import_export
 from tracking.bans.import_export import Entry
 from tracking.caching import snapshots
-from tracking.models import SharedValue, BannedIP
+from tracking.models import BannedIP, SharedValue
 from tracking.signals import address_banned
 
 TABLE = pytest.mark.django_db

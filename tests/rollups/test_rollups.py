@@ -1,10 +1,8 @@
 """Days are counted once, and what reports say is the same before and after."""
 
 from datetime import UTC, date, datetime, timedelta
-from io import StringIO
 
 import pytest
-from django.core.management import call_command
 from django.db import connection
 from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
@@ -25,6 +23,7 @@ from tracking.rollups.build import roll_up
 
 #: A moment at which all days of these tests are over.
 LATER = datetime(2026, 4, 10, 12, tzinfo=UTC)
+
 FIRST, LAST = date(2026, 3, 26), date(2026, 4, 1)
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -348,18 +347,6 @@ def test_keys_that_differ_in_capitals_only_are_two_recipients_on_later_days_too(
     assert campaign(mailings[0], LATER).opened.unique == 2
     roll_up(now=LATER)
     assert campaign(mailings[0], LATER).opened.unique == 2
-
-
-def test_the_command_tells_what_it_does(traffic):
-    out = StringIO()
-    call_command("tracking_rollup", "--since", "2026-03-30", stdout=out)
-    assert "2026" in out.getvalue()
-    number = CountedDay.objects.count()
-    assert f"{number} days" in out.getvalue()
-    out = StringIO()
-    call_command("tracking_rollup", "--rebuild", "--verbosity", "0", stdout=out)
-    assert out.getvalue() == ""
-    assert CountedDay.objects.count() > number
 
 
 def test_the_task_counts(traffic):

@@ -10,10 +10,8 @@ from django.test import AsyncClient, Client
 from tests.site.models import Affiliate, Product
 from tracking import links
 from tracking.backends import BaseBackend, get_backend
-from tracking.backends.immediate import ImmediateBackend
 from tracking.backends.memory import MemoryBackend
 from tracking.hits import Hit, Kind
-from tracking.models import Beacon
 
 
 class Overridden(BaseBackend):
@@ -31,43 +29,11 @@ def hits(number):
     return [Hit(kind=Kind.OPEN) for _ in range(number)]
 
 
-@pytest.mark.django_db
-def test_the_default_writes_at_once():
-    backend = get_backend()
-    assert type(backend) is ImmediateBackend
-    hit, *more = hits(3)
-    backend.send(hit)
-    assert Beacon.objects.get().pk == hit.id
-    backend.send_many([hit, *more])
-    assert Beacon.objects.count() == 3
-
-
-def test_memory_keeps_what_it_is_sent_and_needs_no_database(settings):
-    settings.TRACKING_BACKEND = "tracking.backends.memory.MemoryBackend"
-    backend = get_backend()
-    assert isinstance(backend, MemoryBackend)
-    sent = hits(3)
-    backend.send(sent[0])
-    backend.send_many(sent[1:])
-    assert get_backend().hits == sent
-    backend.clear()
-    assert get_backend().hits == []
-
-
 def test_the_view_hands_over_to_whatever_backend_is_set(settings, client):
     settings.TRACKING_BACKEND = "tracking.backends.memory.MemoryBackend"
     client.get(links.pixel_url(["x"]))
     [hit] = get_backend().hits
     assert hit.data == {"args": ["x"]}
-
-
-def test_each_test_that_sets_it_gets_a_memory_of_its_own(settings):
-    settings.TRACKING_BACKEND = "tracking.backends.memory.MemoryBackend"
-    before = get_backend()
-    before.send(Hit(kind=Kind.OPEN))
-    assert get_backend() is before
-    settings.TRACKING_BACKEND = "tracking.backends.memory.MemoryBackend"
-    assert get_backend().hits == []
 
 
 @pytest.mark.parametrize("path", ["tracking.nowhere.Backend", "tracking.hits.Hit", "", "x"])
@@ -82,7 +48,7 @@ def test_a_backend_has_nothing_to_complain_of_by_default():
 
 
 def test_threads_share_one_backend(settings):
-    settings.TRACKING_BACKEND = "tests.backends.test_backends.SlowToMake"
+    settings.TRACKING_BACKEND = "tests.backends.test_base.SlowToMake"
     with ThreadPoolExecutor(5) as pool:
         backends = list(pool.map(lambda _: get_backend(), range(5)))
     assert len(set(map(id, backends))) == 1
