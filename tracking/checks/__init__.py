@@ -1,5 +1,50 @@
-"""System checks: one numbered message for every setting that can be wrong."""
+"""System checks: a numbered message with a hint for every wrong setting.
 
-from tracking.checks import beacons, visitors
+==============================  ===================================
+:mod:`.setting_names`           misspelled settings
+:mod:`.tokens`                  secrets, age limit, encoder
+:mod:`.urls`                    base URL and URLconf
+:mod:`.backends`                backend, lag, spool
+:mod:`.client_address`          proxies, masked addresses
+:mod:`.consent_and_cookies`     consent callable, visitor cookie
+:mod:`.exclusions`              requests that are not counted
+:mod:`.retention`               how long rows are kept
+:mod:`.bans`                    response to banned clients
+:mod:`.templates`               templates of the ban and map pages
+:mod:`.geoip`                   GeoIP database
+:mod:`.active_visitors`         map of active visitors
+:mod:`.middleware`              order of the middleware
+==============================  ===================================
+"""
 
-__all__ = ["beacons", "visitors"]
+from tracking.checks import (
+    active_visitors,
+    backends,
+    bans,
+    client_address,
+    consent_and_cookies,
+    exclusions,
+    geoip,
+    middleware,
+    retention,
+    setting_names,
+    templates,
+    tokens,
+    urls,
+)
+
+__all__ = [
+    "active_visitors",
+    "backends",
+    "bans",
+    "client_address",
+    "consent_and_cookies",
+    "exclusions",
+    "geoip",
+    "middleware",
+    "retention",
+    "setting_names",
+    "templates",
+    "tokens",
+    "urls",
+]

@@ -1,0 +1,53 @@
+"""Settings of the backend: class, lag, spool."""
+
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
+
+from tracking.backends import get_backend
+from tracking.checks.numbers import is_positive_number
+from tracking.checks.tags import TAG
+from tracking.conf import conf
+
+
+@register(TAG)
+def check_backend(**_: Any) -> list[CheckMessage]:
+    """E006: the backend cannot be loaded. A backend that can runs checks of its own."""
+    try:
+        return get_backend().check()
+    except Exception as error:  # noqa: BLE001 - the site's class may raise anything
+        return [
+            Error(
+                f"TRACKING_BACKEND cannot be loaded: {error!r}",
+                hint='The default is "tracking.backends.immediate.ImmediateBackend".',
+                id="tracking.E006",
+            )
+        ]
+
+
+@register(TAG)
+def check_max_lag(**_: Any) -> list[CheckMessage]:
+    """E018: the lag after which hits are late."""
+    if is_positive_number(conf.max_lag):
+        return []
+    return [
+        Error(
+            f"TRACKING_MAX_LAG is {conf.max_lag!r}.",
+            hint="Set a positive number of seconds.",
+            id="tracking.E018",
+        )
+    ]
+
+
+@register(TAG, deploy=True)
+def check_spool_is_permanent(**_: Any) -> list[CheckMessage]:
+    """W012: hits are spooled in a temporary directory."""
+    if conf.spool or not hasattr(get_backend(), "spool"):
+        return []
+    return [
+        Warning(
+            "TRACKING_SPOOL is not set: hits are spooled in the temporary directory.",
+            hint="Set a folder on a local disk that survives a reboot.",
+            id="tracking.W012",
+        )
+    ]

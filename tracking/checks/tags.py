@@ -1,0 +1,3 @@
+"""The tag of the checks: ``manage.py check --tag tracking``."""
+
+TAG = "tracking"
