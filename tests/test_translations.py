@@ -195,8 +195,8 @@ def test_numbers_rates_and_lengths_in_german(german):
     assert formatting.duration(252) == "4 min 12 s"
     assert formatting.COUNTS.axis(1_500_000) == "1,5 Mio."
     assert formatting.RATES.axis(0.5) == "50\xa0%"
-    assert columns.pages(1234) == "1.234 Seiten"
-    assert columns.pages(1) == "1 Seite"
+    assert columns.page_count(1234) == "1.234 Seiten"
+    assert columns.page_count(1) == "1 Seite"
     assert feed.friendly(timedelta(minutes=2, seconds=1)) == "2 Minuten, 1 Sekunde"
     assert plain_text.percent("12,5") == "12,5\xa0%"
 
@@ -213,8 +213,10 @@ def test_numbers_rates_and_lengths_in_german(german):
 )
 def test_german_bends_what_follows_ago_and_in(german, length, said):
     now = timezone.now()
-    assert columns.age(now - length - timedelta(minutes=1)).replace("\xa0", " ") == f"vor {said}"
-    left = columns.left(now + length + timedelta(minutes=1)).replace("\xa0", " ")
+    assert (
+        columns.time_ago(now - length - timedelta(minutes=1)).replace("\xa0", " ") == f"vor {said}"
+    )
+    left = columns.time_left(now + length + timedelta(minutes=1)).replace("\xa0", " ")
     assert left == f"in {said}"
 
 
@@ -260,7 +262,7 @@ def pages(settings, admin_user, db):
         *settings.MIDDLEWARE,
         "django.middleware.locale.LocaleMiddleware",
     ]
-    places.gathered.forget()
+    places.count_by_place.forget()
     client = Client(headers={"accept-language": "de"})
     client.force_login(admin_user)
     return client

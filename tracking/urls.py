@@ -55,7 +55,7 @@ urlpatterns = [
     path("to/<int:target_id>/<slug:source_slug>", views.target, name="target"),
     path("from/<slug:source_slug>.gif", views.source, name="source"),
     path("active", feed.active, name="active"),
-    path("map/", feed.to_map, name="map"),
+    path("map/", feed.redirect_to_map, name="map"),
     path("health", health.health, name="health"),
     _OnEither("<str:token>", views.redirect, views.aredirect, "redirect"),
 ]

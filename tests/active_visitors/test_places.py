@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracking.active_visitors import places
-from tracking.active_visitors.visitors import beacons_of, latest, pages_of, visits_of
+from tracking.active_visitors.visitors import (
+    current_visits,
+    latest_beacons,
+    latest_pages,
+    latest_visitors,
+)
 from tracking.hits import Hit, Kind, PageHit
 from tracking.models import Visitor
 from tracking.recording import write
@@ -27,8 +32,8 @@ def visitor(seconds=0, stayed=0, **values):
 
 
 def gather():
-    places.gathered.forget()
-    return places.gathered()
+    places.count_by_place.forget()
+    return places.count_by_place()
 
 
 def test_visitors_at_one_place_are_one_place_the_largest_first():
@@ -57,7 +62,7 @@ def test_where_only_the_country_is_known_there_is_a_place_without_a_point():
         "at:525,134,1": ("DE", "Berlin", 52.52),
     }
     for key in found:
-        assert len(latest(10, key)) == 1
+        assert len(latest_visitors(10, key)) == 1
 
 
 def test_each_visitor_is_found_at_exactly_one_place(monkeypatch):
@@ -69,7 +74,7 @@ def test_each_visitor_is_found_at_exactly_one_place(monkeypatch):
         monkeypatch.setattr(places, "MAX_PLACES", most)
         found_places = gather().places
         assert sum(place.visitors for place in found_places) == 60
-        found = [latest(100, place.key) for place in found_places]
+        found = [latest_visitors(100, place.key) for place in found_places]
         assert [len(those) for those in found] == [place.visitors for place in found_places]
         assert len({one.pk for those in found for one in those}) == 60
         assert len(found_places) <= max(most, 4)
@@ -92,9 +97,9 @@ def test_the_total_is_true_where_not_all_rows_are_read(monkeypatch, django_asser
     monkeypatch.setattr(places, "MAX_ROWS", 2)
     for number in range(3):
         visitor(country="DE", city=f"{number}", latitude=number, longitude=0, verdict="bot")
-    places.gathered.forget()
+    places.count_by_place.forget()
     with django_assert_num_queries(4):  # and two for the savepoint
-        now = places.gathered()
+        now = places.count_by_place()
     assert (now.visitors, now.machines) == (3, 3)
     assert sum(place.visitors for place in now.places) == 2
 
@@ -102,15 +107,15 @@ def test_the_total_is_true_where_not_all_rows_are_read(monkeypatch, django_asser
 def test_the_number_of_queries_does_not_depend_on_the_visitors(django_assert_num_queries):
     for _ in range(30):
         visitor(**BERLIN)
-    places.gathered.forget()
+    places.count_by_place.forget()
     with django_assert_num_queries(3):  # one, and two for the savepoint
-        places.gathered()
+        places.count_by_place()
 
 
 def test_what_takes_long_to_count_is_remembered_for_longer(monkeypatch):
-    assert places.gathered._for_seconds(0.001) == pytest.approx(0.01)
-    assert places.gathered._for_seconds(0.3) == pytest.approx(3)
-    assert places.gathered._for_seconds(60) == places.MAX_AGE
+    assert places.count_by_place._for_seconds(0.001) == pytest.approx(0.01)
+    assert places.count_by_place._for_seconds(0.3) == pytest.approx(3)
+    assert places.count_by_place._for_seconds(60) == places.MAX_AGE
 
 
 @pytest.mark.parametrize(
@@ -121,7 +126,7 @@ def test_what_takes_long_to_count_is_remembered_for_longer(monkeypatch):
 def test_what_is_no_key_of_a_place_finds_nobody(key):
     visitor(**BERLIN)
     visitor()
-    assert latest(10, key) == []
+    assert latest_visitors(10, key) == []
 
 
 @given(st.text())
@@ -145,18 +150,18 @@ def test_the_current_visit_of_each_visitor_by_one_query(django_assert_num_querie
     write([page(200, url="/old/"), page(3, url="/one/"), page(1, url="/two/")])
     write([page(2, "ben", url="/ben/")])
     visitor(key="without a visit")
-    visitors = latest(10)
+    visitors = latest_visitors(10)
     with django_assert_num_queries(1):
-        visits = visits_of(visitors)
+        visits = current_visits(visitors)
     assert {key: visit.entry_url for key, visit in visits.items()} == {
         "anna": "/one/",
         "ben": "/ben/",
     }
-    assert [view.url for view in pages_of(visits["anna"], 10)] == ["/two/", "/one/"]
-    assert visits_of([]) == {}
+    assert [view.url for view in latest_pages(visits["anna"], 10)] == ["/two/", "/one/"]
+    assert current_visits([]) == {}
 
 
 def test_the_beacons_that_led_a_visitor_here():
     agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
     write([page(1), *(Hit(kind=Kind.CLICK, visitor=v, user_agent=agent) for v in ("anna", "ben"))])
-    assert len(beacons_of(Visitor.objects.get(), 10)) == 1
+    assert len(latest_beacons(Visitor.objects.get(), 10)) == 1

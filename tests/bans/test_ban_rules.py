@@ -13,7 +13,7 @@ from django.urls import clear_url_caches
 from django.utils import timezone
 
 from tracking import bans
-from tracking.admin.bans import import_pages
+from tracking.admin.bans import import_export_pages
 from tracking.admin.bans.confirmation import ban_confirmation, can_ban, confirmation_url
 from tracking.bans import import_export
 from tracking.models import BannedIP
@@ -217,7 +217,7 @@ def test_an_import_is_one_line_of_the_log(admin_client):
 
 
 def test_a_list_that_was_shown_can_be_confirmed(admin_client, monkeypatch):
-    monkeypatch.setattr(import_pages, "MAX_IMPORT", 1_000)
+    monkeypatch.setattr(import_export_pages, "MAX_IMPORT", 1_000)
     text = "\n".join(f"192.0.2.{n}" for n in range(90))
     assert 940 < len(text) < 1_000 < len(text.replace("\n", "\r\n"))
     file = SimpleUploadedFile("list.csv", text.encode())

@@ -13,7 +13,7 @@ from django.utils.html import escape
 from django.utils.translation import gettext, ngettext
 
 from tracking import client_address
-from tracking.active_visitors.visitors import latest, visits_of
+from tracking.active_visitors.visitors import current_visits, latest_visitors
 from tracking.enrichment import geoip
 from tracking.models import Visit, Visitor
 
@@ -43,10 +43,10 @@ def active(request: HttpRequest) -> HttpResponse:
     if user is None or not user.has_perm("tracking.view_visitor"):
         response = JsonResponse({"error": "tracking.view_visitor is needed."}, status=403)
     else:
-        listed = latest(MAX_LISTED + 1)
+        listed = latest_visitors(MAX_LISTED + 1)
         total = len(listed) if len(listed) <= MAX_LISTED else Visitor.objects.active().count()
         names = _names_of_users(listed, user)
-        visits = visits_of(listed[:MAX_LISTED])
+        visits = current_visits(listed[:MAX_LISTED])
         users = [
             {**_described(visitor, names), "campaign": _campaign(visits.get(visitor.key))}
             for visitor in listed[:MAX_LISTED]
@@ -56,7 +56,7 @@ def active(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def to_map(request: HttpRequest) -> HttpResponse:
+def redirect_to_map(request: HttpRequest) -> HttpResponse:
     """Lead to the page of active visitors in the admin, from where django-user-tracking had it.
 
     Raises:

@@ -1,6 +1,6 @@
 """Where the active visitors are, for a map.
 
-    now = gathered()
+    now = count_by_place()
     now.visitors, now.machines, [place.city for place in now.places]
 
 Visitors at one place are one row of the answer, so that its size depends on the places and
@@ -62,7 +62,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Audience:
+class VisitorsByPlace:
     """Who is on the site.
 
     Attributes:
@@ -86,7 +86,7 @@ class _Row(NamedTuple):
     newest: datetime
 
 
-def _counted() -> Audience:
+def _counted() -> VisitorsByPlace:
     people, machines = Count("pk"), Count("pk", filter=~Q(verdict=Label.HUMAN))
     active = Visitor.objects.active().order_by()
     with savepoint():
@@ -99,12 +99,12 @@ def _counted() -> Audience:
         else:
             total = active.aggregate(visitors=people, machines=machines)
             numbers = (total["visitors"], total["machines"])
-    return Audience(*numbers, _places(rows))
+    return VisitorsByPlace(*numbers, _places(rows))
 
 
 #: Return who is on the site now, by place; by two queries at most. What takes long to count
 #: is remembered for ten times as long, for all who look through this process.
-gathered = Remembered(Visitor, _counted, lambda took: min(MAX_AGE, took / SHARE))
+count_by_place = Remembered(Visitor, _counted, lambda took: min(MAX_AGE, took / SHARE))
 
 
 def _places(rows: list[_Row]) -> tuple[Place, ...]:

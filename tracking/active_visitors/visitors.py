@@ -6,7 +6,7 @@ from tracking.active_visitors.places import visitors_at
 from tracking.models import Beacon, PageView, Visit, Visitor
 
 
-def latest(limit: int, place: str = "") -> list[Visitor]:
+def latest_visitors(limit: int, place: str = "") -> list[Visitor]:
     """Return the active visitors, the latest first.
 
     Args:
@@ -23,7 +23,7 @@ def latest(limit: int, place: str = "") -> list[Visitor]:
     return list(visitors[:limit])
 
 
-def visits_of(visitors: Iterable[Visitor]) -> dict[str, Visit]:
+def current_visits(visitors: Iterable[Visitor]) -> dict[str, Visit]:
     """Return the current visits, by the key of their visitor; by one query for all.
 
     A visitor has none if its visits are not recorded yet, or have been removed.
@@ -38,11 +38,11 @@ def visits_of(visitors: Iterable[Visitor]) -> dict[str, Visit]:
     return {str(visit.visitor_id): visit for visit in visits}
 
 
-def pages_of(visit: Visit, limit: int) -> list[PageView]:
+def latest_pages(visit: Visit, limit: int) -> list[PageView]:
     """Return the pages of a visit, the latest first, ``limit`` at most."""
     return list(PageView.objects.filter(visit=visit).order_by("-time")[:limit])
 
 
-def beacons_of(visitor: Visitor, limit: int) -> list[Beacon]:
+def latest_beacons(visitor: Visitor, limit: int) -> list[Beacon]:
     """Return what has led a visitor here, the latest first, ``limit`` at most."""
     return list(Beacon.objects.filter(visitor=visitor).order_by("-time")[:limit])

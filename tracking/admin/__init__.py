@@ -1,15 +1,16 @@
-"""The tables in the Django admin, made to be read at a million rows.
+"""The app in the Django admin.
 
-What costs time in proportion to the table is left out or bounded: there is no count of
-all rows, the objects of a page are fetched with one query per model, and the dates to
-choose from come from the first and the last row.
+Lists stay fast at a million rows: they do not count all rows, they fetch the objects of a page
+with one query per model, and the dates to choose from come from the first and the last row.
 """
 
-from tracking.admin.bans.model_admin import BannedIPAdmin, UntrackedUserAgentAdmin
+from tracking.admin.bans.model_admin import BannedIPAdmin
 from tracking.admin.beacons import BeaconAdmin
 from tracking.admin.reports.report_links import TrackingAdminMixin
 from tracking.admin.sources import SourceAdmin, TargetAdmin
-from tracking.admin.visitors import VisitAdmin, VisitorAdmin
+from tracking.admin.untracked_agents import UntrackedUserAgentAdmin
+from tracking.admin.visitors import VisitorAdmin
+from tracking.admin.visits import VisitAdmin
 
 __all__ = [
     "BannedIPAdmin",

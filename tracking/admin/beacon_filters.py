@@ -8,32 +8,37 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from tracking.admin.related_objects import Rows, content_type_of, reference_of, value_of
+from tracking.admin.related_objects import (
+    RelatedObjects,
+    content_type_for,
+    reference_from_text,
+    reference_to_text,
+)
 from tracking.hits import Reference
 from tracking.models import Beacon
 
 
 class RoleFilter(admin.SimpleListFilter):
-    """Beacons of one object, as ``?source=shop.affiliate:7``; the pages of objects link here."""
+    """Filters beacons by one object: ``?source=shop.affiliate:7``."""
 
     role: str
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        references = list(dict.fromkeys(self.offered(model_admin.model)))
-        rows = Rows(references, request, model_admin.admin_site)
-        return [(value_of(reference), rows.name(reference)) for reference in references]
+        references = list(dict.fromkeys(self.offered_references(model_admin.model)))
+        objects = RelatedObjects(references, request, model_admin.admin_site)
+        return [(reference_to_text(reference), objects.name(reference)) for reference in references]
 
-    def offered(self, model: type[Beacon]) -> Iterator[Reference]:
-        """Yield the objects of the sidebar: the chosen one, by which the choice can be undone."""
-        if chosen := reference_of(self.value() or ""):
+    def offered_references(self, model: type[Beacon]) -> Iterator[Reference]:
+        """Yield the objects to offer; the chosen one, so that the user can deselect it."""
+        if chosen := reference_from_text(self.value() or ""):
             yield chosen
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Beacon]) -> QuerySet[Beacon]:
         value = self.value()
         if value is None:
             return queryset
-        reference = reference_of(value)
-        content_type = reference and content_type_of(reference)
+        reference = reference_from_text(value)
+        content_type = reference and content_type_for(reference)
         if not (reference and content_type):
             return queryset.none()
         return queryset.filter(
@@ -42,18 +47,16 @@ class RoleFilter(admin.SimpleListFilter):
 
 
 class SourceFilter(RoleFilter):
-    """Where the reader came from.
-
-    To offer every source would mean to read the whole table: these are the latest.
-    """
+    """Filters by source. It offers the latest sources; all of them would take a full scan."""
 
     role = parameter_name = "source"
     title = _("source")
 
-    LATEST = 500  # beacons that are looked at
+    #: It offers the sources of this many of the latest beacons.
+    LATEST = 500
 
-    def offered(self, model: type[Beacon]) -> Iterator[Reference]:
-        yield from super().offered(model)
+    def offered_references(self, model: type[Beacon]) -> Iterator[Reference]:
+        yield from super().offered_references(model)
         latest = model._default_manager.order_by("-time").only("source_type_id", "source_id")
         for beacon in latest[: self.LATEST]:
             if reference := beacon.reference(self.role):
@@ -61,14 +64,14 @@ class SourceFilter(RoleFilter):
 
 
 class EntityFilter(RoleFilter):
-    """Who it was. There are too many to offer any."""
+    """Filters by entity. It offers none, since there are too many."""
 
     role = parameter_name = "entity"
     title = _("entity")
 
 
 class TargetFilter(RoleFilter):
-    """What was shown or linked to."""
+    """Filters by target. It offers none."""
 
     role = parameter_name = "target"
     title = _("target")

@@ -19,7 +19,7 @@ from tracking.enrichment.verdict_rules import Label, in_words
 from tracking.models.base import EnrichmentColumns
 
 #: Django's own words for these do not bend: German says "3 Tage", but "vor 3 Tagen".
-_LENGTHS: dict[str, Any] = {
+_TIME_STRINGS: dict[str, Any] = {
     "year": npgettext_lazy("after 'ago' or 'in'", "%(num)d year", "%(num)d years", "num"),
     "month": npgettext_lazy("after 'ago' or 'in'", "%(num)d month", "%(num)d months", "num"),
     "week": npgettext_lazy("after 'ago' or 'in'", "%(num)d week", "%(num)d weeks", "num"),
@@ -29,41 +29,41 @@ _LENGTHS: dict[str, Any] = {
 }
 
 
-def since(moment: datetime) -> timedelta:
+def elapsed(moment: datetime) -> timedelta:
     """Return how long ago something was; the clock of another machine may be ahead."""
     now = timezone.now() if timezone.is_aware(moment) else datetime.now()
     return max(now - moment, timedelta(0))
 
 
-def ago(moment: datetime) -> SafeString:
+def relative_time(moment: datetime) -> SafeString:
     """Return how long ago something was; exact where the pointer rests."""
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(timespec="milliseconds"),
-        exact(moment),
-        age(moment) if since(moment) >= timedelta(minutes=1) else gettext("just now"),
+        exact_time(moment),
+        time_ago(moment) if elapsed(moment) >= timedelta(minutes=1) else gettext("just now"),
     )
 
 
-def age(moment: datetime) -> str:
+def time_ago(moment: datetime) -> str:
     """Return how long ago something was, by its largest unit."""
-    time = timesince(moment, time_strings=_LENGTHS, depth=1)
+    time = timesince(moment, time_strings=_TIME_STRINGS, depth=1)
     return gettext("%(time)s ago") % {"time": time}
 
 
-def left(moment: datetime) -> str:
+def time_left(moment: datetime) -> str:
     """Return in how long something will be, by its largest unit."""
-    time = timeuntil(moment, time_strings=_LENGTHS, depth=1)
+    time = timeuntil(moment, time_strings=_TIME_STRINGS, depth=1)
     return gettext("in %(time)s") % {"time": time}
 
 
-def exact(moment: datetime) -> str:
+def exact_time(moment: datetime) -> str:
     """Return a time to the second, with the time zone."""
     local = _local(moment)
     return f"{date_format(local, 'DATE_FORMAT')}, {local:%H:%M:%S %Z}".rstrip()
 
 
-def clock(moment: datetime) -> str:
+def time_of_day(moment: datetime) -> str:
     """Return the time of day, to the second."""
     return f"{_local(moment):%H:%M:%S}"
 
@@ -72,7 +72,7 @@ def _local(moment: datetime) -> datetime:
     return timezone.localtime(moment) if timezone.is_aware(moment) else moment
 
 
-def length(time: timedelta) -> str:
+def duration(time: timedelta) -> str:
     """Return a length of time with its units: ``4 min 12 s``."""
     minutes, seconds = divmod(int(time.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
@@ -84,12 +84,12 @@ def length(time: timedelta) -> str:
     return " ".join(part for part in parts if part)
 
 
-def pages(number: int) -> str:
+def page_count(number: int) -> str:
     """Return a number of pages in words."""
     return ngettext("%s page", "%s pages", number) % formatting.count(number)
 
 
-def verdict(row: EnrichmentColumns) -> SafeString:
+def verdict_label(row: EnrichmentColumns) -> SafeString:
     """Return the verdict as a small label; its reason where the pointer rests."""
     return format_html(
         '<span class="tracking-label tracking-{}" title="{}">{}</span>',
@@ -99,12 +99,12 @@ def verdict(row: EnrichmentColumns) -> SafeString:
     )
 
 
-def unusual_verdict(row: EnrichmentColumns) -> str:
+def verdict_unless_human(row: EnrichmentColumns) -> str:
     """Return the verdict, or nothing if nothing tells of a machine."""
-    return "" if row.verdict == Label.HUMAN else verdict(row)
+    return "" if row.verdict == Label.HUMAN else verdict_label(row)
 
 
-def quiet(text: str) -> str:
+def secondary(text: str) -> str:
     """Return a text of less importance than what it stands below."""
     return "" if text == UNKNOWN else format_html('<span class="tracking-quiet">{}</span>', text)
 
@@ -114,14 +114,14 @@ def stacked(*parts: str) -> str:
     return format_html_join(SafeString("<br>"), "{}", ((part,) for part in parts if part))
 
 
-def verdict_in_full(row: EnrichmentColumns) -> SafeString:
+def verdict_with_reason(row: EnrichmentColumns) -> SafeString:
     """Return the verdict and its reason."""
-    return format_html("{} {}", verdict(row), in_words(row.verdict_reason))
+    return format_html("{} {}", verdict_label(row), in_words(row.verdict_reason))
 
 
 def place(row: EnrichmentColumns) -> str:
     """Return city and country, or the sign for what is not known."""
-    return place_name(row.city, row.country) or unknown_because_of(row)
+    return place_name(row.city, row.country) or unknown(row)
 
 
 def place_name(city: str, country: str) -> str:
@@ -138,7 +138,7 @@ def place_name(city: str, country: str) -> str:
 
 def agent(row: EnrichmentColumns) -> str:
     """Return browser, operating system and device, or the sign for what is not known."""
-    return agent_name(row) or unknown_because_of(row)
+    return agent_name(row) or unknown(row)
 
 
 def agent_name(row: EnrichmentColumns) -> str:
@@ -149,7 +149,7 @@ def agent_name(row: EnrichmentColumns) -> str:
     return " \N{MIDDLE DOT} ".join(part for part in parts if part)
 
 
-def unknown_because_of(row: EnrichmentColumns) -> SafeString:
+def unknown(row: EnrichmentColumns) -> SafeString:
     """Return the sign for what is not known, with the reason where the pointer rests."""
     reason = gettext("Not known.")
     if row.verdict in {Label.PROXY, Label.PREFETCH}:
@@ -163,7 +163,7 @@ def campaign(row: EnrichmentColumns) -> str:
     return " / ".join(parameter for parameter in parameters if parameter)
 
 
-def site_of(url: str) -> str:
+def host_of(url: str) -> str:
     """Return the host of a URL, for lists: a referrer is text, and no link."""
     try:
         return urlsplit(url).netloc or url or UNKNOWN

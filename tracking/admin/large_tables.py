@@ -1,4 +1,4 @@
-"""Lists that are fast whatever the size of their table."""
+"""Lists that stay fast at any number of rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,18 +23,18 @@ if TYPE_CHECKING:  # Django's own classes take no type arguments when they run
 else:
     _Paginator, _ModelAdmin = Paginator, admin.ModelAdmin
 
-#: Shown for what is not known, as opposed to zero or empty.
+#: Shown for unknown values, as opposed to zero or empty ones.
 UNKNOWN = "\N{EN DASH}"
 
 
 class BoundedPaginator(_Paginator):
-    """Pages through the first rows of a list, without counting the rest."""
+    """Pages through the first rows of a list without counting the rest."""
 
     MAX_ROWS = 10_000
 
     @cached_property
     def count(self) -> int:
-        """Rows to page through: those there are, or ``MAX_ROWS`` if there are more."""
+        """Number of rows to page through, at most ``MAX_ROWS``."""
         return min(self._rows_up_to_one_more, self.MAX_ROWS)
 
     @property
@@ -44,7 +44,7 @@ class BoundedPaginator(_Paginator):
 
     @classmethod
     def limit(cls) -> str:
-        """Return ``MAX_ROWS`` as people read it."""
+        """Return ``MAX_ROWS`` as text."""
         return number_format(cls.MAX_ROWS, force_grouping=True)
 
     @cached_property
@@ -54,22 +54,22 @@ class BoundedPaginator(_Paginator):
 
 
 class LargeTableChangeList(ChangeList):
-    """Takes what no date or number can be for a wrong filter, and not for an error of the site."""
+    """Treats impossible dates and numbers in a URL as wrong filters, not as server errors."""
 
     def get_filters(self, request: HttpRequest) -> Any:
         """Read the filters of the URL."""
-        with _impossible_filters_are_wrong():
+        with _reject_impossible_values():
             return super().get_filters(request)
 
     def get_results(self, request: HttpRequest) -> None:
         """Fetch the rows of the page."""
-        with _impossible_filters_are_wrong():
+        with _reject_impossible_values():
             super().get_results(request)
             self.result_list = list(self.result_list)
 
 
 @contextmanager
-def _impossible_filters_are_wrong() -> Iterator[None]:
+def _reject_impossible_values() -> Iterator[None]:
     try:
         with savepoint():
             yield
@@ -78,7 +78,7 @@ def _impossible_filters_are_wrong() -> Iterator[None]:
 
 
 class LargeTableAdmin(_ModelAdmin):
-    """What keeps a list fast whatever the size of its table."""
+    """A list that stays fast at any number of rows."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -96,7 +96,7 @@ class LargeTableAdmin(_ModelAdmin):
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
     ) -> HttpResponse | None:
-        """Run an action, but not on more rows than the page could count."""
+        """Run an action, unless it would apply to more rows than the list shows."""
         chosen_all = request.POST.get("select_across") == "1"
         if chosen_all and BoundedPaginator(queryset, self.list_per_page).is_cut:
             message = gettext("There are more than %(count)s. Filter the list to select them all.")

@@ -1,4 +1,4 @@
-"""Networks, as far as whoever is looking may see them."""
+"""IP addresses and networks, masked for users who may not view full addresses."""
 
 import ipaddress
 
@@ -7,29 +7,31 @@ from django.utils.translation import gettext
 
 from tracking import client_address
 
-#: The longest prefixes that tell nothing of a person, of IPv4 and of IPv6.
-MASK = (client_address.IPV4_BITS, client_address.IPV6_BITS)
+#: Prefix lengths of masked addresses, of IPv4 and of IPv6. They identify nobody.
+MASK_PREFIXES = (client_address.IPV4_BITS, client_address.IPV6_BITS)
 
 
-def may_see_whole(request: HttpRequest) -> bool:
-    """Return whether whole addresses may be seen."""
+def may_view_full_addresses(request: HttpRequest) -> bool:
+    """Return whether the user may view full IP addresses."""
     return request.user.has_perm("tracking.view_full_address")
 
 
-def is_wide(network: str) -> bool:
-    """Return whether a network is no smaller than what a masked address shows."""
+def is_coarse(network: str) -> bool:
+    """Return whether a network is at least as wide as a masked address."""
     parsed = client_address.network_of(network)
-    return parsed is not None and parsed.prefixlen <= MASK[parsed.version == 6]  # noqa: PLR2004
+    return parsed is not None and parsed.prefixlen <= MASK_PREFIXES[parsed.version == 6]  # noqa: PLR2004
 
 
-def shown(network: str, *, whole: bool) -> str:
-    """Return how a network is written for people.
+def display_network(network: str, *, full: bool) -> str:
+    """Return a network as text for people.
 
     Args:
         network: an address or a network.
-        whole: whether whole addresses may be seen; if not, it is the network around.
+        full: whether the user may view full addresses. If not, the text names the
+            surrounding network.
     """
-    if whole or is_wide(network):
+    if full or is_coarse(network):
         return network
     inner = ipaddress.ip_network(network, strict=False)
-    return gettext("in %s") % inner.supernet(new_prefix=MASK[inner.version == 6])  # noqa: PLR2004
+    surrounding = inner.supernet(new_prefix=MASK_PREFIXES[inner.version == 6])  # noqa: PLR2004
+    return gettext("in %s") % surrounding

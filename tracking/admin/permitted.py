@@ -1,61 +1,127 @@
-"""What rows show to whoever is looking."""
+"""What columns may show to the current user: addresses, users and related objects.
+
+Django passes only the row to the method of a column, and not the request. So the list attaches
+a display object to each of its rows, which knows the user's permissions and has fetched the
+objects of the whole page.
+"""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext
 
 from tracking import client_address
 from tracking.admin.large_tables import UNKNOWN
-from tracking.admin.masking import may_see_whole
-from tracking.admin.related_objects import Rows
-from tracking.hits import Reference
+from tracking.admin.masking import may_view_full_addresses
+from tracking.admin.related_objects import RelatedObjects
+from tracking.hits import ROLES, Reference
+from tracking.models import Beacon
 
 
-class Shown:
-    """What rows show to whoever is looking: addresses, and who is logged in.
+class RowDisplay:
+    """What the columns of some rows show to the current user.
 
-    The methods for columns are not told who that is, so it travels with the rows.
+    Args:
+        rows: the rows of a page; their related objects are fetched at once.
+        request: the current request.
+        site: the admin site, whose permissions apply.
     """
 
     def __init__(self, rows: Iterable[Any], request: HttpRequest, site: admin.AdminSite) -> None:
-        self._label = get_user_model()._meta.label_lower
-        self._users = Rows((self._reference(row) for row in rows if row.user_id), request, site)
-        self._whole = may_see_whole(request)
-        self._viewer = request.user
+        self._site = site
+        self._user = request.user
+        self._full_addresses = may_view_full_addresses(request)
+        references = (reference for row in rows for reference in self.references(row))
+        self._objects = RelatedObjects(references, request, site)
 
     @classmethod
     def attach(cls, rows: list[Any], request: HttpRequest, site: admin.AdminSite) -> None:
-        """Look up all users of ``rows`` at once, and leave the result with each."""
-        shown = cls(rows, request, site)
+        """Fetch what ``rows`` show, and attach the result to each of them."""
+        display = cls(rows, request, site)
         for row in rows:
-            row.shown = shown
+            row.display = display
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """Return the display that is attached to ``row``."""
+        display: Self = row.display
+        return display
+
+    def references(self, row: Any) -> Iterable[Reference]:
+        """Return the references of a row whose objects are shown."""
+        raise NotImplementedError
+
+    def may(self, permission: str) -> bool:
+        """Return whether the user has a permission of this app."""
+        return self._user.has_perm(f"tracking.{permission}")
+
+    def address(self, row: Any) -> str:
+        """Return the IP address, masked unless the user may view full addresses."""
+        if row.ip_address is None:
+            return UNKNOWN
+        return row.ip_address if self._full_addresses else client_address.mask(row.ip_address)
+
+
+class BeaconDisplay(RowDisplay):
+    """What the columns of beacons show: source, entity, target, visitor and address."""
+
+    def references(self, row: Beacon) -> Iterable[Reference]:
+        """Return the references of source, entity and target."""
+        return filter(None, (row.reference(role) for role in ROLES))
+
+    def object(self, beacon: Beacon, role: str) -> str:
+        """Return the name of an object, linked to its admin page if the user may open it."""
+        reference = beacon.reference(role)
+        if reference is None:
+            return UNKNOWN
+        name = self._objects.name(reference)
+        if self._objects.is_deleted(reference):
+            return format_html(
+                '<span class="tracking-gone" title="{}">{}</span>',
+                gettext("It has been deleted since."),
+                name,
+            )
+        if url := self._objects.url(reference):
+            return format_html('<a href="{}">{}</a>', url, name)
+        return name
+
+    def name(self, beacon: Beacon, role: str) -> str:
+        """Return the name of an object, or ``""`` if the beacon has none."""
+        reference = beacon.reference(role)
+        return "" if reference is None else self._objects.name(reference)
+
+    def visitor(self, beacon: Beacon) -> str:
+        """Return the visitor, linked to its admin page, for users who may view visitors."""
+        if beacon.visitor is None or not self.may("view_visitor"):
+            return UNKNOWN
+        url = reverse(f"{self._site.name}:tracking_visitor_change", args=[beacon.visitor.pk])
+        return format_html('<a href="{}">{}</a>', url, beacon.visitor)
+
+
+class VisitorDisplay(RowDisplay):
+    """What the columns of visitors and visits show: the logged-in user and the address."""
+
+    def references(self, row: Any) -> Iterable[Reference]:
+        """Return the reference of the logged-in user."""
+        return [self._reference(row)] if row.user_id else []
 
     def user(self, row: Any) -> str:
-        """Return the name of the user, linked to its page if there is one to be seen."""
+        """Return the name of the user, linked to its admin page if it may be opened."""
         name, url = self.user_name(row), self.user_url(row)
         return format_html('<a href="{}">{}</a>', url, name) if url else name or UNKNOWN
 
     def user_name(self, row: Any) -> str:
-        """Return the name of the user, or ``""`` where nobody is logged in."""
-        return self._users.name(self._reference(row)) if row.user_id else ""
+        """Return the name of the user, or ``""`` if nobody is logged in."""
+        return self._objects.name(self._reference(row)) if row.user_id else ""
 
     def user_url(self, row: Any) -> str | None:
-        """Return the page of the user, if there is one to be seen."""
-        return self._users.url(self._reference(row)) if row.user_id else None
-
-    def address(self, row: Any) -> str:
-        """Return the address, masked for who may not see it whole."""
-        if row.ip_address is None:
-            return UNKNOWN
-        return row.ip_address if self._whole else client_address.mask(row.ip_address)
-
-    def may(self, permission: str) -> bool:
-        """Return whether whoever is looking holds a permission of this app."""
-        return self._viewer.has_perm(f"tracking.{permission}")
+        """Return the URL of the user's admin page, if it may be opened."""
+        return self._objects.url(self._reference(row)) if row.user_id else None
 
     def _reference(self, row: Any) -> Reference:
-        return Reference(self._label, str(row.user_id))
+        return Reference(get_user_model()._meta.label_lower, str(row.user_id))

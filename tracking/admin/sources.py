@@ -1,4 +1,4 @@
-"""Targets and sources, with the short URLs that they have."""
+"""The admin pages of targets and sources, with their short URLs."""
 
 from typing import Any
 
@@ -13,15 +13,15 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking import links
+from tracking.admin.admin_page import admin_url
 from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin
 from tracking.admin.related_objects import beacons_url
 from tracking.admin.reports.report_links import TrackingAdminMixin
-from tracking.admin.reports.urls import find
 from tracking.models import Source, Target
 
 
-class LinkedAdmin(TrackingAdminMixin, LargeTableAdmin):
-    """Pages of objects that have a short URL and a list of beacons."""
+class ShortUrlAdmin(TrackingAdminMixin, LargeTableAdmin):
+    """Objects that have a short URL, and a list of their beacons."""
 
     @admin.display(description=_("beacons"))
     def beacons(self, instance: Model) -> SafeString:
@@ -41,8 +41,8 @@ class LinkedAdmin(TrackingAdminMixin, LargeTableAdmin):
 
 
 @admin.register(Target)
-class TargetAdmin(LinkedAdmin):
-    """Targets and their short links."""
+class TargetAdmin(ShortUrlAdmin):
+    """Targets, with their short links."""
 
     tracking_role = "target"
     list_display = (
@@ -53,24 +53,24 @@ class TargetAdmin(LinkedAdmin):
     search_fields = ("name", "url")
     ordering = ("-pk",)
     readonly_fields = ("short_link", "beacons")
-    # One line, although the column takes a URL of any length.
+    # A single line, although the column is a text of any length.
     formfield_overrides = {TextField: {"widget": AdminTextInputWidget(attrs={"size": 60})}}
 
     def tracking_report_url(self, instance: Model) -> str:
-        """Return the overview, narrowed down to clicks that were sent there."""
-        path = find(self.admin_site, "tracking_overview")
+        """Return the URL of the overview, filtered by clicks on this target."""
+        path = admin_url(self.admin_site, "tracking_overview")
         query = urlencode({"link": str(getattr(instance, "url", "")), "period": "90"})
         return f"{path}?{query}" if path else ""
 
     @admin.display(description=_("short link"))
     def short_link(self, target: Target) -> str:
-        """The link to give away. Behind another slash it takes the slug of a source."""
+        """The link to share. Append the slug of a source and a slash to name the source."""
         return self._short_url(target, "target", target.pk)
 
 
 @admin.register(Source)
-class SourceAdmin(LinkedAdmin):
-    """Sources and their pixels."""
+class SourceAdmin(ShortUrlAdmin):
+    """Sources, with their pixels."""
 
     list_display = (
         "name", "slug", "medium", "campaign", "short_pixel", "tracking_opens", "tracking_clicks",
@@ -83,5 +83,5 @@ class SourceAdmin(LinkedAdmin):
 
     @admin.display(description=_("pixel"))
     def short_pixel(self, source: Source) -> str:
-        """The image that records an open of this source, wherever it is placed."""
+        """The image that records an open of this source."""
         return self._short_url(source, "source", source.slug)

@@ -10,8 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from tracking import bans
-from tracking.admin.bans import confirmation, import_pages
-from tracking.admin.bans.model_admin import ban_confirmation, confirmation_url
+from tracking.admin.bans import confirmation, import_export_pages
+from tracking.admin.bans.confirmation import ban_confirmation, confirmation_url
 from tracking.caching import snapshots
 from tracking.models import BannedIP, UntrackedUserAgent, Visitor
 
@@ -299,7 +299,7 @@ def test_an_import_is_shown_before_it_is_done(admin_client):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\xff\xfe", b"x" * (import_pages.MAX_IMPORT + 1), b"  \n "]
+    "content", [b"", b"\xff\xfe", b"x" * (import_export_pages.MAX_IMPORT + 1), b"  \n "]
 )
 def test_what_is_no_list_is_refused(admin_client, content):
     file = SimpleUploadedFile("list.csv", content)
@@ -309,7 +309,7 @@ def test_what_is_no_list_is_refused(admin_client, content):
 def test_hostile_lists_are_shown_as_what_they_are(admin_client):
     for data in (
         {"text": "192.0.2.7\0"},
-        {"text": "x" * (import_pages.MAX_IMPORT + 1)},
+        {"text": "x" * (import_export_pages.MAX_IMPORT + 1)},
         {"file": SimpleUploadedFile("list.csv", b"192.0.2.7\0\n'" + b'"' * 5_000)},
     ):
         page(admin_client.post(f"{BANS}import/", data))

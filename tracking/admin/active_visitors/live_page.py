@@ -1,7 +1,7 @@
-"""The page of active visitors: a map and a list that keep themselves up to date.
+"""The page of active visitors: a map and a list that update themselves.
 
-All that the page shows is plain text in JSON, in the language and the time zone of who is
-looking: what strangers have sent is put into the page as text, and never as HTML.
+The page gets its data as JSON: plain text, in the language and the time zone of the user. Its
+scripts insert it as text, never as HTML, since much of it comes from strangers.
 """
 
 from functools import partial
@@ -12,39 +12,43 @@ from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
 from tracking.active_visitors import places
-from tracking.active_visitors.places import Audience, Place
-from tracking.active_visitors.visitors import latest, visits_of
+from tracking.active_visitors.places import Place, VisitorsByPlace
+from tracking.active_visitors.visitors import current_visits, latest_visitors
 from tracking.admin import columns
 from tracking.admin.active_visitors import visitor_details
+from tracking.admin.admin_page import full_page
 from tracking.admin.large_tables import UNKNOWN
-from tracking.admin.permitted import Shown
+from tracking.admin.permitted import VisitorDisplay
 from tracking.conf import conf
 from tracking.enrichment.verdict_rules import Label
 from tracking.models import Visit, Visitor
 
-#: Visitors that the list has at most, the latest.
+#: The list shows at most this many visitors, the latest.
 MAX_LISTED = 100
 
-#: The app of django-js-lib-leaflet.
+#: The app of django-js-lib-leaflet, which has the map library.
 MAP_APP = "js_lib_leaflet"
 
-#: Characters of a URL or a name that the list shows; the page of the visitor shows all.
+#: The list cuts URLs and names to this many characters; the details of a visitor do not.
 MAX_SHOWN = 200
 
 
 def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
-    """Return the patterns of the page and of what it asks for."""
+    """Return the URL patterns of the page and of the JSON that it fetches."""
     wrap = model_admin.admin_site.admin_view
     return [
-        path("active/", wrap(partial(_page, model_admin)), name="tracking_visitor_active"),
-        path("active/now/", wrap(partial(_now, model_admin)), name="tracking_visitor_active_now"),
+        path("active/", wrap(partial(_page_view, model_admin)), name="tracking_visitor_active"),
+        path(
+            "active/now/",
+            wrap(partial(_data_view, model_admin)),
+            name="tracking_visitor_active_now",
+        ),
         path(
             "active/<int:pk>/",
             wrap(partial(visitor_details.view, model_admin)),
@@ -53,62 +57,62 @@ def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
     ]
 
 
-def _page(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> HttpResponse:
-    """Show the page, with what it shows first already in it."""
+def _page_view(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> HttpResponse:
+    """Return the page; it includes its first data."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     site = model_admin.admin_site
-    request.current_app = site.name
-    context = {
-        **site.each_context(request),
-        "title": gettext("Active visitors"),
-        "opts": model_admin.opts,
-        "answer": _answer(request, site),
-        "texts": _texts(),
-        "now_url": reverse(f"{site.name}:tracking_visitor_active_now"),
-        "visitor_url": reverse(f"{site.name}:tracking_visitor_active_one", args=[0]),
-        "has_map": apps.is_installed(MAP_APP),
-        "map_app": MAP_APP,
-        "tiles": conf.map_tiles,
-        "attribution": conf.map_attribution,
-        "minutes": number_format(conf.timeout),
-        "missing": _missing(),
-    }
-    return TemplateResponse(request, conf.map_template, context)
+    return full_page(
+        request,
+        site,
+        conf.map_template,
+        title=gettext("Active visitors"),
+        opts=model_admin.opts,
+        answer=_data(request, site),
+        texts=_script_texts(),
+        now_url=reverse(f"{site.name}:tracking_visitor_active_now"),
+        visitor_url=reverse(f"{site.name}:tracking_visitor_active_one", args=[0]),
+        has_map=apps.is_installed(MAP_APP),
+        map_app=MAP_APP,
+        tiles=conf.map_tiles,
+        attribution=conf.map_attribution,
+        minutes=number_format(conf.timeout),
+        missing=_missing_settings(),
+    )
 
 
-def _now(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> HttpResponse:
-    """Answer with what the page shows now, as JSON."""
+def _data_view(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> HttpResponse:
+    """Return the current data of the page as JSON."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
-    return JsonResponse(_answer(request, model_admin.admin_site))
+    return JsonResponse(_data(request, model_admin.admin_site))
 
 
-def _answer(request: HttpRequest, site: admin.AdminSite) -> dict[str, Any]:
-    now, chosen = places.gathered(), request.GET.get("place", "")
-    visitors = latest(MAX_LISTED, chosen)
-    visits = visits_of(visitors)
-    shown = Shown(visitors, request, site)
+def _data(request: HttpRequest, site: admin.AdminSite) -> dict[str, Any]:
+    now, chosen = places.count_by_place(), request.GET.get("place", "")
+    visitors = latest_visitors(MAX_LISTED, chosen)
+    visits = current_visits(visitors)
+    display = VisitorDisplay(visitors, request, site)
     return {
-        "time": columns.clock(timezone.now()),
+        "time": columns.time_of_day(timezone.now()),
         "people": number_format(now.visitors - now.machines, force_grouping=True),
         "machines": _machines(now),
         "is_empty": not (now.visitors or visitors or chosen),
         "places": [_place(place) for place in now.places],
         "chosen": _chosen(chosen, now, visitors),
-        "visitors": [_visitor(one, visits.get(one.key), shown) for one in visitors],
-        "more": _more(len(visitors), _number_at(chosen, now)),
+        "visitors": [_visitor(one, visits.get(one.key), display) for one in visitors],
+        "more": _more(len(visitors), _visitor_count(chosen, now)),
     }
 
 
-def _machines(now: Audience) -> str:
+def _machines(now: VisitorsByPlace) -> str:
     if not now.machines:
         return ""
     text = ngettext("and %(count)s machine", "and %(count)s machines", now.machines)
     return text % {"count": number_format(now.machines, force_grouping=True)}
 
 
-def _number_at(chosen: str, now: Audience) -> int:
+def _visitor_count(chosen: str, now: VisitorsByPlace) -> int:
     if not chosen:
         return now.visitors
     return next((place.visitors for place in now.places if place.key == chosen), 0)
@@ -124,7 +128,7 @@ def _more(listed: int, number: int) -> str:
 
 
 def _place(place: Place) -> dict[str, Any]:
-    name = _name_of(place)
+    name = _place_name(place)
     number = number_format(place.visitors, force_grouping=True)
     return {
         "key": place.key,
@@ -137,11 +141,11 @@ def _place(place: Place) -> dict[str, Any]:
         % {"place": name, "count": number},
         "latitude": place.latitude,
         "longitude": place.longitude,
-        "age": int(columns.since(place.newest).total_seconds()),
+        "age": int(columns.elapsed(place.newest).total_seconds()),
     }
 
 
-def _name_of(place: Place) -> str:
+def _place_name(place: Place) -> str:
     name = columns.place_name(place.city, place.country) or gettext("Place not known")
     if not place.others:
         return name
@@ -153,37 +157,37 @@ def _name_of(place: Place) -> str:
     return text % {"place": name, "count": number_format(place.others, force_grouping=True)}
 
 
-def _chosen(chosen: str, now: Audience, visitors: list[Visitor]) -> dict[str, Any] | None:
-    """Return the place whose visitors are listed, also if nobody is there any more."""
+def _chosen(chosen: str, now: VisitorsByPlace, visitors: list[Visitor]) -> dict[str, Any] | None:
+    """Return the place whose visitors are listed, even if nobody is there any more."""
     if not chosen:
         return None
     for place in now.places:
         if place.key == chosen:
-            return {"key": chosen, "name": _name_of(place)}
+            return {"key": chosen, "name": _place_name(place)}
     names = (columns.place_name(one.city, one.country) for one in visitors)
     return {"key": chosen, "name": next(filter(None, names), gettext("This place"))}
 
 
-def _visitor(visitor: Visitor, visit: Visit | None, shown: Shown) -> dict[str, Any]:
+def _visitor(visitor: Visitor, visit: Visit | None, display: VisitorDisplay) -> dict[str, Any]:
     is_human = visitor.verdict == Label.HUMAN
     return {
         "id": visitor.pk,
         "place": columns.place_name(visitor.city, visitor.country) or gettext("Place not known"),
         "label": "" if is_human else visitor.get_verdict_display(),
         "page": visitor.url[:MAX_SHOWN] or UNKNOWN,
-        "since": gettext("since %s") % columns.clock(visitor.session_start)[:5],
-        "seen": _seen(visitor),
+        "since": gettext("since %s") % columns.time_of_day(visitor.session_start)[:5],
+        "seen": _pages_and_time(visitor),
         "origin": _origin(visitor, visit)[:MAX_SHOWN],
         "agent": columns.agent_name(visitor) or gettext("Browser not known"),
-        "user": shown.user_name(visitor)[:MAX_SHOWN],
+        "user": display.user_name(visitor)[:MAX_SHOWN],
     }
 
 
-def _seen(visitor: Visitor) -> str:
-    pages = columns.pages(visitor.page_views)
-    if visitor.page_views <= 1:  # how long it was read is not known
+def _pages_and_time(visitor: Visitor) -> str:
+    pages = columns.page_count(visitor.page_views)
+    if visitor.page_views <= 1:  # the time spent on the last page is unknown
         return pages
-    time = columns.length(visitor.time_on_site)
+    time = columns.duration(visitor.time_on_site)
     return gettext("%(pages)s in %(time)s") % {"pages": pages, "time": time}
 
 
@@ -192,12 +196,12 @@ def _origin(visitor: Visitor, visit: Visit | None) -> str:
     if campaign:
         return gettext("by %s") % campaign
     if visitor.referrer:
-        return gettext("from %s") % columns.site_of(visitor.referrer)
+        return gettext("from %s") % columns.host_of(visitor.referrer)
     return gettext("came directly")
 
 
-def _missing() -> list[str]:
-    """Return the lines of settings without which nobody appears, or not on the map."""
+def _missing_settings() -> list[str]:
+    """Return lines to add to the settings, without which no visitor or no place appears."""
     middleware = "tracking.middleware.VisitorTrackingMiddleware"
     lines = []
     if middleware not in settings.MIDDLEWARE:
@@ -209,8 +213,8 @@ def _missing() -> list[str]:
     return lines
 
 
-def _texts() -> dict[str, str]:
-    """Return what the scripts say by themselves."""
+def _script_texts() -> dict[str, str]:
+    """Return the texts that the scripts show."""
     return {
         "updated": gettext("Updated %s"),
         "last_updated": gettext("Last updated %s"),

@@ -1,4 +1,4 @@
-"""One visitor, as the page of active visitors opens it: the visit, what led here, bans."""
+"""The details of one visitor on the page of active visitors: visit, mails and bans, as JSON."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,51 +6,54 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.urls import NoReverseMatch, reverse
 from django.utils.formats import number_format
 from django.utils.translation import gettext, ngettext
 
-from tracking.active_visitors.visitors import beacons_of, pages_of, visits_of
+from tracking.active_visitors.visitors import current_visits, latest_beacons, latest_pages
 from tracking.admin import columns
-from tracking.admin.bans.confirmation import (
-    Candidate,
-    can_ban,
-    confirmation_url,
-    judged,
-    networks_of,
-)
+from tracking.admin.admin_page import admin_url
+from tracking.admin.bans.candidates import Candidate, ban_candidates, ban_choices
+from tracking.admin.bans.confirmation import can_ban, confirmation_url
 from tracking.admin.large_tables import UNKNOWN
-from tracking.admin.permitted import Shown
-from tracking.admin.related_objects import Tied
+from tracking.admin.permitted import BeaconDisplay, VisitorDisplay
 from tracking.enrichment.verdict_rules import in_words
 from tracking.models import Beacon, Visit, Visitor
 
-#: Pages of the visit, and mails, that are listed at most, the latest.
+#: At most this many of the latest pages and beacons are listed.
 MAX_PAGES = 50
 MAX_BEACONS = 20
 
 
 def view(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest, pk: int) -> HttpResponse:
-    """Answer with what is known of a visitor, as JSON; status 404 if that is nothing."""
+    """Return the details of a visitor as JSON, with status 404 if there is no such visitor.
+
+    Args:
+        model_admin: the ModelAdmin of visitors.
+        request: the current request.
+        pk: the primary key of the visitor.
+
+    Raises:
+        django.core.exceptions.PermissionDenied: the user may not view visitors.
+    """
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     visitor = Visitor.objects.filter(pk=pk).first()
     if visitor is None:
         return JsonResponse({}, status=404)
     site = model_admin.admin_site
-    shown = Shown([visitor], request, site)
-    visit = visits_of([visitor]).get(visitor.key)
-    may_see_visits = shown.may("view_visit")
+    display = VisitorDisplay([visitor], request, site)
+    visit = current_visits([visitor]).get(visitor.key)
+    may_see_visits = display.may("view_visit")
     return JsonResponse(
         {
             "id": visitor.pk,
             "name": columns.place_name(visitor.city, visitor.country) or gettext("Place not known"),
             "facts": [
                 {"name": name, "text": text, **more}
-                for name, text, more in _facts(visitor, visit, shown)
+                for name, text, more in _facts(visitor, visit, display)
             ],
             "pages": _pages(visit) if may_see_visits else None,
-            "mails": _mails(visitor, request, site) if shown.may("view_beacon") else None,
+            "mails": _mails(visitor, request, site) if display.may("view_beacon") else None,
             "bans": _bans(visitor, request, site),
             "links": list(_links(visitor, visit if may_see_visits else None, site)),
         }
@@ -58,55 +61,55 @@ def view(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest, pk: int) ->
 
 
 def _facts(
-    visitor: Visitor, visit: Visit | None, shown: Shown
+    visitor: Visitor, visit: Visit | None, display: VisitorDisplay
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield what is known, by what it is called, with what else there is to say of it."""
+    """Yield the label and the text of each fact, and its link or badge."""
     label, reason = visitor.get_verdict_display(), in_words(visitor.verdict_reason)
     yield gettext("Page"), visitor.url or UNKNOWN, {}
-    yield gettext("Last seen"), columns.exact(visitor.last_update), {}
-    yield gettext("On the site since"), columns.exact(visitor.session_start), {}
-    yield gettext("Time on site"), columns.length(visitor.time_on_site), {}
+    yield gettext("Last seen"), columns.exact_time(visitor.last_update), {}
+    yield gettext("On the site since"), columns.exact_time(visitor.session_start), {}
+    yield gettext("Time on site"), columns.duration(visitor.time_on_site), {}
     yield gettext("Pages seen"), number_format(visitor.page_views, force_grouping=True), {}
     yield gettext("Came from"), visitor.referrer or gettext("no other site"), {}
     yield gettext("Campaign"), (columns.campaign(visit) if visit else "") or gettext("none"), {}
     yield gettext("Device"), columns.agent_name(visitor) or gettext("not known"), {}
     yield gettext("User agent"), visitor.user_agent or gettext("not told"), {}
     yield gettext("Verdict"), reason or label, {"label": label} if reason else {}
-    address = shown.address(visitor) if visitor.ip_address else gettext("not known")
+    address = display.address(visitor) if visitor.ip_address else gettext("not known")
     yield gettext("IP address"), address, {}
-    user = shown.user_name(visitor) or gettext("not logged in")
-    yield gettext("User"), user, {"url": shown.user_url(visitor)}
+    user = display.user_name(visitor) or gettext("not logged in")
+    yield gettext("User"), user, {"url": display.user_url(visitor)}
 
 
 def _pages(visit: Visit | None) -> list[dict[str, str]]:
-    views = pages_of(visit, MAX_PAGES) if visit else []
-    return [{"time": columns.clock(view.time), "page": view.url} for view in views]
+    views = latest_pages(visit, MAX_PAGES) if visit else []
+    return [{"time": columns.time_of_day(view.time), "page": view.url} for view in views]
 
 
 def _mails(visitor: Visitor, request: HttpRequest, site: admin.AdminSite) -> list[dict[str, Any]]:
-    beacons = beacons_of(visitor, MAX_BEACONS)
-    Tied.attach(beacons, request, site)
+    beacons = latest_beacons(visitor, MAX_BEACONS)
+    BeaconDisplay.attach(beacons, request, site)
     return [_mail(beacon, site) for beacon in beacons]
 
 
 def _mail(beacon: Beacon, site: admin.AdminSite) -> dict[str, Any]:
-    tied = Tied.to(beacon)
+    display = BeaconDisplay.of(beacon)
     return {
-        "time": columns.exact(beacon.time),
+        "time": columns.exact_time(beacon.time),
         "kind": beacon.get_kind_display(),
-        "source": tied.name(beacon, "source"),
-        "entity": tied.name(beacon, "entity"),
+        "source": display.name(beacon, "source"),
+        "entity": display.name(beacon, "entity"),
         "led_to": beacon.url,
-        "url": _url(site, "beacon", beacon.pk),
+        "url": admin_url(site, "tracking_beacon_change", beacon.pk) or None,
     }
 
 
 def _bans(visitor: Visitor, request: HttpRequest, site: admin.AdminSite) -> list[dict[str, Any]]:
-    """Return what may be banned, to who may ban, each with whom it would hit."""
+    """Return the possible bans, each with whom it affects; none if the user may not ban."""
     if visitor.ip_address is None or not can_ban(request, site):
         return []
-    texts = networks_of(visitor.ip_address)
-    found = zip(texts, judged(request, list(texts)), strict=True)
+    texts = ban_choices(visitor.ip_address)
+    found = zip(texts, ban_candidates(request, list(texts)), strict=True)
     return [_ban(texts[network], network, one, site) for network, one in found]
 
 
@@ -114,13 +117,13 @@ def _ban(text: str, network: str, one: Candidate, site: admin.AdminSite) -> dict
     return {
         "text": text,
         "network": one.shown,
-        "hits": _hits(one.visitors),
+        "hits": _affected(one.visitors),
         "objections": [*one.objections, *([gettext("It is banned already.")] if one.known else [])],
         "url": None if one.objections else confirmation_url(site, [network]),
     }
 
 
-def _hits(visitors: int | None) -> str:
+def _affected(visitors: int | None) -> str:
     if visitors is None:
         return gettext("Only who may see whole addresses is told how many it would hit.")
     text = ngettext(
@@ -134,17 +137,11 @@ def _hits(visitors: int | None) -> str:
 def _links(
     visitor: Visitor, visit: Visit | None, site: admin.AdminSite
 ) -> Iterator[dict[str, str]]:
-    pages: list[tuple[str, str, Any]] = [(gettext("All of this visitor"), "visitor", visitor.pk)]
+    pages: list[tuple[str, str, Any]] = [
+        (gettext("All of this visitor"), "tracking_visitor_change", visitor.pk)
+    ]
     if visit:
-        pages.append((gettext("All of this visit"), "visit", visit.pk))
-    for text, model, pk in pages:
-        if url := _url(site, model, pk):
+        pages.append((gettext("All of this visit"), "tracking_visit_change", visit.pk))
+    for text, name, pk in pages:
+        if url := admin_url(site, name, pk):
             yield {"text": text, "url": url}
-
-
-def _url(site: admin.AdminSite, model: str, pk: Any) -> str | None:
-    """Return the page of a row, unless the site does not show its table in the admin."""
-    try:
-        return reverse(f"{site.name}:tracking_{model}_change", args=[pk])
-    except NoReverseMatch:
-        return None

@@ -115,14 +115,17 @@ def _sent(report: Campaign) -> str:
     if report.sent_at is None or report.sent is None:
         if report.began_at is None:
             return ""
-        began = columns.exact(report.began_at)
+        began = columns.exact_time(report.began_at)
         return gettext("No sending was recorded. The first hit: %s.") % began
     text = ngettext(
         "Sent on %(time)s to %(count)s recipient.",
         "Sent on %(time)s to %(count)s recipients.",
         report.sent,
     )
-    return text % {"time": columns.exact(report.sent_at), "count": formatting.count(report.sent)}
+    return text % {
+        "time": columns.exact_time(report.sent_at),
+        "count": formatting.count(report.sent),
+    }
 
 
 def _empty(subject: Subject) -> list[dict[str, str]]:

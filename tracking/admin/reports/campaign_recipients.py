@@ -6,7 +6,7 @@ from django.utils.translation import gettext
 
 from tracking.admin import columns, formatting
 from tracking.admin.large_tables import UNKNOWN
-from tracking.admin.related_objects import Rows, sees_all
+from tracking.admin.related_objects import RelatedObjects, may_view_all
 from tracking.admin.reports.pages import LINES, page_number, paging
 from tracking.admin.reports.sections import TEXT, TIME, Block, Cell, Head, Line
 from tracking.admin.reports.source_object import Subject
@@ -28,7 +28,7 @@ def listed(subject: Subject) -> dict[str, Any]:
         state=state if state in State.values else None,
         limit=LINES,
         offset=(number - 1) * LINES,
-        searched=lambda model: sees_all(model, subject.request, subject.site),
+        searched=lambda model: may_view_all(model, subject.request, subject.site),
         site=subject.site,
     )
     state = found.state or ""
@@ -63,7 +63,7 @@ def elsewhere(subject: Subject) -> dict[str, Any]:
 
 
 def _recipients_block(subject: Subject, found: Recipients) -> Block:
-    rows = Rows((one.entity for one in found.rows), subject.request, subject.site)
+    rows = RelatedObjects((one.entity for one in found.rows), subject.request, subject.site)
     is_narrowed = bool(found.search or found.state)
     return Block(
         key="recipients",
@@ -84,14 +84,14 @@ def _recipients_block(subject: Subject, found: Recipients) -> Block:
     )
 
 
-def _recipient(one: Recipient, rows: Rows) -> Line:
+def _recipient(one: Recipient, rows: RelatedObjects) -> Line:
     return Line(
         name=rows.name(one.entity),
         url=rows.url(one.entity) or "",
         cells=[
             Cell(str(one.state.label), TEXT),
-            Cell(columns.exact(one.first_at) if one.first_at else UNKNOWN, TIME),
-            Cell(columns.exact(one.last_at) if one.last_at else UNKNOWN, TIME),
+            Cell(columns.exact_time(one.first_at) if one.first_at else UNKNOWN, TIME),
+            Cell(columns.exact_time(one.last_at) if one.last_at else UNKNOWN, TIME),
             Cell(formatting.count(one.opens)),
             Cell(formatting.count(one.clicks)),
         ],

@@ -7,7 +7,7 @@ from typing import TypeVar
 from django.contrib import admin
 from django.http import HttpRequest
 
-from tracking.admin.related_objects import Rows, reference_of
+from tracking.admin.related_objects import RelatedObjects, reference_from_text
 from tracking.hits import Reference
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ def named(
     """
     iterator = iter(items)
     while some := list(islice(iterator, CHUNK)):
-        rows = Rows(map(reference, some), request, site)
+        rows = RelatedObjects(map(reference, some), request, site)
         for item in some:
             yield item, rows.name(reference(item))
 
@@ -43,7 +43,7 @@ def named_lines(
     """Yield the lines of a table whose first cell names an object and whose second its name."""
 
     def reference(line: tuple[object, ...]) -> Reference:
-        return reference_of(str(line[0])) or Reference("", str(line[0]))
+        return reference_from_text(str(line[0])) or Reference("", str(line[0]))
 
     for line, name in named(lines, reference, request, site):
         yield (line[0], name, *line[2:])

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tracking.admin import charts, formatting
 from tracking.admin.large_tables import UNKNOWN
-from tracking.admin.related_objects import Rows, reference_of
+from tracking.admin.related_objects import RelatedObjects, reference_from_text
 from tracking.admin.reports import series
 from tracking.admin.reports.downloads import csv_file
 from tracking.admin.reports.pages import LINES, page, page_number, paging
@@ -206,8 +206,8 @@ class Page:
             return geoip.country_name(value)
         if name == "device":
             return str(Device(value).label)
-        if name == "mailing" and (reference := reference_of(value)):
-            return Rows([reference], self.reader.request, self.site).name(reference)
+        if name == "mailing" and (reference := reference_from_text(value)):
+            return RelatedObjects([reference], self.reader.request, self.site).name(reference)
         return value
 
     # Lists.
@@ -276,8 +276,8 @@ class Page:
 
     def _names(self, values: Iterable[str]) -> dict[str, str]:
         """Return what objects are called, for who may see them."""
-        references = {value: found for value in values if (found := reference_of(value))}
-        seen = Rows(references.values(), self.reader.request, self.site)
+        references = {value: found for value in values if (found := reference_from_text(value))}
+        seen = RelatedObjects(references.values(), self.reader.request, self.site)
         return {value: seen.name(reference) for value, reference in references.items()}
 
 

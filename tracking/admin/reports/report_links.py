@@ -123,4 +123,4 @@ class TrackingAdminMixin(_ModelAdmin):
 
     def _tally(self, unique: int, total: int) -> str:
         in_all = gettext("%s in all") % formatting.count(total) if total else ""
-        return columns.stacked(formatting.count(unique), columns.quiet(in_all))
+        return columns.stacked(formatting.count(unique), columns.secondary(in_all))

@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest
 from django.utils.http import urlencode
 from django.utils.translation import gettext
 
-from tracking.admin.related_objects import Rows, value_of
+from tracking.admin.related_objects import RelatedObjects, reference_to_text
 from tracking.admin.reports.report_links import may_see_report
 from tracking.admin.reports.urls import find
 from tracking.hits import Reference
@@ -37,7 +37,7 @@ class Subject:
             raise Http404
         self.request = request
         self.site = site
-        self._rows = Rows([self.reference], request, site)
+        self._rows = RelatedObjects([self.reference], request, site)
         if self.is_gone and not was_observed(self.reference):
             raise Http404
 
@@ -49,7 +49,7 @@ class Subject:
     @property
     def is_gone(self) -> bool:
         """Whether there is no such object any more."""
-        return self._rows.is_gone(self.reference)
+        return self._rows.is_deleted(self.reference)
 
     def report(self) -> Campaign:
         """Return the report."""
@@ -61,7 +61,7 @@ class Subject:
 
     def links(self) -> list[dict[str, str]]:
         """Return where else there is something about it."""
-        query = urlencode({"source": value_of(self.reference)})
+        query = urlencode({"source": reference_to_text(self.reference)})
         beacons = find(self.site, "tracking_beacon_changelist")
         links = [
             {"text": gettext("Open the object"), "url": self._rows.url(self.reference) or ""},

@@ -1,4 +1,4 @@
-"""The pages for import and export of the ban list."""
+"""The pages that import and export the ban list."""
 
 from functools import partial
 from typing import Any
@@ -12,27 +12,27 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking import bans, client_address
-from tracking.admin.bans.pages import (
-    MAX_SHOWN,
-    back_to_list,
-    log_import,
-    may_change,
-    may_know,
-    page,
-    rule,
-    tell,
+from tracking.admin.bans.outcome import add_messages, log_import
+from tracking.admin.bans.pages import back_to_list, page
+from tracking.admin.bans.permissions import (
+    ban_visibility,
+    existing_ban_policy,
+    may_change_bans,
 )
-from tracking.admin.masking import may_see_whole
+from tracking.admin.masking import may_view_full_addresses
 from tracking.bans import import_export
 from tracking.bans.import_export import Entry, Flaw
 from tracking.models import BannedIP
 
-#: Characters of a list that the browser takes along to the confirmation; Django takes 2.5 MB.
+#: Characters of an imported list. The preview sends it back; Django accepts 2.5 MB.
 MAX_IMPORT = 1_000_000
+
+#: The preview shows at most this many lines of each table.
+MAX_SHOWN = 20
 
 
 class ImportForm(forms.Form):
-    """A list, from a file or typed in."""
+    """A list of bans, as a file or as text."""
 
     file = forms.FileField(label=_("File"), required=False)
     text = forms.CharField(
@@ -43,7 +43,7 @@ class ImportForm(forms.Form):
     )
 
     def clean(self) -> dict[str, Any]:
-        """Leave the list in ``text``, wherever it comes from."""
+        """Put the list into ``text``, also if it comes from a file."""
         cleaned = super().clean() or {}
         text = cleaned.get("text", "")
         if file := cleaned.get("file"):
@@ -53,7 +53,7 @@ class ImportForm(forms.Form):
                 text = file.read().decode("utf-8-sig").replace("\0", "\N{REPLACEMENT CHARACTER}")
             except UnicodeDecodeError as error:
                 raise forms.ValidationError(gettext("The file is no text in UTF-8.")) from error
-        # Browsers send each line with two characters at its end, which is not the list's fault.
+        # Browsers send CRLF, and each would count as two characters.
         cleaned["text"] = text = text.replace("\r\n", "\n").replace("\r", "\n")
         if len(text) > MAX_IMPORT:
             raise forms.ValidationError(self._too_large())
@@ -66,14 +66,19 @@ class ImportForm(forms.Form):
 
 
 class Preview:
-    """What a list would do."""
+    """What the import of a list would change.
+
+    Args:
+        request: the current request.
+        text: the list, as :func:`tracking.bans.import_export.entries_from` reads it.
+    """
 
     def __init__(self, request: HttpRequest, text: str) -> None:
         self.entries: dict[str, Entry] = {}
         self.flaws: list[Flaw] = []
         self.refused: list[Flaw] = []
-        self.may_change = may_change(request)
-        self._knows = may_know(request)
+        self.may_change = may_change_bans(request)
+        self._is_visible = ban_visibility(request)
         own_address = client_address.address(request)
         for found in import_export.entries_from(text):
             if isinstance(found, Flaw):
@@ -88,67 +93,79 @@ class Preview:
 
     @cached_property
     def known(self) -> list[Entry]:
-        """The bans in force of what is banned already, as far as they may be known."""
-        return list(import_export.known(filter(self._knows, self.entries)).values())
+        """Existing bans of listed networks, as far as the user may know of them."""
+        return list(import_export.known(filter(self._is_visible, self.entries)).values())
 
     @property
     def new(self) -> int:
-        """How many are not banned, as far as that may be known."""
+        """Number of new bans, as far as the user may know."""
         return len(self.entries) - len(self.known)
 
     @property
     def does_something(self) -> bool:
-        """Whether there is anything to confirm."""
+        """Whether the import would change anything."""
         return bool(self.new or (self.known and self.may_change))
 
     @cached_property
     def visitors(self) -> int:
-        """How many visitors of now they hit, as far as that tells no address."""
-        return bans.visitors_hit(filter(self._knows, self.entries))
+        """Number of current visitors affected, as far as that reveals no address."""
+        return bans.visitors_hit(filter(self._is_visible, self.entries))
 
     @property
     def shown_known(self) -> list[Entry]:
-        """The first that are banned already."""
+        """The first of the existing bans."""
         return self.known[:MAX_SHOWN]
 
     @property
     def shown_flaws(self) -> list[Flaw]:
-        """The first lines that make no sense."""
+        """The first of the lines that cannot be read."""
         return self.flaws[:MAX_SHOWN]
 
     @property
     def shown_refused(self) -> list[Flaw]:
-        """The first that must not be banned."""
+        """The first of the networks that must not be banned."""
         return self.refused[:MAX_SHOWN]
 
 
-def take_in(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> HttpResponse:
-    """Ask for a list, show what it would do, and do it."""
+def import_view(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> HttpResponse:
+    """Ask for a list, show a preview, and import the list once that is confirmed.
+
+    Raises:
+        django.core.exceptions.PermissionDenied: the user may not add bans.
+    """
     if not model_admin.has_add_permission(request):
         raise PermissionDenied
-    answer = partial(page, request, model_admin.admin_site, title=gettext("Import bans"))
+    render = partial(page, request, model_admin.admin_site, title=gettext("Import bans"))
     if request.method != "POST":
-        return answer("import", form=ImportForm())
+        return render("import", form=ImportForm())
     form = ImportForm(request.POST, request.FILES)
     if not form.is_valid():
-        return answer("import", form=form)
+        return render("import", form=form)
     preview = Preview(request, form.cleaned_data["text"])
     if "confirmed" not in request.POST:
-        return answer("preview", text=form.cleaned_data["text"], preview=preview)
+        return render("preview", text=form.cleaned_data["text"], preview=preview)
     replace = "replace" in request.POST
-    added = import_export.add(preview.entries.values(), rule(request, replace=replace))
+    added = import_export.add(
+        preview.entries.values(), existing_ban_policy(request, replace=replace)
+    )
     log_import(request, added)
-    tell(request, added)
+    add_messages(request, added)
     return back_to_list(request, model_admin)
 
 
 def may_export(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> bool:
-    """Return whether the whole list may be taken away."""
-    return model_admin.has_view_permission(request) and may_see_whole(request)
+    """Return whether the user may export the whole list."""
+    return model_admin.has_view_permission(request) and may_view_full_addresses(request)
 
 
-def give_out(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> StreamingHttpResponse:
-    """Send the whole list as a file."""
+def export_view(
+    model_admin: "admin.ModelAdmin[Any]", request: HttpRequest
+) -> StreamingHttpResponse:
+    """Send the whole list as a CSV file.
+
+    Raises:
+        django.core.exceptions.PermissionDenied: the user may not view all of it.
+    """
     if not may_export(model_admin, request):
         raise PermissionDenied
     return StreamingHttpResponse(

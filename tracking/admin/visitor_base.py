@@ -1,0 +1,51 @@
+"""What the admin pages of visitors and visits share: the search, and columns."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth import get_user_model
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from tracking.admin import columns
+from tracking.admin.permitted import VisitorDisplay
+from tracking.admin.recorded_rows import RecordedRowsAdmin
+
+
+class BaseVisitorAdmin(RecordedRowsAdmin):
+    """Rows about one browser: found by IP address or by user."""
+
+    display_class = VisitorDisplay
+    search_fields = ("id",)
+    search_help_text = _("An IP address, or the beginning of a user name.")
+
+    #: Users whose rows a search returns.
+    MAX_USERS_FOUND = 100
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find rows by IP address or by user, if the user may view what they search for."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        found = self.search_by_address(request, queryset, term)
+        if found is not None:
+            return found, False
+        users = self.admin_site._registry.get(get_user_model())
+        if users is None or not users.has_view_permission(request) or "\0" in term:
+            return queryset.none(), False
+        named = {f"{get_user_model().USERNAME_FIELD}__istartswith": term}
+        keys = users.get_queryset(request).filter(**named).values_list("pk", flat=True)
+        return queryset.filter(user_id__in=list(keys[: self.MAX_USERS_FOUND])), False
+
+    @admin.display(description=_("user"))
+    def user_link(self, row: Any) -> str:
+        """The logged-in user."""
+        return self.display_class.of(row).user(row)
+
+    @admin.display(description=_("came from"))
+    def campaign_or_referrer(self, row: Any) -> str:
+        """The campaign that the visit began with, or else the host of the referrer."""
+        return columns.campaign(row) or columns.host_of(row.referrer)
