@@ -15,13 +15,12 @@ import ipaddress
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple, TypeGuard
+from functools import cache, lru_cache
+from typing import NamedTuple, TypeGuard
 
-from django.core.signals import setting_changed
 from django.http import HttpRequest
 
-from tracking.conf import conf
+from tracking.conf import conf, until_settings_change
 
 #: Bits of an address that are kept by default when it is masked: the parts that, by
 #: common practice, are too coarse to single out a person.
@@ -196,7 +195,8 @@ class _Policy(NamedTuple):
         return [entry.strip() for entry in header.split(",")]
 
 
-@lru_cache(maxsize=1)
+@until_settings_change
+@cache
 def _policy() -> _Policy:
     """Return the policy of the settings. What makes no sense there trusts nobody.
 
@@ -242,15 +242,6 @@ def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | Non
 
 _ZONE = re.compile("%[^/]*")  # names an interface of this machine, which no address that comes has
 _MAPPED_BITS = 96  # of the prefix ::ffff:0:0/96, RFC 4291, section 2.5.5.2
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting.startswith("TRACKING_"):
-        _policy.cache_clear()
-
-
-# Reading settings costs more than the walk; only override_settings changes them.
-setting_changed.connect(_forget)
 
 
 # RFC 7239: elements between commas, each of pairs between semicolons; a value may be

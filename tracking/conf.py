@@ -1,20 +1,32 @@
-"""The settings of the app: one typed property each, read when it is asked for.
+"""The settings of the app: one typed property each.
 
     from tracking.conf import conf
 
     conf.base_url        # "https://mail.example.com", or "" where nothing is set
 
-Reading on access is what makes ``override_settings`` work without reload code. A
-property answers with the setting as the site wrote it; whether it makes sense is
-told by the system checks (:mod:`tracking.checks`), so that a wrong value is a
-numbered message with a hint and never an error at import.
+A property returns the setting as the site wrote it. The system checks (:mod:`tracking.checks`)
+report a wrong value, with a number and a hint; it is never an error at import.
+
+Django takes microseconds to say that a setting is not set. So each property reads its setting
+once, and again after a setting has changed (``override_settings``). The same goes for what code
+makes of settings::
+
+    @until_settings_change
+    @cache
+    def _policy() -> Policy:
+        return Policy(conf.trusted_proxies, conf.proxy_count)
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.conf import settings
+from django.core.signals import setting_changed
 from django.http import HttpRequest
+
+if TYPE_CHECKING:
+    from functools import _lru_cache_wrapper
 
 PREFIX = "TRACKING_"
 
@@ -25,7 +37,7 @@ DEFAULT_EXCLUDE = ("admin", "static", "xhr", "frames", "errors", "non_html")
 class Settings:
     """The app's view of ``django.conf.settings``."""
 
-    @property
+    @cached_property
     def secret_keys(self) -> Sequence[str | bytes]:
         """``TRACKING_SECRET_KEYS``: the secrets of the tokens, newest first.
 
@@ -39,7 +51,7 @@ class Settings:
             return [settings.SECRET_KEY, *(key for key in settings.SECRET_KEY_FALLBACKS if key)]
         return keys
 
-    @property
+    @cached_property
     def token_max_age(self) -> int | None:
         """``TRACKING_TOKEN_MAX_AGE``: seconds after which a pixel or link counts no more.
 
@@ -50,7 +62,7 @@ class Settings:
         age: int | None = self._get("TOKEN_MAX_AGE", None)
         return age
 
-    @property
+    @cached_property
     def encoder(self) -> str:
         """``TRACKING_ENCODER``: dotted path of what turns payloads into tokens.
 
@@ -60,7 +72,7 @@ class Settings:
         """
         return str(self._get("ENCODER", "") or "")
 
-    @property
+    @cached_property
     def base_url(self) -> str:
         """``TRACKING_BASE_URL``: scheme and host put in front of pixel and link URLs.
 
@@ -70,7 +82,7 @@ class Settings:
         """
         return str(self._get("BASE_URL", "") or "").rstrip("/")
 
-    @property
+    @cached_property
     def backend(self) -> str:
         """``TRACKING_BACKEND``: dotted path of the class that takes hits to the database.
 
@@ -78,7 +90,7 @@ class Settings:
         """
         return str(self._get("BACKEND", "tracking.backends.immediate.ImmediateBackend"))
 
-    @property
+    @cached_property
     def spool(self) -> str:
         """``TRACKING_SPOOL``: the folder in which hits wait, on a local disk.
 
@@ -87,7 +99,7 @@ class Settings:
         """
         return str(self._get("SPOOL", "") or "")
 
-    @property
+    @cached_property
     def max_lag(self) -> float:
         """``TRACKING_MAX_LAG``: seconds after which a hit that is still waiting is late.
 
@@ -96,7 +108,7 @@ class Settings:
         seconds: float = self._get("MAX_LAG", 60)
         return seconds
 
-    @property
+    @cached_property
     def trusted_proxies(self) -> Sequence[str]:
         """``TRACKING_TRUSTED_PROXIES``: networks of proxies that are believed about the client.
 
@@ -106,7 +118,7 @@ class Settings:
         proxies: Sequence[str] = self._get("TRUSTED_PROXIES", ())
         return proxies
 
-    @property
+    @cached_property
     def proxy_count(self) -> int | None:
         """``TRACKING_PROXY_COUNT``: how many proxies stand in front of the site.
 
@@ -116,7 +128,7 @@ class Settings:
         count: int | None = self._get("PROXY_COUNT", None)
         return count
 
-    @property
+    @cached_property
     def proxy_header(self) -> str:
         """``TRACKING_PROXY_HEADER``: where the proxies write whom they had a request from.
 
@@ -126,7 +138,7 @@ class Settings:
         header = self._get("PROXY_HEADER", None)
         return "X-Forwarded-For" if header is None else str(header)
 
-    @property
+    @cached_property
     def anonymize_ip(self) -> bool | Sequence[int]:
         """``TRACKING_ANONYMIZE_IP``: whether addresses are masked before they are recorded.
 
@@ -136,7 +148,7 @@ class Settings:
         anonymize: bool | Sequence[int] = self._get("ANONYMIZE_IP", False)
         return anonymize
 
-    @property
+    @cached_property
     def timeout(self) -> float:
         """``TRACKING_TIMEOUT``: minutes after a visitor's last page for which it is active.
 
@@ -145,7 +157,7 @@ class Settings:
         minutes: float = self._get("TIMEOUT", 10)
         return minutes
 
-    @property
+    @cached_property
     def cookies(self) -> bool:
         """``TRACKING_COOKIES``: whether a signed first-party cookie recognises a visitor.
 
@@ -154,12 +166,12 @@ class Settings:
         """
         return bool(self._get("COOKIES", True))
 
-    @property
+    @cached_property
     def cookie_name(self) -> str:
         """``TRACKING_COOKIE_NAME``: what the cookie is called. Default ``"visitor"``."""
         return str(self._get("COOKIE_NAME", "visitor"))
 
-    @property
+    @cached_property
     def cookie_age(self) -> int:
         """``TRACKING_COOKIE_AGE``: seconds that the cookie is kept; it is never prolonged.
 
@@ -169,7 +181,7 @@ class Settings:
         age: int = self._get("COOKIE_AGE", 395 * 24 * 60 * 60)
         return age
 
-    @property
+    @cached_property
     def page_views(self) -> bool:
         """``TRACKING_PAGE_VIEWS``: whether each page seen is a row. Default ``True``.
 
@@ -177,7 +189,7 @@ class Settings:
         """
         return bool(self._get("PAGE_VIEWS", True))
 
-    @property
+    @cached_property
     def respect_opt_out(self) -> bool:
         """``TRACKING_RESPECT_OPT_OUT``: whether ``DNT: 1`` and ``Sec-GPC: 1`` are obeyed.
 
@@ -185,7 +197,7 @@ class Settings:
         """
         return bool(self._get("RESPECT_OPT_OUT", True))
 
-    @property
+    @cached_property
     def consent(self) -> str | Callable[[HttpRequest], object]:
         """``TRACKING_CONSENT``: a callable, or its dotted path, that tells whether a reader agrees.
 
@@ -195,7 +207,7 @@ class Settings:
         consent: str | Callable[[HttpRequest], object] = self._get("CONSENT", "") or ""
         return consent
 
-    @property
+    @cached_property
     def exclude(self) -> Sequence[str]:
         """``TRACKING_EXCLUDE``: names of the rules by which a request is not a page view.
 
@@ -204,7 +216,7 @@ class Settings:
         rules: Sequence[str] = self._get("EXCLUDE", DEFAULT_EXCLUDE)
         return rules
 
-    @property
+    @cached_property
     def no_tracking_prefixes(self) -> Sequence[str]:
         """``NO_TRACKING_PREFIXES``: beginnings of paths whose pages are not tracked.
 
@@ -213,7 +225,7 @@ class Settings:
         prefixes: Sequence[str] = self._get_plain("NO_TRACKING_PREFIXES", ())
         return prefixes
 
-    @property
+    @cached_property
     def ban_status(self) -> int:
         """``TRACKING_BAN_STATUS``: the status that a banned client is answered with.
 
@@ -222,7 +234,7 @@ class Settings:
         status: int = self._get("BAN_STATUS", 403)
         return status
 
-    @property
+    @cached_property
     def ban_template(self) -> str:
         """``TRACKING_BAN_TEMPLATE``: the template of that answer.
 
@@ -230,7 +242,7 @@ class Settings:
         """
         return str(self._get("BAN_TEMPLATE", "tracking/banned.html"))
 
-    @property
+    @cached_property
     def cleanup_timeout(self) -> float | None:
         """``TRACKING_CLEANUP_TIMEOUT``: hours after which a ``Visitor`` is removed.
 
@@ -239,7 +251,7 @@ class Settings:
         hours: float | None = self._get("CLEANUP_TIMEOUT", 24)
         return hours
 
-    @property
+    @cached_property
     def visit_retention(self) -> float | None:
         """``TRACKING_VISIT_RETENTION``: days after which a ``Visit`` is removed.
 
@@ -248,7 +260,7 @@ class Settings:
         days: float | None = self._get("VISIT_RETENTION", 760)
         return days
 
-    @property
+    @cached_property
     def page_view_retention(self) -> float | None:
         """``TRACKING_PAGE_VIEW_RETENTION``: days after which a ``PageView`` is removed.
 
@@ -257,7 +269,7 @@ class Settings:
         days: float | None = self._get("PAGE_VIEW_RETENTION", 395)
         return days
 
-    @property
+    @cached_property
     def beacon_retention(self) -> float | None:
         """``TRACKING_BEACON_RETENTION``: days after which a ``Beacon`` is removed.
 
@@ -266,7 +278,7 @@ class Settings:
         days: float | None = self._get("BEACON_RETENTION", None)
         return days
 
-    @property
+    @cached_property
     def receipt_retention(self) -> float | None:
         """``TRACKING_RECEIPT_RETENTION``: days after which a ``WrittenBatch`` is removed.
 
@@ -276,7 +288,7 @@ class Settings:
         days: float | None = self._get("RECEIPT_RETENTION", 7)
         return days
 
-    @property
+    @cached_property
     def report_recipients(self) -> Sequence[str]:
         """``TRACKING_REPORT_RECIPIENTS``: addresses to which the weekly report is mailed.
 
@@ -285,7 +297,7 @@ class Settings:
         recipients: Sequence[str] = self._get("REPORT_RECIPIENTS", ())
         return [recipients] if isinstance(recipients, str) else recipients
 
-    @property
+    @cached_property
     def use_geoip(self) -> bool:
         """``TRACKING_USE_GEOIP``: whether addresses are looked up in a database of places.
 
@@ -293,7 +305,7 @@ class Settings:
         """
         return bool(self._get("USE_GEOIP", False))
 
-    @property
+    @cached_property
     def geoip_path(self) -> str:
         """``GEOIP_PATH``: that database, a ``.mmdb`` file or a folder that has one.
 
@@ -301,7 +313,7 @@ class Settings:
         """
         return str(self._get_plain("GEOIP_PATH", "") or "")
 
-    @property
+    @cached_property
     def geoip_cache_type(self) -> int:
         """``GEOIP_CACHE_TYPE``: 0, 1, 2 or 4, as for the predecessor. Default 4.
 
@@ -311,7 +323,7 @@ class Settings:
         cache_type: int = self._get_plain("GEOIP_CACHE_TYPE", 4)
         return cache_type
 
-    @property
+    @cached_property
     def map_template(self) -> str:
         """``DEFAULT_TRACKING_TEMPLATE``: the template of the page of active visitors.
 
@@ -320,7 +332,7 @@ class Settings:
         template = self._get_plain("DEFAULT_TRACKING_TEMPLATE", "") or "tracking/visitor_map.html"
         return str(template)
 
-    @property
+    @cached_property
     def map_tiles(self) -> str:
         """``TRACKING_MAP_TILES``: the URL of the map's pictures, with ``{z}``, ``{x}`` and ``{y}``.
 
@@ -328,7 +340,7 @@ class Settings:
         """
         return str(self._get("MAP_TILES", "") or "")
 
-    @property
+    @cached_property
     def map_attribution(self) -> str:
         """``TRACKING_MAP_ATTRIBUTION``: whose pictures those are, as text. Default ``""``."""
         return str(self._get("MAP_ATTRIBUTION", "") or "")
@@ -341,6 +353,46 @@ class Settings:
 
 
 conf = Settings()
+
+Cached = TypeVar("Cached", bound="_lru_cache_wrapper[Any]")
+Callback = TypeVar("Callback", bound=Callable[[], object])
+
+_callbacks: list[tuple[frozenset[str], Callable[[], object]]] = []
+
+
+def until_settings_change(function: Cached) -> Cached:
+    """Decorate a cached function, so that it forgets its results when any setting changes.
+
+    Args:
+        function: what ``functools.cache`` or ``functools.lru_cache`` returned.
+    """
+    on_change()(function.cache_clear)
+    return function
+
+
+def on_change(*names: str) -> Callable[[Callback], Callback]:
+    """Decorate a function that is called after a setting has changed.
+
+    Args:
+        names: full names of settings; without any, it is called for each setting.
+    """
+
+    def register(callback: Callback) -> Callback:
+        _callbacks.append((frozenset(names), callback))
+        return callback
+
+    return register
+
+
+def _forget(*, setting: str, **_: Any) -> None:
+    vars(conf).clear()
+    for names, callback in _callbacks:
+        if not names or setting in names:
+            callback()
+
+
+# The only receiver of the app: settings change in tests alone.
+setting_changed.connect(_forget)
 
 
 def full_name(name: str) -> str:
@@ -360,5 +412,7 @@ _PLAIN = {
 
 #: Every setting above by its full name, for the check that finds misspelled ones.
 NAMES = frozenset(
-    full_name(name) for name, member in vars(Settings).items() if isinstance(member, property)
+    full_name(name)
+    for name, member in vars(Settings).items()
+    if isinstance(member, cached_property)
 )

@@ -4,17 +4,16 @@ Each rule has a name, by which ``TRACKING_EXCLUDE`` holds it or leaves it out.
 """
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import cache
+from typing import NamedTuple
 
 from django.conf import settings
-from django.core.signals import setting_changed
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import get_script_prefix
 from django.utils.functional import Promise
 
-from tracking.conf import conf
+from tracking.conf import conf, until_settings_change
 from tracking.enrichment import verdict_rules
 
 HTML = frozenset({"text/html", "application/xhtml+xml"})
@@ -111,7 +110,8 @@ class _Policy(NamedTuple):
     static: tuple[str, ...]
 
 
-@lru_cache(maxsize=1)
+@until_settings_change
+@cache
 def _policy() -> _Policy:
     """Return the rules of the settings. What makes no sense there is left out.
 
@@ -126,12 +126,3 @@ def _policy() -> _Policy:
         tuple((name, RULES[name]) for name in RULES if name in conf.exclude),
         tuple(url for url in urls if url and url.rstrip("/") != get_script_prefix().rstrip("/")),
     )
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting in _SETTINGS:
-        _policy.cache_clear()
-
-
-_SETTINGS = frozenset({"NO_TRACKING_PREFIXES", "TRACKING_EXCLUDE", "STATIC_URL", "MEDIA_URL"})
-setting_changed.connect(_forget)

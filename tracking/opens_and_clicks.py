@@ -7,11 +7,9 @@ not.
 """
 
 import logging
-from functools import lru_cache
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.core.signals import setting_changed
 from django.http import HttpRequest
 
 from tracking import generic_references, tokens, untracked_agents
@@ -129,7 +127,7 @@ def send(hit: Hit) -> None:
 def _read(token: str, salt: str) -> tuple[Payload, bool]:
     """Return what a token says, and whether it is young enough to count."""
     try:
-        return tokens.loads(token, salt=salt, max_age=_max_age()), True
+        return tokens.loads(token, salt=salt, max_age=conf.token_max_age), True
     except tokens.ExpiredToken as expired:
         # What was sent before the site had an age limit carries no date, and counts on.
         return expired.payload, expired.payload.issued_at is None
@@ -206,17 +204,3 @@ def _is_untracked(request: HttpRequest) -> bool:
     if not request_info.is_marked(request):
         return False
     return untracked_agents.is_untracked(header(request, "HTTP_USER_AGENT"))
-
-
-@lru_cache(maxsize=1)
-def _max_age() -> int | None:
-    return conf.token_max_age
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting == "TRACKING_TOKEN_MAX_AGE":
-        _max_age.cache_clear()
-
-
-# Asking Django for a setting that is not set costs as much as reading a token.
-setting_changed.connect(_forget)

@@ -9,14 +9,12 @@
 
 import inspect
 import threading
-from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from tracking.backends.base import BaseBackend
-from tracking.conf import conf
+from tracking.conf import conf, on_change
 
 __all__ = ["BaseBackend", "get_backend"]
 
@@ -55,14 +53,11 @@ def _made(path: str) -> BaseBackend:
     return backend_class()
 
 
-def _forget(*, setting: str, **_: Any) -> None:
-    global _instance
-    if setting in {"TRACKING_BACKEND", "TRACKING_SPOOL"}:
-        with _lock:
-            old, _instance = _instance, None
-        if old is not None:
-            old.close()
-
-
 # A test that overrides the setting gets a backend of its own, without the hits of the last one.
-setting_changed.connect(_forget)
+@on_change("TRACKING_BACKEND", "TRACKING_SPOOL")
+def _close() -> None:
+    global _instance
+    with _lock:
+        old, _instance = _instance, None
+    if old is not None:
+        old.close()

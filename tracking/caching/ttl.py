@@ -13,9 +13,10 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
-from django.core.signals import setting_changed
 from django.db import connections, models, router
 from django.db.models.signals import post_save
+
+from tracking.conf import on_change
 
 Answer = TypeVar("Answer")
 
@@ -46,7 +47,7 @@ class Remembered(Generic[Answer]):
         # Page views are written past this signal: it is for rows that code of the site makes.
         # (Not post_delete: whoever listens to that makes Django read all rows that are cleaned up.)
         post_save.connect(self.forget, sender=model)
-        setting_changed.connect(self.forget)
+        on_change()(self.forget)
 
     def __call__(self) -> Answer:
         """Return the answer.

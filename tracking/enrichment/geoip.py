@@ -21,13 +21,12 @@ import threading
 import time as clock
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from django.core.signals import setting_changed
 from django.utils.translation import get_language
 
-from tracking.conf import conf
+from tracking.conf import conf, until_settings_change
 
 if TYPE_CHECKING:
     from maxminddb import Reader
@@ -280,19 +279,12 @@ def _open(path: str) -> "Reader":
         raise _UnusableError(f"{path} cannot be opened as a database: {error}") from error
 
 
-@lru_cache(maxsize=1)
+@until_settings_change
+@cache
 def _database() -> _Database | None:
     """Return the database that the settings name, or ``None`` where they want none."""
     return _Database(conf.geoip_path) if conf.use_geoip else None
 
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting in {"TRACKING_USE_GEOIP", "GEOIP_PATH"}:
-        _database.cache_clear()
-
-
-# Reading settings costs more than a look-up; only override_settings changes them.
-setting_changed.connect(_forget)
 
 # Another thread of the parent may have held the lock. Not on Windows, which has no fork.
 if hasattr(os, "register_at_fork"):

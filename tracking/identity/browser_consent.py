@@ -3,15 +3,14 @@
 import logging
 from collections.abc import Callable
 from enum import Enum
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import cache
+from typing import NamedTuple
 
 from asgiref.sync import iscoroutinefunction
-from django.core.signals import setting_changed
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
-from tracking.conf import conf
+from tracking.conf import conf, until_settings_change
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +70,8 @@ class _Policy(NamedTuple):
     ask: Callable[[HttpRequest], object] | None
 
 
-@lru_cache(maxsize=1)
+@until_settings_change
+@cache
 def _policy() -> _Policy:
     return _Policy(conf.respect_opt_out, _callable_of_the_site() if conf.consent else None)
 
@@ -95,11 +95,3 @@ def loaded() -> Callable[[HttpRequest], object]:
     if not callable(ask) or iscoroutinefunction(ask):
         raise TypeError(f"{ask!r} is no callable that answers at once.")
     return ask
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting.startswith("TRACKING_"):
-        _policy.cache_clear()
-
-
-setting_changed.connect(_forget)

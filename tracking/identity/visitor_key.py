@@ -10,15 +10,14 @@ import base64
 import hashlib
 import hmac
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 from django.core import signing
-from django.core.signals import setting_changed
 from django.http import HttpRequest
 
 from tracking import client_address
-from tracking.conf import conf
+from tracking.conf import conf, until_settings_change
 from tracking.identity.browser_consent import Consent
 
 #: Ties a signature to its purpose.
@@ -104,7 +103,8 @@ class _Policy(NamedTuple):
     signers: tuple[signing.Signer, ...]
 
 
-@lru_cache(maxsize=1)
+@until_settings_change
+@cache
 def _policy() -> _Policy:
     signers = tuple(
         signing.Signer(key=key, salt=_SALT, fallback_keys=[]) for key in conf.secret_keys
@@ -118,6 +118,7 @@ def _key_in(cookie: str) -> str | None:
     return _key_signed(cookie) if 0 < len(cookie) <= MAX_COOKIE else None
 
 
+@until_settings_change
 @lru_cache(maxsize=10_000)
 def _key_signed(cookie: str) -> str | None:
     for signer in _policy().signers:
@@ -136,13 +137,3 @@ def _makeshift_salt() -> bytes:
     secret = secret.encode() if isinstance(secret, str) else secret
     day = datetime.now(UTC).date().isoformat()
     return hmac.digest(secret, f"{_SALT} {day}".encode(), hashlib.sha256)
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting.startswith(("TRACKING_", "SECRET_KEY")):
-        _policy.cache_clear()
-        _key_signed.cache_clear()
-
-
-# Reading settings and checking signatures cost more than all else here.
-setting_changed.connect(_forget)

@@ -3,14 +3,13 @@
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from typing import Any, Protocol
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from tracking.conf import conf
+from tracking.conf import conf, until_settings_change
 from tracking.hits import Reference
 from tracking.tokens.aes_siv import SivCodec
 from tracking.tokens.payload import BadToken, ExpiredToken, Payload
@@ -99,7 +98,8 @@ class _Codec(Protocol):
     def decode(self, token: str, salt: str) -> Payload: ...
 
 
-@lru_cache(maxsize=1)
+@until_settings_change
+@cache
 def _codec() -> _Codec:
     path = conf.encoder
     if not path:
@@ -109,12 +109,3 @@ def _codec() -> _Codec:
         return EncoderCodec(encoder() if isinstance(encoder, type) else encoder)
     except (ImportError, TypeError, ValueError) as error:
         raise ImproperlyConfigured(f"TRACKING_ENCODER: {error}") from error
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting == "TRACKING_ENCODER":
-        _codec.cache_clear()
-
-
-# Asking for a setting costs more than all of loads(); only override_settings changes it.
-setting_changed.connect(_forget)

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.core.exceptions import ImproperlyConfigured
-from django.core.signals import setting_changed
 
-from tracking.conf import conf
+from tracking.conf import conf, until_settings_change
 
 
 class Key(NamedTuple):
@@ -30,6 +29,7 @@ class Ring(NamedTuple):
 _KEY_BYTES = 64  # AES-256 in SIV mode takes two keys of 32 bytes
 
 
+@until_settings_change
 @lru_cache(maxsize=32)
 def ring(salt: str) -> Ring:
     """Return the keys for a purpose, derived once from the secrets of the settings."""
@@ -58,12 +58,3 @@ def derive(secret: str | bytes, salt: str) -> Key:
     purpose = b"django-beacons token 1:" + salt.encode()
     derived = HKDF(SHA256(), _KEY_BYTES + 1, salt=None, info=purpose).derive(material)
     return Key(derived[_KEY_BYTES], AESSIV(derived[:_KEY_BYTES]))
-
-
-def _forget(*, setting: str, **_: Any) -> None:
-    if setting in {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "TRACKING_SECRET_KEYS"}:
-        ring.cache_clear()
-
-
-# Reading settings costs more than all of loads(); only override_settings changes them.
-setting_changed.connect(_forget)
