@@ -91,9 +91,9 @@ def test_the_readme_works_for_a_newcomer(tmp_path):
     assert "no issues" in run("manage.py", "check", "--fail-level", "WARNING")
     (tmp_path / "driver.py").write_text(DRIVER)
     assert run("driver.py").splitlines() == [
-        "Somebody is looking at the campaign spring",
+        "Opened or clicked: spring",
         "302 https://shop.example/tea",
-        "Somebody is looking at the campaign spring",
+        "Opened or clicked: spring",
         "200 None",
         "anna@mail.example: 1 opens, 1 clicks",
     ]
