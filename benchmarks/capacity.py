@@ -92,7 +92,7 @@ def rows(measured: Measured = MEASURED, assumed: Assumed = ASSUMED) -> Iterator[
     )
     yield Row("database: GB of WAL a day", giga(measured.wal_bytes, per_day))
     yield Row("database: GB a day", giga(size, per_day))
-    yield Row("database: GB a part (30 days)", giga(size * 30, per_day))
+    yield Row("database: GB a partition (30 days)", giga(size * 30, per_day))
     yield Row(f"database: GB for {assumed.kept_days} days", giga(size * assumed.kept_days, per_day))
     yield Row("memory: GB of scattered index pages", giga(measured.scattered_bytes * 30, per_day))
 

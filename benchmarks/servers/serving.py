@@ -48,7 +48,7 @@ SERVERS = {
         "gunicorn",
         "wsgi",
         ("gunicorn", "--workers=1", "--bind=127.0.0.1:{port}", "{application}"),
-        "worker class sync, its default, which opens a connection for each request",
+        "worker class sync (the default), which opens a connection for each request",
     ),
     "gunicorn-gthread": Server(
         "gunicorn",

@@ -98,7 +98,7 @@ def _to_raw(of_group: Iterable[Variant], measured: Mapping[str, Measured]) -> li
             mine = measured[variant.name]
             spread = Spread.of(ratios(mine.rates, raw.rates))
             judged = _judged(variant.raw_target, spread)
-            title = f"{variant.title}, to no Django at all"
+            title = f"{variant.title}, vs no Django at all"
             of_cpu = _spelled(Spread.of(ratios(raw.cpu, mine.cpu)))
             found.append(Row(title, "", _spelled(spread), of_cpu, "", "", "", judged))
     return found
@@ -155,12 +155,12 @@ def notes(measured: Mapping[str, Measured], duration: str) -> list[str]:
     fastest = max(Spread.of(one.rates).median for one in measured.values())
     late = max((max(one.late) for one in measured.values() if one.late), default=0.0)
     counted = (
-        f"{duration}; {answers:,} answers, each looked at; {recorded:,} rows for as many "
-        f"answers that are recorded, the last of them {late:.1f} s late at most."
+        f"{duration}; {answers:,} answers, all checked; {recorded:,} rows for as many "
+        f"recorded answers, written {late:.1f} s after the last answer at most."
     )
     worked = (
-        f"The load was at work {busiest.busy:.0%} of the time at most ({name}), and waited for "
-        f"answers the rest; the highest rate was {fastest:,.0f} a second."
+        f"The load generator was busy {busiest.busy:.0%} of the time at most ({name}), and "
+        f"waited for answers otherwise; the highest rate was {fastest:,.0f} a second."
     )
     return [counted, worked]
 

@@ -226,7 +226,7 @@ def _pages(group: str, path: str, body: bytes) -> list[Variant]:
             title="django-tracking2 without them, SQLite",
             settings=_page(path, ["tracking"], _TRACKING),
             peer="django-tracking2",
-            note="its fastest configuration: it writes when a visitor was last seen, and no page",
+            note="its fastest configuration: it stores when a visitor was last seen, and no pages",
             **named,
         ),
         Variant(
@@ -236,8 +236,8 @@ def _pages(group: str, path: str, body: bytes) -> list[Variant]:
             | {"BENCHMARK_USER_TRACKING": True, "USE_TZ": False},
             rows="SELECT coalesce(sum(page_views), 0) FROM tracking_visitor",
             peer="django-user-tracking",
-            note="counts pages and keeps none; with a patch of what Django has dropped since, "
-            "and without its clean-up, which deletes at each request",
+            note="counts pages and stores none; with a patch for what Django has removed since, "
+            "and without its clean-up, which deletes on each request",
             **named,
         ),
     ]
@@ -253,7 +253,7 @@ NAMED = {variant.name: variant for variant in VARIANTS}
 
 #: What the variants of a group are.
 GROUPS = {
-    "pixel": "Pixel, against a bare Django view that answers with the same GIF",
-    "page": "Page behind sessions and authentication that asks for neither",
-    "account": "Page that greets who is logged in (two queries of its own)",
+    "pixel": "Pixel, compared with a bare Django view that returns the same GIF",
+    "page": "Page behind sessions and authentication that uses neither",
+    "account": "Page that greets the logged-in user (two queries of its own)",
 }
