@@ -19,7 +19,7 @@ from benchmarks.databases import CONFIGURED, made
 from benchmarks.measuring import print_spread, ratios
 from tracking import recording
 from tracking.db import inserts
-from tracking.db.parameters import PLAIN, spelling_for
+from tracking.db.parameters import LEAVE_TO_DJANGO, converters_for
 from tracking.hits import Hit, Kind, Reference
 from tracking.models import Beacon, PageView, Source, Visit, Visitor
 from tracking.recording import beacons, visitors
@@ -72,7 +72,7 @@ def _hits(number: int) -> list[Hit]:
 
 
 def _values(hits: list[Hit], using: str) -> list[dict[str, Any]]:
-    rows = beacons.Rows(using, PLAIN)
+    rows = beacons.Rows(using, LEAVE_TO_DJANGO)
     return [dict(zip(beacons.COLUMNS, rows.of(hit), strict=True)) for hit in hits]
 
 
@@ -155,18 +155,18 @@ def _copy_of_rows(hits: list[Hit], using: str) -> Callable[[], object]:
 
 
 def _copy_of_text(hits: list[Hit], using: str) -> Callable[[], object]:
-    text = inserts._lines(_ready(hits, using)).encode()
+    text = inserts._copy_text(_ready(hits, using)).encode()
     return lambda: _copied(lambda copy: copy.write(text), using)
 
 
 def _ready(hits: list[Hit], using: str) -> list[tuple[Any, ...]]:
-    rows = beacons.Rows(using, spelling_for(connections[using]))
+    rows = beacons.Rows(using, converters_for(connections[using]))
     return [rows.of(hit) for hit in hits]
 
 
 def _copied(send: Callable[[Any], object], using: str) -> None:
     connection = connections[using]
-    table = inserts._table(connection, Beacon, beacons.COLUMNS)
+    table = inserts._table_with_columns(connection, Beacon, beacons.COLUMNS)
     with (
         transaction.atomic(using=using),
         connection.cursor() as cursor,

@@ -58,9 +58,9 @@ def language_of_the_settings() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> Iterator[None]:
     """Forget before and after each test what was banned, and read from the database."""
-    snapshots.forget()
+    snapshots.reset_all()
     yield
-    snapshots.forget()
+    snapshots.reset_all()
 
 
 @pytest.fixture

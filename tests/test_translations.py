@@ -262,7 +262,7 @@ def pages(settings, admin_user, db):
         *settings.MIDDLEWARE,
         "django.middleware.locale.LocaleMiddleware",
     ]
-    places.count_by_place.forget()
+    places.count_by_place.clear()
     client = Client(headers={"accept-language": "de"})
     client.force_login(admin_user)
     return client

@@ -9,7 +9,7 @@ from tracking.untracked_agents import Keywords, is_untracked
 
 
 def untracked(user_agent):
-    if snapshots.due():
+    if snapshots.is_due():
         snapshots.refresh()
     return is_untracked(user_agent)
 

@@ -10,7 +10,7 @@ from django.db.models.signals import post_delete
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
-from tracking.db.isolation import isolated
+from tracking.db.isolation import log_errors_with_savepoints
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,6 @@ def _forget_user(instance: Model, **_arguments: Any) -> None:
     """Leave no trace in visitors and visits of a user that the site has deleted."""
     from tracking.models import Visit, Visitor  # noqa: PLC0415
 
-    with isolated(logger, "Forgetting of user %s", instance.pk):
+    with log_errors_with_savepoints(logger, "Forgetting of user %s", instance.pk):
         for model in (Visitor, Visit):
             model._default_manager.filter(user_id=instance.pk).update(user_id=None)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from django.http import HttpRequest
 
-from tracking.db.isolation import isolated
+from tracking.db.isolation import log_errors_with_savepoints
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Tracker:
         # is given: neither is to be felt by the others, nor by what is recorded.
         for pixel_class, callback in tuple(self._callbacks.items()):
             name = f"{pixel_class.__module__}.{pixel_class.__qualname__}"
-            with isolated(logger, "Tracking callback %s", name):
+            with log_errors_with_savepoints(logger, "Tracking callback %s", name):
                 callback.record(request, *copy.deepcopy(args), **copy.deepcopy(passed))
 
 

@@ -15,7 +15,7 @@ from django.db.models import Model
 from django.db.models.signals import post_save
 from django.http import HttpRequest
 
-from tracking.db.isolation import isolated, savepoint
+from tracking.db.isolation import log_errors_with_savepoints, savepoints
 from tracking.destinations import location
 from tracking.hits import Reference
 
@@ -44,7 +44,7 @@ def find(model: type[Model] | None, value: Any, field: str = "pk") -> Model:
     if not (isinstance(model, type) and issubclass(model, Model)):
         raise Missing(f"{model!r} is no model class.")
     try:
-        with savepoint():
+        with savepoints():
             return model._default_manager.get(**{field: value})
     # Another key type, an integer too large for the column, NUL in a text.
     except (ObjectDoesNotExist, ValidationError, ValueError, TypeError, OverflowError, DataError):
@@ -79,7 +79,7 @@ def destination(target: Model) -> str:
     if method is None:
         raise Missing(f"{label} has neither get_beacon_url() nor get_absolute_url().")
     try:
-        with savepoint():
+        with savepoints():
             url = method()
     except Exception as error:
         logger.exception("%s of %s %s failed", method.__name__, label, target.pk)
@@ -188,7 +188,7 @@ def in_bulk(
         rows = model._base_manager.filter(pk__in=valid)
         if related and (names := related(model)):
             rows = rows.select_related(*names)
-        with isolated(logger, "Look-up of %s", label):
+        with log_errors_with_savepoints(logger, "Look-up of %s", label):
             found |= {Reference(label, str(row.pk)): row for row in rows}
     return found
 

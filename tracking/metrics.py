@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from tracking import health
 from tracking.backends import BaseBackend, get_backend
 from tracking.backends.buffered import BufferedBackend, watchers
-from tracking.db.isolation import contained
+from tracking.db.isolation import log_errors
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Bring all up to date, and return nothing besides."""
-        with contained(logger, "Updating of the metrics"):
+        with log_errors(logger, "Updating of the metrics"):
             self.update(get_backend())
         return ()
 

@@ -16,7 +16,7 @@ from tracking import generic_references, tokens, untracked_agents
 from tracking.backends import get_backend
 from tracking.callbacks import renamed, tracker
 from tracking.conf import conf
-from tracking.db.isolation import contained, isolated, savepoint
+from tracking.db.isolation import log_errors, log_errors_with_savepoints, savepoints
 from tracking.destinations import location
 from tracking.enrichment import verdict_rules
 from tracking.hits import Hit, Kind, header
@@ -39,7 +39,7 @@ def open_pixel(request: HttpRequest, token: str) -> None:
     """
     payload, counts = _read(token, tokens.PIXEL)
     if counts:
-        with contained(logger, "Pixel"):
+        with log_errors(logger, "Pixel"):
             if request_info.is_marked(request):
                 request_info.refresh(request)
             if hit := _hit(request, Kind.OPEN, payload):
@@ -50,7 +50,7 @@ async def aopen_pixel(request: HttpRequest, token: str) -> None:
     """Do the same as :func:`open_pixel` in an event loop."""
     payload, counts = _read(token, tokens.PIXEL)
     if counts:
-        with contained(logger, "Pixel"):
+        with log_errors(logger, "Pixel"):
             if request_info.is_marked(request):
                 await request_info.arefresh(request)
             if hit := await _ahit(request, Kind.OPEN, payload):
@@ -77,7 +77,7 @@ def follow_link(request: HttpRequest, token: str) -> str:
     payload, counts = _read(token, tokens.REDIRECT)
     destination, is_live = _destination(payload)
     if counts and is_live:
-        with contained(logger, "Redirect"):
+        with log_errors(logger, "Redirect"):
             if request_info.is_marked(request):
                 request_info.refresh(request)
             if hit := _hit(request, Kind.CLICK, payload, destination):
@@ -92,7 +92,7 @@ async def afollow_link(request: HttpRequest, token: str) -> str:
     found = look(payload)
     destination, is_live = found if isinstance(found, tuple) else await found
     if counts and is_live:
-        with contained(logger, "Redirect"):
+        with log_errors(logger, "Redirect"):
             if request_info.is_marked(request):
                 await request_info.arefresh(request)
             if hit := await _ahit(request, Kind.CLICK, payload, destination):
@@ -120,7 +120,7 @@ def is_uncounted(request: HttpRequest) -> bool:
 
 def send(hit: Hit) -> None:
     """Give a hit to the backend; a failure is logged and stays its own."""
-    with contained(logger, "Recording of %s %s", hit.kind, hit.id):
+    with log_errors(logger, "Recording of %s %s", hit.kind, hit.id):
         get_backend().send_apart(hit)
 
 
@@ -142,13 +142,13 @@ def _destination(payload: Payload) -> tuple[str, bool]:
     if payload.url is None:
         if payload.target is None:
             raise generic_references.Missing("The token names neither a URL nor a target.")
-        with savepoint():
+        with savepoints():
             target = generic_references.resolve(payload.target)
             return generic_references.destination(target), is_live(target)
     live = True
     if payload.target is not None and payload.target.label == Target._meta.label_lower:
         # The URL is in the token: a database that is away must not stop the reader.
-        with isolated(logger, "Look at target %s", payload.target.pk):
+        with log_errors_with_savepoints(logger, "Look at target %s", payload.target.pk):
             try:
                 live = is_live(generic_references.resolve(payload.target))
             except generic_references.Missing:
@@ -195,7 +195,7 @@ def _note(request: HttpRequest, payload: Payload, hit: Hit) -> None:
 async def _anote(request: HttpRequest, payload: Payload, hit: Hit) -> None:
     if tracker.has_callbacks:
         await sync_to_async(tracker.notify)(request, payload.args, payload.kwargs)
-    with contained(logger, "Recording of %s %s", hit.kind, hit.id):
+    with log_errors(logger, "Recording of %s %s", hit.kind, hit.id):
         await get_backend().asend(hit)
 
 

@@ -34,7 +34,7 @@ from django.utils import timezone
 
 from tracking import partitions
 from tracking.conf import conf, full_name
-from tracking.db.retry import again_after_deadlock
+from tracking.db.retry import retry_on_deadlock
 from tracking.models import Beacon, PageView, SharedValue, Visit, Visitor, WrittenBatch
 from tracking.rollups import completeness
 
@@ -325,7 +325,7 @@ def _delete(rows: QuerySet[Any], keys: Sequence[Any], protected: set[Any]) -> in
             return sum(delete(rows.filter(pk__in=some)) for some in _parts(some_keys))
 
     try:
-        return again_after_deadlock(rows.db, lambda: in_a_transaction(in_order))
+        return retry_on_deadlock(rows.db, lambda: in_a_transaction(in_order))
     except (ProtectedError, RestrictedError) as error:
         if len(in_order) == 1:
             protected.update(in_order)

@@ -16,7 +16,7 @@ from typing import Any
 from django.db.models import Model
 from django.dispatch import Signal
 
-from tracking.db.isolation import savepoint
+from tracking.db.isolation import savepoints
 
 #: Sent once for each beacon that became a row; a hit delivered twice sends it once.
 #: Arguments: ``sender``, the model ``Beacon``; ``beacon``, the instance.
@@ -52,7 +52,7 @@ def announce(signal: Signal, sender: type[Model], **arguments: Any) -> None:
         sender: the model it is about.
         arguments: what the receivers are told.
     """
-    with suppress(_Undo), savepoint():
+    with suppress(_Undo), savepoints():
         responses = signal.send_robust(sender=sender, **arguments)
         if any(isinstance(response, Exception) for _receiver, response in responses):
             raise _Undo  # Django has logged it

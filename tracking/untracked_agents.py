@@ -1,6 +1,6 @@
 """User agents that are not counted, by words of the site's own (``UntrackedUserAgent``).
 
-if snapshots.due():
+if snapshots.is_due():
     snapshots.refresh()
 is_untracked(request.headers.get("User-Agent", ""))
 """

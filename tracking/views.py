@@ -15,7 +15,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.views.decorators.csrf import csrf_exempt
 
 from tracking import generic_references, opens_and_clicks, responses, tokens
-from tracking.db.isolation import contained, isolated
+from tracking.db.isolation import log_errors, log_errors_with_savepoints
 from tracking.destinations import BadDestination
 from tracking.hits import Hit, Kind, Reference
 from tracking.identity import request_info
@@ -71,7 +71,7 @@ async def apixel(request: HttpRequest, token: str) -> HttpResponse:
 
 @contextmanager
 def _pixel_that_may_fail() -> Iterator[None]:
-    with contained(logger, "Pixel"):
+    with log_errors(logger, "Pixel"):
         try:
             yield
         except tokens.BadToken as error:
@@ -245,7 +245,7 @@ class _Named(NamedTuple):
 def _trigger_open(
     request: HttpRequest, target: _Named, source: _Named, entity: _Named, *, ignore_errors: bool
 ) -> HttpResponse:
-    with isolated(logger, "Pixel %r", request.path):
+    with log_errors_with_savepoints(logger, "Pixel %r", request.path):
         try:
             found = {
                 "target": target.find(or_none=ignore_errors),
@@ -273,7 +273,7 @@ def _trigger_click(
         logger.exception("Click %r failed", request.path)
         raise _nowhere(request, error) from error
     missing = None
-    with isolated(logger, "Click %r", request.path):
+    with log_errors_with_savepoints(logger, "Click %r", request.path):
         try:
             found = {
                 "target": leads_to,
@@ -300,7 +300,7 @@ def _note(
         return
     entity = found["entity"]
     if entity is not None:
-        with isolated(logger, "beacon_update of %s", entity._meta.label):
+        with log_errors_with_savepoints(logger, "beacon_update of %s", entity._meta.label):
             generic_references.update_entity(entity, request)
         if entity._state.adding or entity.pk is None:  # not saved, or deleted: no row to be tied to
             found = {**found, "entity": None}

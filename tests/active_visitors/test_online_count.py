@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tracking.active_visitors import online_count
 from tracking.caching import ttl
-from tracking.db.column_values import text
+from tracking.db.column_values import storable_text
 from tracking.models import Visitor
 
 pytestmark = pytest.mark.django_db
@@ -74,7 +74,7 @@ def test_a_number_is_asked_for_again_after_a_few_seconds(monkeypatch):
 
 
 def test_what_is_remembered_is_not_without_end(monkeypatch):
-    monkeypatch.setattr(ttl, "MAX_REMEMBERED", 3)
+    monkeypatch.setattr(ttl, "MAX_RESULTS", 3)
     for _ in range(10):
         with transaction.atomic():
             online_count.on_page("/tea/")
@@ -83,7 +83,7 @@ def test_what_is_remembered_is_not_without_end(monkeypatch):
 
 @pytest.mark.parametrize("path", ["/a\0b/", "/" + "x" * 3_000])
 def test_a_page_is_found_by_what_is_kept_of_its_path(path):
-    visitor(text(path))
+    visitor(storable_text(path))
     assert render(ON_PAGE, path) == "1"
 
 

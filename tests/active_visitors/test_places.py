@@ -32,7 +32,7 @@ def visitor(seconds=0, stayed=0, **values):
 
 
 def gather():
-    places.count_by_place.forget()
+    places.count_by_place.clear()
     return places.count_by_place()
 
 
@@ -97,7 +97,7 @@ def test_the_total_is_true_where_not_all_rows_are_read(monkeypatch, django_asser
     monkeypatch.setattr(places, "MAX_ROWS", 2)
     for number in range(3):
         visitor(country="DE", city=f"{number}", latitude=number, longitude=0, verdict="bot")
-    places.count_by_place.forget()
+    places.count_by_place.clear()
     with django_assert_num_queries(4):  # and two for the savepoint
         now = places.count_by_place()
     assert (now.visitors, now.machines) == (3, 3)
@@ -107,15 +107,15 @@ def test_the_total_is_true_where_not_all_rows_are_read(monkeypatch, django_asser
 def test_the_number_of_queries_does_not_depend_on_the_visitors(django_assert_num_queries):
     for _ in range(30):
         visitor(**BERLIN)
-    places.count_by_place.forget()
+    places.count_by_place.clear()
     with django_assert_num_queries(3):  # one, and two for the savepoint
         places.count_by_place()
 
 
 def test_what_takes_long_to_count_is_remembered_for_longer(monkeypatch):
-    assert places.count_by_place._for_seconds(0.001) == pytest.approx(0.01)
-    assert places.count_by_place._for_seconds(0.3) == pytest.approx(3)
-    assert places.count_by_place._for_seconds(60) == places.MAX_AGE
+    assert places.count_by_place._ttl(0.001) == pytest.approx(0.01)
+    assert places.count_by_place._ttl(0.3) == pytest.approx(3)
+    assert places.count_by_place._ttl(60) == places.MAX_AGE
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ TABLE = pytest.mark.django_db
 
 
 def banned(address):
-    if snapshots.due():
+    if snapshots.is_due():
         snapshots.refresh()
     return bans.is_banned(address)
 
@@ -72,7 +72,7 @@ def test_no_test_sees_the_bans_of_another_one(_time):
     assert not banned("192.0.2.7")
     BannedIP.objects.create(network="192.0.2.7")
     assert banned("192.0.2.7")
-    snapshots._poll.hasten()
+    snapshots._poller.refresh_soon()
 
 
 @TABLE
@@ -91,7 +91,7 @@ def test_a_ban_ends_when_it_expires():
 
 @TABLE
 def test_a_long_list_is_fetched_in_pieces(monkeypatch):
-    monkeypatch.setattr(chunks, "CHUNK", 2)
+    monkeypatch.setattr(chunks, "CHUNK_SIZE", 2)
     BannedIP.objects.bulk_create([BannedIP(network=f"192.0.2.{n}") for n in range(5)])
     assert all(banned(f"192.0.2.{n}") for n in range(5))
     assert not banned("192.0.2.5")
@@ -116,7 +116,7 @@ def test_a_ban_that_ends_does_not_load_the_others_again(monkeypatch, django_asse
     BannedIP.objects.bulk_create(rows)
     assert banned("192.0.2.1")
     monkeypatch.setattr("django.utils.timezone.now", lambda: now + timedelta(hours=5))
-    monkeypatch.setattr(snapshots._poll, "at", snapshots.NOW)
+    monkeypatch.setattr(snapshots._poller, "next_at", snapshots.NOW)
     with django_assert_num_queries(1):
         assert not banned("192.0.2.1")
         assert banned("192.0.2.9")

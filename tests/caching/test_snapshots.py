@@ -29,7 +29,7 @@ def table():
 @pytest.fixture
 def words(table, monkeypatch):
     """The only snapshot of this process."""
-    monkeypatch.setattr(snapshots._poll, "followers", [])
+    monkeypatch.setattr(snapshots._poller, "refreshables", [])
     return Snapshot("words", lambda using: tuple(table), ())
 
 
@@ -40,7 +40,7 @@ def clock(monkeypatch):
 
 def told_elsewhere(name):
     """Do what another process does that has changed the table."""
-    snapshots._write(name, f"token at {time.monotonic()}", "default")
+    snapshots._save_token(name, f"token at {time.monotonic()}", "default")
 
 
 @pytest.mark.django_db
@@ -54,7 +54,7 @@ def test_within_the_interval_nothing_is_asked(words, clock, django_assert_num_qu
     words.get()
     with django_assert_num_queries(0):
         for _ in range(5):
-            assert not snapshots.due()
+            assert not snapshots.is_due()
             words.get()
     clock.pass_by(snapshots.INTERVAL)
     with django_assert_num_queries(1):
@@ -74,7 +74,7 @@ def test_a_change_elsewhere_is_in_force_after_the_interval(words, table, clock):
 
 @pytest.mark.django_db
 def test_without_a_change_nothing_is_loaded_again(clock, monkeypatch):
-    monkeypatch.setattr(snapshots._poll, "followers", [])
+    monkeypatch.setattr(snapshots._poller, "refreshables", [])
     loaded = []
     snapshot = Snapshot("words", loaded.append, None)
     for _ in range(3):
@@ -89,7 +89,7 @@ def test_a_change_of_this_process_is_in_force_at_once(words, table):
     table.append("second")
     changed("words")
     assert words.get() == ("first", "second")
-    assert not snapshots.due()
+    assert not snapshots.is_due()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -99,12 +99,12 @@ def test_a_change_is_in_force_within_its_transaction_and_gone_with_it(words, tab
         table.append("second")
         changed("words")
         assert words.get() == ("first", "second")
-        assert snapshots.due()
+        assert snapshots.is_due()
         table.pop()
         transaction.set_rollback(True)
-    assert snapshots.due()
+    assert snapshots.is_due()
     assert words.get() == ("first",)
-    assert not snapshots.due()
+    assert not snapshots.is_due()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -113,9 +113,9 @@ def test_once_it_is_committed_a_change_is_no_longer_looked_after(words, table):
     with transaction.atomic():
         changed("words")
         words.get()
-        assert snapshots.due()
+        assert snapshots.is_due()
     words.get()
-    assert not snapshots.due()
+    assert not snapshots.is_due()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -149,7 +149,7 @@ def test_a_change_after_a_look_within_the_transaction_is_seen(words, table):
         changed("words")
         assert words.get() == ("first", "second")
         # Another connection sees the old token, and takes the change for rolled back.
-        words.follow({}, "default")
+        words.reload_if_changed({}, "default")
         table.append("third")
         changed("words")
     assert words.get() == ("first", "second", "third")
@@ -170,7 +170,7 @@ def test_what_was_seen_in_a_savepoint_goes_with_it(words, table):
         table.append("third")
         assert words.get() == ("first", "third")
     assert words.get() == ("first", "third")
-    assert not snapshots.due()
+    assert not snapshots.is_due()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -188,8 +188,8 @@ def test_a_callback_of_the_site_that_fails_does_not_make_each_request_ask(words,
     with pytest.raises(ZeroDivisionError):
         change()
     words.get()
-    assert not snapshots.due()
-    assert not words.provisional
+    assert not snapshots.is_due()
+    assert not words.is_uncommitted
 
 
 @pytest.mark.django_db
@@ -235,9 +235,9 @@ def test_in_a_broken_transaction_nobody_asks_and_the_next_one_does(words, table,
 @pytest.mark.django_db
 def test_one_that_cannot_be_loaded_does_not_stop_the_others(words, table, clock, caplog):
     other = Snapshot("others", lambda using: refuse(), None)
-    snapshots._poll.followers.reverse()
+    snapshots._poller.refreshables.reverse()
     assert words.get() == ("first",)
-    assert not other.loaded
+    assert not other.is_loaded
     [record] = caplog.records
     assert "others" in record.getMessage()
     table.append("second")
@@ -245,7 +245,7 @@ def test_one_that_cannot_be_loaded_does_not_stop_the_others(words, table, clock,
     clock.pass_by(snapshots.INTERVAL)
     assert words.get() == ("first", "second")
     assert len(caplog.records) == 1
-    clock.pass_by(snapshots.RETRY)
+    clock.pass_by(snapshots.BACKOFF)
     words.get()
     assert len(caplog.records) == 2
 
@@ -254,8 +254,8 @@ def test_one_that_cannot_be_loaded_does_not_stop_the_others(words, table, clock,
 def test_one_that_cannot_be_loaded_is_not_asked_for_by_each_request(words, clock):
     Snapshot("others", lambda using: refuse(), None)
     words.get()
-    snapshots.hasten()
-    assert not snapshots.due()
+    snapshots.refresh_soon()
+    assert not snapshots.is_due()
 
 
 @pytest.mark.django_db(databases=["default"])
@@ -301,7 +301,7 @@ def test_a_loaded_dump_leaves_no_empty_salt(tmp_path):
     call_command("loaddata", str(dump))
     daily_salt._salt.forget()  # as in a process that starts now
     daily_salt.today()
-    snapshots.hasten()
+    snapshots.refresh_soon()
     snapshots.refresh()
     assert daily_salt.today() not in {None, b"", first}
     assert len(daily_salt.today()) == daily_salt.SALT_BYTES
@@ -322,11 +322,11 @@ def test_a_database_that_is_away_leaves_the_last_state_and_one_line(words, table
             clock.pass_by(0.4)
         [record] = caplog.records
         assert record.levelno == logging.ERROR
-        clock.pass_by(snapshots.RETRY)
+        clock.pass_by(snapshots.BACKOFF)
         words.get()
         assert len(caplog.records) == 2
     told_elsewhere("words")
-    clock.pass_by(snapshots.RETRY)
+    clock.pass_by(snapshots.BACKOFF)
     assert words.get() == ("first", "second")
 
 
@@ -357,33 +357,33 @@ def test_a_failure_does_not_poison_the_transaction_of_the_site(words, monkeypatc
 @pytest.mark.django_db
 def test_a_wish_during_a_poll_is_not_lost(words, monkeypatch):
     def load(using):
-        snapshots._poll.hasten()
+        snapshots._poller.refresh_soon()
         return ("loaded",)
 
     monkeypatch.setattr(words, "_load", load)
     words.get()
-    assert snapshots.due()
+    assert snapshots.is_due()
 
 
 @pytest.mark.django_db
 def test_a_wish_does_not_shorten_the_wait_after_a_failure(words, clock):
     with connection.execute_wrapper(refuse):
         words.get()
-    snapshots.hasten()
-    assert not snapshots.due()
+    snapshots.refresh_soon()
+    assert not snapshots.is_due()
     changed("words")
-    assert snapshots.due()
+    assert snapshots.is_due()
 
 
 @pytest.mark.django_db
 def test_while_one_thread_polls_the_others_go_on(words, table):
     words.get()
-    snapshots._poll.hasten()
-    with snapshots._poll._polling:
+    snapshots._poller.refresh_soon()
+    with snapshots._poller._polling:
         began = time.monotonic()
         threaded(snapshots.refresh)
         assert time.monotonic() - began < 1
-    assert snapshots.due()
+    assert snapshots.is_due()
 
 
 @pytest.mark.django_db
@@ -404,8 +404,8 @@ def test_before_the_first_load_the_others_wait(words, monkeypatch):
 
 @pytest.mark.django_db
 def test_nobody_waits_for_ever(words, monkeypatch):
-    monkeypatch.setattr(snapshots, "WAIT", 0.1)
-    with snapshots._poll._polling:
+    monkeypatch.setattr(snapshots, "MAX_WAIT", 0.1)
+    with snapshots._poller._polling:
         threaded(snapshots.refresh)
     assert words.current == ()
 
@@ -431,15 +431,15 @@ def test_a_fork_while_another_thread_holds_the_locks_does_not_hang():
     holding, over = threading.Event(), threading.Event()
 
     def hold():
-        with snapshots._poll._polling, snapshots._poll._setting:
+        with snapshots._poller._polling, snapshots._poller._setting:
             holding.set()
             over.wait(10)
 
     thread = threading.Thread(target=hold)
     thread.start()
     holding.wait(10)
-    script = snapshots._poll
-    pid = forked(lambda: script.at == snapshots.NOW and script._polling.acquire(timeout=5))
+    script = snapshots._poller
+    pid = forked(lambda: script.next_at == snapshots.NOW and script._polling.acquire(timeout=5))
     over.set()
     thread.join()
     assert exit_code(pid) == 0
@@ -462,7 +462,7 @@ from tracking.identity import daily_salt
 from tracking.models import BannedIP, UntrackedUserAgent
 
 def banned(address):
-    if snapshots.due():
+    if snapshots.is_due():
         snapshots.refresh()
     return bans.is_banned(address)
 

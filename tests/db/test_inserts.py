@@ -18,8 +18,14 @@ from tests.site.models import Affiliate
 from tests.support.concurrency import together
 from tracking import client_address
 from tracking.db import inserts
-from tracking.db.column_values import moment, text, without_nul
-from tracking.db.parameters import PLAIN, _is_canonical, _json, spelling_for, without_any_nul
+from tracking.db.column_values import replace_nul, storable_text, storable_time
+from tracking.db.parameters import (
+    LEAVE_TO_DJANGO,
+    _is_canonical,
+    _json_text,
+    converters_for,
+    replace_nul_everywhere,
+)
 from tracking.enrichment import geoip
 from tracking.enrichment.enrich import conclude
 from tracking.hits import ROLES, Hit, Kind, PageHit, Reference, uuid7
@@ -109,17 +115,17 @@ def by_the_orm(hit):
         if reference := getattr(hit, role):
             app_label, model = reference.label.split(".")
             content_type = ContentType.objects.get_by_natural_key(app_label, model)
-            tied |= {f"{role}_type": content_type, f"{role}_id": without_nul(reference.pk)}
+            tied |= {f"{role}_type": content_type, f"{role}_id": replace_nul(reference.pk)}
     return Beacon(
         id=hit.id,
         kind=hit.kind,
-        time=moment(hit.time),
-        data=without_any_nul(hit.data),
-        url=without_nul(hit.url),
-        referrer=text(hit.referrer),
+        time=storable_time(hit.time),
+        data=replace_nul_everywhere(hit.data),
+        url=replace_nul(hit.url),
+        referrer=storable_text(hit.referrer),
         ip_address=hit.ip_address,
-        user_agent=text(hit.user_agent),
-        visitor_id=hit.visitor and without_nul(hit.visitor)
+        user_agent=storable_text(hit.user_agent),
+        visitor_id=hit.visitor and replace_nul(hit.visitor)
         if concluded["verdict"] == "human"
         else None,
         **concluded,
@@ -166,7 +172,7 @@ def test_one_row_is_as_the_orm_writes_it(places, hit):
 
 
 @HYPOTHESIS
-@given(hits=st.lists(any_hit, min_size=inserts.COPY_FROM, max_size=12))
+@given(hits=st.lists(any_hit, min_size=inserts.MIN_ROWS_FOR_COPY, max_size=12))
 def test_many_rows_are_as_the_orm_writes_them(places, hits):
     check(hits)
 
@@ -174,8 +180,8 @@ def test_many_rows_are_as_the_orm_writes_them(places, hits):
 @HYPOTHESIS
 @given(hits=st.lists(any_hit, min_size=4, max_size=12))
 def test_a_driver_without_copy_writes_the_same(places, monkeypatch, hits):
-    monkeypatch.setattr(inserts, "_can_copy", lambda: False)
-    monkeypatch.setattr(inserts, "_BATCH", 5)
+    monkeypatch.setattr(inserts, "_driver_has_copy", lambda: False)
+    monkeypatch.setattr(inserts, "_MAX_ROWS_PER_STATEMENT", 5)
     check(hits)
 
 
@@ -190,7 +196,7 @@ def test_a_site_without_time_zones_writes_the_same(places, settings, hits):
 @given(hits=st.lists(any_hit, min_size=1, max_size=4))
 def test_a_database_that_is_not_known_is_left_to_the_orm(places, monkeypatch, hits):
     monkeypatch.setattr(connections["default"], "vendor", "another")
-    assert spelling_for(connections["default"]) is PLAIN
+    assert converters_for(connections["default"]) is LEAVE_TO_DJANGO
     check(hits)
 
 
@@ -214,7 +220,10 @@ def test_page_views_are_as_the_orm_writes_them(settings, use_tz, hits):
         PageView.objects.all().delete()
         by_id = {hit.id: hit for hit in hits}
         for view in views:
-            view.time, view.url = moment(by_id[view.pk].time), text(by_id[view.pk].url)
+            view.time, view.url = (
+                storable_time(by_id[view.pk].time),
+                storable_text(by_id[view.pk].url),
+            )
         PageView.objects.bulk_create(views)
         assert ours == stored("tracking_pageview")
         transaction.set_rollback(True)
@@ -230,12 +239,12 @@ def test_nul_and_mappings_deep_in_the_data():
     hit = Hit(kind=Kind.EVENT, data=MappingProxyType({"a": (MappingProxyType({"b\0": "\0"}),)}))
     write([hit])
     assert Beacon.objects.get().data == {"a": [{"b\ufffd": "\ufffd"}]}
-    assert _json({}) == "{}"
-    assert _json({"path": "C:\\u0000"}) == r'{"path": "C:\\u0000"}'
+    assert _json_text({}) == "{}"
+    assert _json_text({"path": "C:\\u0000"}) == r'{"path": "C:\\u0000"}'
 
 
 def test_what_json_cannot_say_is_an_error_and_writes_nothing():
-    good = [Hit(kind=Kind.OPEN) for _ in range(inserts.COPY_FROM + 150)]
+    good = [Hit(kind=Kind.OPEN) for _ in range(inserts.MIN_ROWS_FOR_COPY + 150)]
     with pytest.raises(TypeError, match="not JSON serializable"):
         write([*good, Hit(kind=Kind.EVENT, data={"a": object()})])
     assert Beacon.objects.count() == 0
@@ -336,7 +345,7 @@ def test_a_listener_of_batches_that_fails_changes_nothing(listeners, caplog):
     assert "not today" in caplog.text
 
 
-@pytest.mark.parametrize("number", [1, inserts.COPY_FROM + 1])
+@pytest.mark.parametrize("number", [1, inserts.MIN_ROWS_FOR_COPY + 1])
 def test_a_broken_transaction_of_the_site_stays_one(number):
     with transaction.atomic():
         transaction.set_rollback(True)
@@ -344,7 +353,7 @@ def test_a_broken_transaction_of_the_site_stays_one(number):
             write([Hit(kind=Kind.OPEN) for _ in range(number)])
 
 
-@pytest.mark.parametrize("number", [1, inserts.COPY_FROM + 1])
+@pytest.mark.parametrize("number", [1, inserts.MIN_ROWS_FOR_COPY + 1])
 def test_what_is_refused_leaves_the_transaction_of_the_site_as_it_was(number):
     affiliate = Affiliate.objects.create(name="before")
     with pytest.raises(IntegrityError):
@@ -426,8 +435,8 @@ def test_a_router_sends_them_elsewhere(elsewhere):
     ],
 )
 def test_what_two_encoders_could_spell_differently_is_the_same_value(data):
-    postgresql = spelling_for(FakePostgreSQL())
-    assert json.loads(postgresql.data(data)) == json.loads(_json(data))
+    postgresql = converters_for(FakePostgreSQL())
+    assert json.loads(postgresql.json(data)) == json.loads(_json_text(data))
 
 
 class FakePostgreSQL:
@@ -437,7 +446,7 @@ class FakePostgreSQL:
 @HYPOTHESIS
 @given(time=times)
 def test_a_moment_is_spelled_as_postgresql_reads_it(time):
-    spelled = spelling_for(FakePostgreSQL()).time(time)
+    spelled = converters_for(FakePostgreSQL()).time(time)
     assert datetime.fromisoformat(spelled).astimezone(UTC) == time.astimezone(UTC)
 
 
@@ -445,4 +454,4 @@ def test_a_moment_is_spelled_as_postgresql_reads_it(time):
 @given(rows=st.lists(st.tuples(any_text | st.none(), any_text, st.none() | any_text), min_size=1))
 def test_rows_without_special_characters_are_spelled_as_those_with_them(rows):
     rows = [tuple(v and v.replace("\0", "") for v in row) for row in rows]
-    assert inserts._lines(rows) == inserts._escaped(rows)
+    assert inserts._copy_text(rows) == inserts._escaped_copy_text(rows)

@@ -4,14 +4,14 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from tests.site.models import Affiliate
-from tracking.db.isolation import isolated
+from tracking.db.isolation import log_errors_with_savepoints
 
 logger = logging.getLogger("tracking.tests")
 
 
 @pytest.mark.django_db
 def test_a_failure_is_logged_with_its_traceback_and_goes_no_further(caplog):
-    with isolated(logger, "Making %s of %s", "sense", 7):
+    with log_errors_with_savepoints(logger, "Making %s of %s", "sense", 7):
         raise RuntimeError("not today")
     [record] = caplog.records
     assert record.getMessage() == "Making sense of 7 failed"
@@ -20,9 +20,9 @@ def test_a_failure_is_logged_with_its_traceback_and_goes_no_further(caplog):
 
 @pytest.mark.django_db
 def test_what_succeeds_is_kept_and_what_fails_is_rolled_back():
-    with isolated(logger, "First"):
+    with log_errors_with_savepoints(logger, "First"):
         Affiliate.objects.create(name="kept")
-    with isolated(logger, "Second"):
+    with log_errors_with_savepoints(logger, "Second"):
         Affiliate.objects.create(name="rolled back")
         Affiliate.objects.create(pk=Affiliate.objects.get(name="kept").pk)
     assert not connection.needs_rollback
@@ -31,7 +31,7 @@ def test_what_succeeds_is_kept_and_what_fails_is_rolled_back():
 
 @pytest.mark.django_db(transaction=True)
 def test_outside_of_a_transaction_it_costs_nothing(django_assert_num_queries):
-    with django_assert_num_queries(0), isolated(logger, "Nothing"):
+    with django_assert_num_queries(0), log_errors_with_savepoints(logger, "Nothing"):
         assert not transaction.get_connection().in_atomic_block
 
 
@@ -41,7 +41,7 @@ def test_a_database_that_refuses_the_savepoint_does_not_stop_the_block(caplog):
         raise OperationalError("gone away")
 
     ran = []
-    with connection.execute_wrapper(refuse), isolated(logger, "Block"):
+    with connection.execute_wrapper(refuse), log_errors_with_savepoints(logger, "Block"):
         ran.append(True)
     assert ran
     assert "Savepoint for: Block failed" in caplog.text
@@ -49,5 +49,5 @@ def test_a_database_that_refuses_the_savepoint_does_not_stop_the_block(caplog):
 
 @pytest.mark.django_db
 def test_it_does_not_hold_up_a_server_that_is_told_to_stop():
-    with pytest.raises(KeyboardInterrupt), isolated(logger, "Block"):
+    with pytest.raises(KeyboardInterrupt), log_errors_with_savepoints(logger, "Block"):
         raise KeyboardInterrupt

@@ -28,7 +28,7 @@ def test_the_day_after_a_salt_is_another_one(db, clock):
     assert len(first) == daily_salt.SALT_BYTES
     clock.pass_by(timedelta(seconds=0.2).total_seconds())
     assert daily_salt.today() is None
-    assert snapshots.due()
+    assert snapshots.is_due()
     snapshots.refresh()
     assert daily_salt.today() not in {None, first}
     [row] = SharedValue.objects.filter(name__startswith="salt")
@@ -42,7 +42,7 @@ def test_no_salt_is_made_unless_it_is_wanted(db):
 
 def test_a_salt_of_a_clock_that_is_ahead_is_left_alone(db, clock):
     tomorrow = datetime.fromtimestamp(clock.now, UTC).date() + timedelta(days=1)
-    snapshots._write(f"salt {tomorrow}", "ab" * 32, "default")
+    snapshots._save_token(f"salt {tomorrow}", "ab" * 32, "default")
     daily_salt.today()
     snapshots.refresh()
     assert daily_salt.today() != b"\xab" * 32
@@ -54,4 +54,4 @@ def test_without_a_database_there_is_no_salt_and_no_hurry(db, clock):
     with connection.execute_wrapper(refuse):
         snapshots.refresh()
     assert daily_salt.today() is None
-    assert not snapshots.due()
+    assert not snapshots.is_due()

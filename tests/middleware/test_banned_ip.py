@@ -101,8 +101,8 @@ def test_a_request_costs_no_query(client, django_assert_num_queries):
     with django_assert_num_queries(0):
         for _ in range(10):
             assert client.get("/page/1").status_code == 200
-            snapshots._poll.at = max(snapshots._poll.at, time.monotonic() + 1)
-    snapshots._poll.hasten()
+            snapshots._poller.next_at = max(snapshots._poller.next_at, time.monotonic() + 1)
+    snapshots._poller.refresh_soon()
     with django_assert_num_queries(1):
         client.get("/page/1")
         client.get("/page/2")
@@ -129,7 +129,7 @@ def test_it_is_asynchronous_where_the_site_is():
     async def page(request):
         return HttpResponse("page")
 
-    snapshots._poll.at = time.monotonic() + 60
+    snapshots._poller.next_at = time.monotonic() + 60
     middleware = BannedIPMiddleware(page)
     response = async_to_sync(middleware)(RequestFactory().get("/"))
     assert response.content == b"page"
@@ -150,7 +150,7 @@ def test_a_database_that_goes_away_leaves_the_bans_in_force(client, caplog):
 
     bans.ban("192.0.2.7")
     client.get("/page/1")
-    snapshots._poll.hasten()
+    snapshots._poller.refresh_soon()
     with connection.execute_wrapper(refuse):
         for _ in range(5):
             assert client.get("/page/1", REMOTE_ADDR="192.0.2.7").status_code == 403
@@ -162,7 +162,7 @@ def test_whatever_fails_in_it_the_page_is_served(client, monkeypatch, caplog):
     def fail(request):
         raise ZeroDivisionError
 
-    snapshots._poll.at = time.monotonic() + 60
+    snapshots._poller.next_at = time.monotonic() + 60
     monkeypatch.setattr("tracking.client_address.address", fail)
     assert client.get("/page/1").status_code == 200
     assert "Looking for a ban failed" in caplog.text

@@ -381,7 +381,7 @@ def test_within_a_transaction_of_the_site_a_failure_is_rolled_back_to_a_savepoin
     """The whole request in one transaction, as here in a test: it must go on."""
     from tracking.recording import visitors
 
-    monkeypatch.setattr(visitors, "_updates", lambda _words: ["nonsense"])
+    monkeypatch.setattr(visitors, "_assignments", lambda _sql: ["nonsense"])
     assert client.get("/basket/").status_code == 200
     assert Affiliate.objects.count() == 1
     assert not Visitor.objects.exists()
@@ -429,7 +429,7 @@ def test_the_event_loop_is_not_left_for_a_page(settings, monkeypatch):
 
     monkeypatch.setattr(visitor_tracking, "sync_to_async", None)
     monkeypatch.setattr(snapshots, "arefresh", None)
-    monkeypatch.setattr(snapshots, "due", lambda: False)
+    monkeypatch.setattr(snapshots, "is_due", lambda: False)
     ask_async("/async-page/2", "/async-page/3")
     assert len(get_backend().hits) == 3
 

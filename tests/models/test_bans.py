@@ -37,7 +37,7 @@ def test_a_ban_that_nobody_can_be_told_of_is_not_made(monkeypatch):
     def fail(*args):
         raise OperationalError("away")
 
-    monkeypatch.setattr(snapshots, "_write", fail)
+    monkeypatch.setattr(snapshots, "_save_token", fail)
     with pytest.raises(OperationalError):
         BannedIP.objects.create(network="192.0.2.7")
     with pytest.raises(OperationalError):

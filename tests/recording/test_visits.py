@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.support.concurrency import together
-from tracking.db.retry import again_after_deadlock
+from tracking.db.retry import retry_on_deadlock
 from tracking.hits import Hit, Kind, PageHit
 from tracking.models import Beacon, PageView, Visit, Visitor
 from tracking.recording import visits, write
@@ -352,9 +352,9 @@ def test_a_deadlock_is_not_the_end():
     original = connections["default"]
     connections["default"] = Outside()
     try:
-        assert again_after_deadlock("default", work) == "done"
+        assert retry_on_deadlock("default", work) == "done"
         with pytest.raises(OperationalError, match="gone away"):
-            again_after_deadlock("default", gone_away)
+            retry_on_deadlock("default", gone_away)
     finally:
         connections["default"] = original
 

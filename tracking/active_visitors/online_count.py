@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from django.db.models import Count
 
-from tracking.caching.ttl import Remembered
-from tracking.db.column_values import text
-from tracking.db.isolation import savepoint
+from tracking.caching.ttl import CachedQuery
+from tracking.db.column_values import storable_text
+from tracking.db.isolation import savepoints
 from tracking.models import Visitor
 
 #: Seconds for which a number is remembered.
@@ -48,15 +48,15 @@ def on_page(url: str) -> int:
     Raises:
         django.db.DatabaseError: the database does not answer.
     """
-    return _count().on_page.get(text(url), 0)
+    return _count().on_page.get(storable_text(url), 0)
 
 
 def _counted() -> _Count:
     """Count all pages by one query: it reads who is active, and no index could spare that."""
-    with savepoint():
+    with savepoints():
         here = Visitor.objects.active().humans().order_by()
         pages = dict(here.values_list("url").annotate(number=Count("pk")))
     return _Count(sum(pages.values()), pages)
 
 
-_count = Remembered(Visitor, _counted, lambda _took: SECONDS)
+_count = CachedQuery(Visitor, _counted, lambda _took: SECONDS)

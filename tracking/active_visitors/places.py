@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from django.db.models import Count, Max, Q
 
-from tracking.caching.ttl import Remembered
-from tracking.db.isolation import savepoint
+from tracking.caching.ttl import CachedQuery
+from tracking.db.isolation import savepoints
 from tracking.enrichment.verdict_rules import Label
 from tracking.models import Visitor
 
@@ -89,7 +89,7 @@ class _Row(NamedTuple):
 def _counted() -> VisitorsByPlace:
     people, machines = Count("pk"), Count("pk", filter=~Q(verdict=Label.HUMAN))
     active = Visitor.objects.active().order_by()
-    with savepoint():
+    with savepoints():
         found = active.values_list("country", "city", "latitude", "longitude").annotate(
             visitors=people, machines=machines, newest=Max("session_start")
         )
@@ -104,7 +104,7 @@ def _counted() -> VisitorsByPlace:
 
 #: Return who is on the site now, by place; by two queries at most. What takes long to count
 #: is remembered for ten times as long, for all who look through this process.
-count_by_place = Remembered(Visitor, _counted, lambda took: min(MAX_AGE, took / SHARE))
+count_by_place = CachedQuery(Visitor, _counted, lambda took: min(MAX_AGE, took / SHARE))
 
 
 def _places(rows: list[_Row]) -> tuple[Place, ...]:

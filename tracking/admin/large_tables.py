@@ -15,7 +15,7 @@ from django.utils.formats import number_format
 from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
-from tracking.db.isolation import savepoint
+from tracking.db.isolation import savepoints
 
 if TYPE_CHECKING:  # Django's own classes take no type arguments when they run
     _Paginator = Paginator[Any]
@@ -71,7 +71,7 @@ class LargeTableChangeList(ChangeList):
 @contextmanager
 def _reject_impossible_values() -> Iterator[None]:
     try:
-        with savepoint():
+        with savepoints():
             yield
     except (OverflowError, ValueError, DataError) as error:  # the year 99999, the year 0
         raise IncorrectLookupParameters from error

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
-from tracking.db.isolation import savepoint
+from tracking.db.isolation import savepoints
 from tracking.hits import AnyHit
 
 
@@ -42,7 +42,7 @@ class BaseBackend(ABC):
         Raises:
             Exception: as for :meth:`send`.
         """
-        with savepoint():
+        with savepoints():
             self.send(hit)
 
     def send_many(self, hits: Iterable[AnyHit]) -> None:

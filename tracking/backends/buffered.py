@@ -16,7 +16,7 @@ from django.db import close_old_connections, connections
 
 from tracking.backends.base import BaseBackend
 from tracking.conf import conf
-from tracking.db.isolation import contained
+from tracking.db.isolation import log_errors
 from tracking.hits import AnyHit
 from tracking.pipeline import write_batch
 from tracking.pipeline.spool import Batch, Item, Record, Spool, folder, folders, set_aside
@@ -182,7 +182,7 @@ class BufferedBackend(BaseBackend):
 
     def _tell(self) -> None:
         for watcher in watchers:
-            with contained(logger, "Telling %r", watcher):
+            with log_errors(logger, "Telling %r", watcher):
                 watcher(self)
 
     def _adopt(self) -> None:

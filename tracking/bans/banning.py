@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from tracking.db.column_values import without_nul
+from tracking.db.column_values import replace_nul
 from tracking.models import BannedIP
 
 
@@ -19,7 +19,7 @@ def ban(network: str, reason: str = "", expires_at: datetime | None = None) -> B
         django.core.exceptions.ValidationError: ``network`` is neither, the reason is too long,
             or the end too far away.
     """
-    wanted = BannedIP(network=network, reason=without_nul(reason), expires_at=expires_at)
+    wanted = BannedIP(network=network, reason=replace_nul(reason), expires_at=expires_at)
     wanted.clean_fields()
     banned, _is_new = BannedIP.objects.update_or_create(
         network=wanted.network,

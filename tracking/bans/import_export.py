@@ -28,7 +28,7 @@ from django.utils.translation import gettext as _
 from tracking import client_address
 from tracking.bans.snapshot import snapshot
 from tracking.caching import snapshots
-from tracking.db.chunks import in_chunks
+from tracking.db.chunks import read_in_chunks
 from tracking.models import BannedIP
 from tracking.models.bans import STORABLE_YEARS, BannedIPQuerySet
 
@@ -285,7 +285,9 @@ def export(rows: BannedIPQuerySet) -> Iterator[str]:
         rows: what is exported.
     """
     yield ",".join(COLUMNS) + "\r\n"
-    for network, reason, expires_at in in_chunks(rows.with_ends(), "network", "reason", "ends"):
+    for network, reason, expires_at in read_in_chunks(
+        rows.with_ends(), "network", "reason", "ends"
+    ):
         buffer = io.StringIO()
         csv.writer(buffer).writerow([network, _safe(reason), _written(expires_at)])
         yield buffer.getvalue()

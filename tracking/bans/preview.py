@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from tracking import client_address
 from tracking.bans.networks import common_beginning, networks_around
 from tracking.bans.prefix_set import BanList, Prefix
-from tracking.db.chunks import in_chunks
+from tracking.db.chunks import read_in_chunks
 from tracking.models import BannedIP, Visitor
 
 #: How many bits a network must have. Two networks of one bit are everybody; so is 2000::/3,
@@ -92,4 +92,4 @@ def _active_addresses(networks: Collection[str], minutes: float | None) -> Itera
         for beginning in beginnings:
             alike |= Q(ip_address__startswith=beginning)
         active = active.filter(alike)
-    return (address for (address,) in in_chunks(active, "ip_address"))
+    return (address for (address,) in read_in_chunks(active, "ip_address"))

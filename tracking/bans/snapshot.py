@@ -2,7 +2,7 @@
 
 A change of the table, made by any process, is in force everywhere within half a second::
 
-    if snapshots.due():
+    if snapshots.is_due():
         snapshots.refresh()
     is_banned("192.0.2.7")            # a look-up in memory, below a microsecond
 """
@@ -14,7 +14,7 @@ from django.dispatch import receiver
 
 from tracking.bans.prefix_set import BanList
 from tracking.caching import snapshots
-from tracking.db.chunks import in_chunks
+from tracking.db.chunks import read_in_chunks
 from tracking.models import BannedIP
 from tracking.models.change_signals import rows_changed, rows_changing
 from tracking.signals import address_banned, announce
@@ -33,7 +33,7 @@ def is_banned(address: str | None) -> bool:
 
 def _load(using: str) -> BanList:
     rows = BannedIP.objects.using(using).live().with_ends()
-    return BanList.build(in_chunks(rows, "network", "ends"))
+    return BanList.build(read_in_chunks(rows, "network", "ends"))
 
 
 #: The ban list, as all processes of the site know it.

@@ -15,10 +15,10 @@ difference too. What a process has read of its own transaction is provisional un
 that is over, and read anew by each look: a savepoint that is rolled back takes rows with
 it, but not the token that was written before it.
 
-A request asks :func:`due`, which is one comparison, and only then :func:`refresh`, which
+A request asks :func:`is_due`, which is one comparison, and only then :func:`refresh`, which
 waits for the database::
 
-    if snapshots.due():
+    if snapshots.is_due():
         snapshots.refresh()            # under ASGI: await snapshots.arefresh()
     words.current
 
@@ -41,7 +41,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import post_migrate
 from django.utils import timezone
 
-from tracking.db.isolation import savepoint
+from tracking.db.isolation import savepoints
 from tracking.models import SharedValue
 
 logger = logging.getLogger(__name__)
@@ -49,9 +49,9 @@ logger = logging.getLogger(__name__)
 #: Seconds between two looks at the tokens.
 INTERVAL = 0.5
 #: Seconds after a failure for which the database is left alone: not every request is to wait.
-RETRY = 5.0
+BACKOFF = 5.0
 #: Seconds that a request waits for the first load, if another thread is at it.
-WAIT = 5.0
+MAX_WAIT = 5.0
 
 #: The time for what is due now, and for what never is.
 NOW, NEVER = -math.inf, math.inf
@@ -59,29 +59,29 @@ NOW, NEVER = -math.inf, math.inf
 T = TypeVar("T")
 
 
-class Follower(Protocol):
+class Refreshable(Protocol):
     """What is brought up to date by the poll.
 
     Attributes:
         name: how the log calls it.
-        loaded: whether it has ever been.
-        provisional: whether it rests on a change that may still be rolled back.
-        until: the POSIX time from which it is out of date by itself.
+        is_loaded: whether it has ever been.
+        is_uncommitted: whether it rests on a change that may still be rolled back.
+        expires_at: the POSIX time from which it is out of date by itself.
     """
 
     @property
     def name(self) -> str: ...
 
     @property
-    def provisional(self) -> bool: ...
+    def is_uncommitted(self) -> bool: ...
 
     @property
-    def until(self) -> float: ...
+    def expires_at(self) -> float: ...
 
     @property
-    def loaded(self) -> bool: ...
+    def is_loaded(self) -> bool: ...
 
-    def follow(self, values: Mapping[str, str], using: str) -> None:
+    def reload_if_changed(self, values: Mapping[str, str], using: str) -> None:
         """Catch up with what is agreed on.
 
         Args:
@@ -89,7 +89,7 @@ class Follower(Protocol):
             using: the alias of the database that it was read from.
         """
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Go back to what was there before anything was loaded."""
 
 
@@ -101,7 +101,7 @@ class Snapshot(Generic[T]):
     """
 
     #: A content ends only by a change.
-    until = NEVER
+    expires_at = NEVER
 
     def __init__(self, name: str, load: Callable[[str], T], empty: T) -> None:
         """Make the snapshot, and let it take part in the poll of this process.
@@ -114,34 +114,34 @@ class Snapshot(Generic[T]):
         self.name = name
         self._load = load
         self._empty = empty
-        self.forget()
-        follow(self)
+        self.reset()
+        register(self)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Go back to the empty content."""
         self.current = self._empty
-        self.loaded = self.provisional = False
+        self.is_loaded = self.is_uncommitted = False
         self._token = ""
 
     def get(self) -> T:
         """Return the content, after a look at the database if one is due."""
-        if due():
+        if is_due():
             refresh()
         return self.current
 
-    def follow(self, values: Mapping[str, str], using: str) -> None:
+    def reload_if_changed(self, values: Mapping[str, str], using: str) -> None:
         """Load the content, if the token says that it is another one, or it may be gone."""
         # The token was read before the rows: a change in between is found by the next look.
         token = values.get(self.name, "")
-        if self.provisional or not self.loaded or token != self._token:
-            with savepoint():  # what fails here must not keep the others from being read
+        if self.is_uncommitted or not self.is_loaded or token != self._token:
+            with savepoints():  # what fails here must not keep the others from being read
                 self.current = self._load(using)
             self._token = token
-            self.loaded = True
-            self.provisional = _is_uncommitted(self.name, token, using)
+            self.is_loaded = True
+            self.is_uncommitted = _is_uncommitted(self.name, token, using)
 
 
-class _Change:
+class _PendingChange:
     """A change of this process whose transaction is not over. Called once it is committed.
 
     It waits for that in Django's list, which forgets what is rolled back, to a savepoint or
@@ -154,52 +154,52 @@ class _Change:
         self.token = secrets.token_hex(16)
 
     def __call__(self) -> None:
-        hasten()
+        refresh_soon()
 
 
-def _open_changes(name: str, using: str) -> Iterator[_Change]:
+def _uncommitted_changes(name: str, using: str) -> Iterator[_PendingChange]:
     """Yield the changes of a table that the open transaction of this thread has in it."""
     connection = connections[using]
     if connection.in_atomic_block:
         for entry in connection.run_on_commit:
-            if isinstance(entry[1], _Change) and entry[1].name == name:
+            if isinstance(entry[1], _PendingChange) and entry[1].name == name:
                 yield entry[1]
 
 
 def _is_uncommitted(name: str, token: str, using: str) -> bool:
     """Return whether a token that was read may still be rolled back."""
-    return any(change.token == token for change in _open_changes(name, using))
+    return any(change.token == token for change in _uncommitted_changes(name, using))
 
 
-class _Poll:
+class _Poller:
     """When the tokens are looked at, and by whom."""
 
     def __init__(self) -> None:
-        self.followers: list[Follower] = []
-        self.at = NOW
-        self._wishes = 0
+        self.refreshables: list[Refreshable] = []
+        self.next_at = NOW
+        self._requests = 0
         self._is_failing = False
         #: Until when those are left alone that could not be loaded, on the monotonic clock.
-        self._resting: dict[Follower, float] = {}
-        self.unlock()
+        self._backed_off: dict[Refreshable, float] = {}
+        self.reset_locks()
 
-    def unlock(self) -> None:
+    def reset_locks(self) -> None:
         """Begin with locks that nobody holds."""
         self._polling = threading.Lock()
         self._setting = threading.Lock()
 
-    def hasten(self, *, patiently: bool = False) -> None:
+    def refresh_soon(self, *, respect_backoff: bool = False) -> None:
         """Make the poll due now.
 
         Args:
-            patiently: not if the last one has failed and is to be tried again later.
+            respect_backoff: not if the last one has failed and is to be tried again later.
         """
         with self._setting:
-            if patiently and self._is_failing:
+            if respect_backoff and self._is_failing:
                 return
-            self._resting = {}
-            self._wishes += 1
-            self.at = NOW
+            self._backed_off = {}
+            self._requests += 1
+            self.next_at = NOW
 
     def run(self) -> bool:
         """Poll, unless another thread is at it: it is waited for only if nothing is loaded.
@@ -209,63 +209,63 @@ class _Poll:
         """
         got_it = self._polling.acquire(blocking=False)
         if not got_it and not self._is_loaded():
-            got_it = self._polling.acquire(timeout=WAIT)
+            got_it = self._polling.acquire(timeout=MAX_WAIT)
         if not got_it:
             return True
         try:
             # Where a transaction of the site is broken, that is not the database's fault: who
             # comes next may ask it.
-            if monotonic() >= self.at and not any(map(_is_broken, _open_transactions())):
+            if monotonic() >= self.next_at and not any(map(_is_broken, _open_transactions())):
                 return self._poll()
         finally:
             self._polling.release()
         return True
 
     def _poll(self) -> bool:
-        wishes = self._wishes
+        requests = self._requests
         if self._is_loaded():  # the others go on with that meanwhile
-            self._postpone(WAIT, wishes)
+            self._postpone(MAX_WAIT, requests)
         try:
-            with savepoint():
+            with savepoints():
                 self._follow()
         except Exception:
             logger.exception("Reading what all processes agree on failed; the last state stays")
-            self._postpone(RETRY, wishes, is_failing=True)
+            self._postpone(BACKOFF, requests, is_failing=True)
             return False
-        self._postpone(self._patience(), wishes, is_failing=bool(self._resting))
+        self._postpone(self._seconds_to_next(), requests, is_failing=bool(self._backed_off))
         return True
 
     def _follow(self) -> None:
-        """Read the tokens, and let each follower catch up with them, whatever the others do."""
+        """Read the tokens, and let each refreshable catch up with them, whatever the others do."""
         # From where is written: replicas that lag behind each other would take turns.
         using = router.db_for_write(SharedValue)
         values = dict(SharedValue.objects.using(using).values_list("name", "value"))
-        for follower in list(self.followers):
-            if monotonic() < self._resting.get(follower, NOW):
+        for refreshable in list(self.refreshables):
+            if monotonic() < self._backed_off.get(refreshable, NOW):
                 continue
-            self._resting.pop(follower, None)
+            self._backed_off.pop(refreshable, None)
             try:
-                follower.follow(values, using)
+                refreshable.reload_if_changed(values, using)
             except Exception:
-                logger.exception("Loading the %s failed; their last state stays", follower.name)
-                self._resting[follower] = monotonic() + RETRY
+                logger.exception("Loading the %s failed; their last state stays", refreshable.name)
+                self._backed_off[refreshable] = monotonic() + BACKOFF
 
-    def _postpone(self, seconds: float, wishes: int, *, is_failing: bool = False) -> None:
+    def _postpone(self, seconds: float, requests: int, *, is_failing: bool = False) -> None:
         """Say when the next poll is due, unless somebody has wished for one since."""
         with self._setting:
             self._is_failing = is_failing
-            if self._wishes == wishes:
-                self.at = monotonic() + seconds
+            if self._requests == requests:
+                self.next_at = monotonic() + seconds
 
-    def _patience(self) -> float:
+    def _seconds_to_next(self) -> float:
         """Return the seconds for which what was read is good."""
-        if any(follower.provisional for follower in self.followers):
+        if any(refreshable.is_uncommitted for refreshable in self.refreshables):
             return NOW
-        first = min((follower.until for follower in self.followers), default=NEVER)
+        first = min((refreshable.expires_at for refreshable in self.refreshables), default=NEVER)
         return min(INTERVAL, first - time())
 
     def _is_loaded(self) -> bool:
-        return all(follower.loaded for follower in self.followers)
+        return all(refreshable.is_loaded for refreshable in self.refreshables)
 
 
 def _open_transactions() -> Iterator[BaseDatabaseWrapper]:
@@ -280,18 +280,18 @@ def _is_broken(connection: BaseDatabaseWrapper) -> bool:
     return connection.needs_rollback or getattr(info, "transaction_status", None) == 3  # noqa: PLR2004
 
 
-_poll = _Poll()
+_poller = _Poller()
 
 
-def follow(follower: Follower) -> None:
+def register(refreshable: Refreshable) -> None:
     """Let something take part in the poll of this process."""
-    _poll.followers.append(follower)
-    _poll.hasten()
+    _poller.refreshables.append(refreshable)
+    _poller.refresh_soon()
 
 
-def due() -> bool:
+def is_due() -> bool:
     """Return whether it is time to :func:`refresh`. Costs one comparison."""
-    return monotonic() >= _poll.at
+    return monotonic() >= _poller.next_at
 
 
 def refresh() -> bool:
@@ -300,7 +300,7 @@ def refresh() -> bool:
     Returns:
         Whether the database has answered, as far as it was asked; if not, that is logged.
     """
-    return _poll.run()
+    return _poller.run()
 
 
 async def arefresh() -> bool:
@@ -308,9 +308,9 @@ async def arefresh() -> bool:
     return await sync_to_async(refresh, thread_sensitive=True)()
 
 
-def hasten() -> None:
+def refresh_soon() -> None:
     """Make a refresh due now, unless the database has just failed."""
-    _poll.hasten(patiently=True)
+    _poller.refresh_soon(respect_backoff=True)
 
 
 def changed(name: str, using: str | None = None) -> None:
@@ -328,15 +328,15 @@ def changed(name: str, using: str | None = None) -> None:
     """
     using = using or router.db_for_write(SharedValue)
     # One token serves all changes that are committed together.
-    if not any(_open_changes(name, using)):
-        change = _Change(name)
-        _write(name, change.token, using)
+    if not any(_uncommitted_changes(name, using)):
+        change = _PendingChange(name)
+        _save_token(name, change.token, using)
         if connections[using].in_atomic_block:
             transaction.on_commit(change, using=using)
-    _poll.hasten()
+    _poller.refresh_soon()
 
 
-def _write(name: str, token: str, using: str) -> None:
+def _save_token(name: str, token: str, using: str) -> None:
     # Not update_or_create(): of two transactions that lock a row which does not exist yet,
     # MariaDB ends one.
     target = connections[using].features.supports_update_conflicts_with_target
@@ -348,27 +348,27 @@ def _write(name: str, token: str, using: str) -> None:
     )
 
 
-def forget() -> None:
+def reset_all() -> None:
     """Forget everything, for tests that must not see what another one has left."""
-    for follower in _poll.followers:
-        follower.forget()
-    _poll.hasten()
+    for refreshable in _poller.refreshables:
+        refreshable.reset()
+    _poller.refresh_soon()
 
 
-def _after_fork() -> None:
+def _reset_after_fork() -> None:
     # Another thread of the parent may have held a lock, and does not exist here.
-    _poll.unlock()
-    _poll.hasten()
+    _poller.reset_locks()
+    _poller.refresh_soon()
 
 
 # Not on Windows, which has no fork.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
-def _after_migrate(**_: Any) -> None:
+def _refresh_after_migrate(**_: Any) -> None:
     # ``flush`` says so too, with which TransactionTestCase empties all tables between tests.
-    _poll.hasten()
+    _poller.refresh_soon()
 
 
-post_migrate.connect(_after_migrate)
+post_migrate.connect(_refresh_after_migrate)

@@ -1,10 +1,10 @@
-"""What is asked of the database once for several who want to know it.
+"""Query results kept in memory for some seconds.
 
-    people = Remembered(Visitor, lambda: Visitor.objects.count(), for_seconds=lambda took: 5)
-    people()                          # a query
-    people()                          # none
+    online = CachedQuery(Visitor, lambda: Visitor.objects.count(), ttl=lambda took: 5)
+    online()                          # a query
+    online()                          # no query
 
-It is for numbers that may be some seconds old. It forgets them when code of the site saves
+For figures that may be some seconds old. The cache is emptied when code of the site saves
 a row of the model, or when settings change.
 """
 
@@ -18,62 +18,61 @@ from django.db.models.signals import post_save
 
 from tracking.conf import on_change
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-#: Answers that are remembered at once: one, but for savepoints.
-MAX_REMEMBERED = 100
+#: Results kept at once: one outside of savepoints, one for each stack of savepoints.
+MAX_RESULTS = 100
 
 
-class Remembered(Generic[Answer]):
-    """A question to the database whose answer is good for some seconds, in this process.
+class CachedQuery(Generic[Result]):
+    """A query whose result this process keeps for some seconds.
 
     Args:
-        model: whose rows are read.
-        ask: reads them.
-        for_seconds: how long an answer is good, in seconds, by how many it took to get it.
+        model: the model whose rows the query reads.
+        query: runs the query and returns its result.
+        ttl: returns how many seconds a result is kept, given the seconds the query took.
     """
 
     def __init__(
         self,
         model: type[models.Model],
-        ask: Callable[[], Answer],
-        for_seconds: Callable[[float], float],
+        query: Callable[[], Result],
+        ttl: Callable[[float], float],
     ) -> None:
         self._model = model
-        self._ask = ask
-        self._for_seconds = for_seconds
-        self._answers: dict[tuple[str, ...], tuple[float, Answer]] = {}
+        self._query = query
+        self._ttl = ttl
+        self._results: dict[tuple[str, ...], tuple[float, Result]] = {}
         self._lock = Lock()
-        # Page views are written past this signal: it is for rows that code of the site makes.
-        # (Not post_delete: whoever listens to that makes Django read all rows that are cleaned up.)
-        post_save.connect(self.forget, sender=model)
-        on_change()(self.forget)
+        # Page views are written without this signal; it reports rows saved by code of the site.
+        # (Not post_delete: with a receiver, Django fetches every row that the clean-up deletes.)
+        post_save.connect(self.clear, sender=model)
+        on_change()(self.clear)
 
-    def __call__(self) -> Answer:
-        """Return the answer.
+    def __call__(self) -> Result:
+        """Return the result, from memory or by running the query.
 
         Raises:
-            django.db.DatabaseError: the database does not answer.
+            django.db.DatabaseError: the query failed.
         """
-        # Inside of savepoints (as in each test) rows may be rolled back: they are not for others.
-        savepoints = connections[router.db_for_read(self._model)].savepoint_ids
-        key = tuple(savepoint for savepoint in savepoints if savepoint)
-        until, answer = self._answers.get(key, (None, None))
-        if until is None or answer is None or time.monotonic() >= until:
+        # Rows seen inside savepoints (as in each test) may be rolled back: keep them apart.
+        key = tuple(filter(None, connections[router.db_for_read(self._model)].savepoint_ids))
+        expires_at, result = self._results.get(key, (None, None))
+        if expires_at is None or result is None or time.monotonic() >= expires_at:
             began = time.monotonic()
-            answer = self._ask()
+            result = self._query()
             ended = time.monotonic()
             with self._lock:
-                if len(self._answers) >= MAX_REMEMBERED:
-                    self._answers.clear()
-                self._answers[key] = (ended + self._for_seconds(ended - began), answer)
-        return answer
+                if len(self._results) >= MAX_RESULTS:
+                    self._results.clear()
+                self._results[key] = (ended + self._ttl(ended - began), result)
+        return result
 
     def __len__(self) -> int:
-        """Return how many answers are remembered."""
-        return len(self._answers)
+        """Return how many results are kept."""
+        return len(self._results)
 
-    def forget(self, **_: Any) -> None:
-        """Forget all answers."""
+    def clear(self, **_: Any) -> None:
+        """Drop all results."""
         with self._lock:
-            self._answers.clear()
+            self._results.clear()

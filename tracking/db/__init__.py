@@ -1,1 +1,1 @@
-"""SQL that Django does not write, and values made fit for any database."""
+"""SQL and values for databases, where Django is too slow or has no API."""

@@ -1,24 +1,28 @@
-"""Rows read in chunks, with a bounded number in memory."""
+"""Read many rows in chunks, so that memory stays bounded."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import QuerySet
 
-#: Rows that are fetched by one query.
-CHUNK = 20_000
+#: Rows that one query fetches.
+CHUNK_SIZE = 20_000
 
 
-def in_chunks(rows: QuerySet[Any], *columns: str) -> Iterator[tuple[Any, ...]]:
-    """Yield columns of all rows, a bounded number in memory at a time.
+def read_in_chunks(rows: QuerySet[Any], *columns: str) -> Iterator[tuple[Any, ...]]:
+    """Yield these columns of all rows, holding at most ``CHUNK_SIZE`` rows in memory.
 
-    Not ``QuerySet.iterator()``: its cursors fail behind a pooler such as PgBouncer.
+    Not ``QuerySet.iterator()``: its server-side cursors fail behind a pooler such as PgBouncer.
+
+    Args:
+        rows: the rows; they are read in the order of their primary keys.
+        columns: names of fields, as for ``values_list``.
     """
     ordered = rows.order_by("pk").values_list("pk", *columns)
-    chunk = list(ordered[:CHUNK])
+    chunk = list(ordered[:CHUNK_SIZE])
     while chunk:
         for row in chunk:
             yield row[1:]
-        if len(chunk) < CHUNK:
+        if len(chunk) < CHUNK_SIZE:
             return
-        chunk = list(ordered.filter(pk__gt=chunk[-1][0])[:CHUNK])
+        chunk = list(ordered.filter(pk__gt=chunk[-1][0])[:CHUNK_SIZE])

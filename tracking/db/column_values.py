@@ -1,4 +1,4 @@
-"""What strangers send, made fit for the columns of any database."""
+"""Make values from requests fit for the columns of any database."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,50 +9,53 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.timezone import get_default_timezone
 
-#: Characters kept of what strangers send. Browsers stay far below; what is longer is
+#: Characters stored of a text that a client sent. Browsers send far less; anything longer is
 #: an attempt to fill the disk.
 MAX_TEXT = 2_000
 
+#: Keys in one query: SQLite allows 999 parameters.
+_KEYS_PER_QUERY = 500
 
-def text(value: str, limit: int = MAX_TEXT) -> str:
-    """Return ``value`` cut, and without what a database refuses.
+
+def storable_text(value: str, limit: int = MAX_TEXT) -> str:
+    """Return ``value`` cut to length, without characters that a database refuses.
 
     Args:
-        value: what was sent.
-        limit: how many characters are kept.
+        value: a text that a client sent.
+        limit: characters to keep.
     """
     value = value[:limit]
-    if not value.isascii():  # half a surrogate pair is no text
+    if not value.isascii():  # a lone surrogate cannot be encoded
         value = value.encode(errors="replace").decode()
-    return without_nul(value)
+    return replace_nul(value)
 
 
-def without_nul(value: str) -> str:
-    """Return ``value`` with NUL characters replaced, which PostgreSQL refuses in any text."""
+def replace_nul(value: str) -> str:
+    """Return ``value`` with NUL characters replaced; PostgreSQL refuses them in any text."""
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
-def moment(time: datetime) -> datetime:
-    """Return a time as this site keeps it: aware, or with ``USE_TZ = False`` naive.
+def storable_time(time: datetime) -> datetime:
+    """Return a time as this site stores it: aware, or with ``USE_TZ = False`` naive.
 
-    One that code of the site has made without a zone is in the zone of the site.
+    A naive time, made by code of the site, is taken to be in the site's time zone.
     """
     if (time.tzinfo is not None) == settings.USE_TZ:
         return time
-    # In the zone of the site, whatever zone is activated for a reader.
+    # In the site's zone, whatever zone is active for the current reader.
     change = timezone.make_aware if settings.USE_TZ else timezone.make_naive
     return change(time, get_default_timezone())
 
 
-def known_keys(rows: QuerySet, keys: Sequence[UUID]) -> set[UUID]:  # type: ignore[type-arg]
-    """Return which of the keys are rows, asking for as many at once as any database takes.
+def existing_keys(rows: QuerySet, keys: Sequence[UUID]) -> set[UUID]:  # type: ignore[type-arg]
+    """Return those of the keys that exist in the table.
 
     Args:
         rows: all rows of the table.
-        keys: what is looked for.
+        keys: primary keys to look for.
     """
-    known: set[UUID] = set()
-    for start in range(0, len(keys), 500):
-        found = rows.filter(pk__in=keys[start : start + 500])
-        known.update(found.values_list("pk", flat=True))
-    return known
+    found: set[UUID] = set()
+    for start in range(0, len(keys), _KEYS_PER_QUERY):
+        some = rows.filter(pk__in=keys[start : start + _KEYS_PER_QUERY])
+        found.update(some.values_list("pk", flat=True))
+    return found

@@ -27,14 +27,14 @@ T = TypeVar("T")
 
 #: Rows from which COPY is faster than INSERT, in spite of its two more round trips: three
 #: take 0.65 ms instead of 0.85, fifty 2.3 ms instead of 6.2.
-COPY_FROM = 2
+MIN_ROWS_FOR_COPY = 2
 
 #: Rows that are sent to COPY at once. While the server puts them into its indexes, the next
 #: are spelled; that halves the time of a batch.
-_SENT_AT_ONCE = 100
+_ROWS_PER_COPY_WRITE = 100
 
 #: Rows of one INSERT of many rows.
-_BATCH = 500
+_MAX_ROWS_PER_STATEMENT = 500
 
 
 def insert(
@@ -53,7 +53,7 @@ def insert(
         attributes: the names of the columns, as attributes of the model.
         things: what becomes rows; not empty.
         row_of: returns the values of the columns for one of them, in the spelling of the
-            database (:func:`tracking.db.parameters.spelling_for`), without NUL in any
+            database (:func:`tracking.db.parameters.converters_for`), without NUL in any
             text. It must not ask the same database, which may be amid a COPY.
         using: the alias of the database.
         savepoint: whether a failure leaves the transaction of the caller, if there is one,
@@ -64,41 +64,49 @@ def insert(
         django.db.DatabaseError: what else the database refuses.
     """
     connection = connections[using]
-    if connection.vendor == "postgresql" and len(things) >= COPY_FROM and _can_copy():
-        table = _table(connection, model, attributes)
+    if (
+        connection.vendor == "postgresql"
+        and len(things) >= MIN_ROWS_FOR_COPY
+        and _driver_has_copy()
+    ):
+        table = _table_with_columns(connection, model, attributes)
         with transaction.atomic(using=using, savepoint=savepoint):
-            _copy(connection, table, map(row_of, things))
+            _copy_rows(connection, table, map(row_of, things))
         return
     # Spelled before the transaction begins, which on SQLite nobody else can write beside.
     rows = [row_of(thing) for thing in things]
     with transaction.atomic(using=using, savepoint=savepoint):
-        _insert(connection, model, attributes, rows)
+        _insert_rows(connection, model, attributes, rows)
 
 
-def _insert(
+def _insert_rows(
     connection: BaseDatabaseWrapper,
     model: type[Model],
     attributes: Sequence[str],
     rows: Sequence[Row],
 ) -> None:
-    table = _table(connection, model, attributes)
+    table = _table_with_columns(connection, model, attributes)
     if connection.vendor == "postgresql":
-        _insert_many(connection, table, rows)
+        _insert_multi_row(connection, table, rows)
     elif connection.vendor in {"sqlite", "mysql"}:
-        _insert_each(connection, table, rows)
+        _insert_with_executemany(connection, table, rows)
     else:
         instances = [model(**dict(zip(attributes, row, strict=True))) for row in rows]
         model._default_manager.using(connection.alias).bulk_create(instances)
 
 
-def _table(connection: BaseDatabaseWrapper, model: type[Model], attributes: Sequence[str]) -> str:
+def _table_with_columns(
+    connection: BaseDatabaseWrapper, model: type[Model], attributes: Sequence[str]
+) -> str:
     quote = connection.ops.quote_name
     named = {field.attname: str(field.column) for field in model._meta.concrete_fields}
     columns = ", ".join(quote(named[attribute]) for attribute in attributes)
     return f"{quote(model._meta.db_table)} ({columns})"
 
 
-def _insert_each(connection: BaseDatabaseWrapper, table: str, rows: Sequence[Row]) -> None:
+def _insert_with_executemany(
+    connection: BaseDatabaseWrapper, table: str, rows: Sequence[Row]
+) -> None:
     statement = f"INSERT INTO {table} VALUES {_placeholders(rows[0])}"  # noqa: S608 - names of the model's own
     with connection.cursor() as cursor:
         if len(rows) == 1:
@@ -107,10 +115,10 @@ def _insert_each(connection: BaseDatabaseWrapper, table: str, rows: Sequence[Row
             cursor.executemany(statement, rows)
 
 
-def _insert_many(connection: BaseDatabaseWrapper, table: str, rows: Sequence[Row]) -> None:
+def _insert_multi_row(connection: BaseDatabaseWrapper, table: str, rows: Sequence[Row]) -> None:
     placeholders = _placeholders(rows[0])
     limit = connection.features.max_query_params
-    size = min(limit // len(rows[0]), _BATCH) if limit else _BATCH
+    size = min(limit // len(rows[0]), _MAX_ROWS_PER_STATEMENT) if limit else _MAX_ROWS_PER_STATEMENT
     with connection.cursor() as cursor:
         for start in range(0, len(rows), size):
             some = rows[start : start + size]
@@ -123,13 +131,13 @@ def _placeholders(row: Row) -> str:
     return f"({', '.join(['%s'] * len(row))})"
 
 
-def _can_copy() -> bool:
+def _driver_has_copy() -> bool:
     from django.db.backends.postgresql.psycopg_any import is_psycopg3  # noqa: PLC0415 - needs the driver
 
     return is_psycopg3
 
 
-def _copy(connection: BaseDatabaseWrapper, table: str, rows: Iterator[Row]) -> None:
+def _copy_rows(connection: BaseDatabaseWrapper, table: str, rows: Iterator[Row]) -> None:
     # What Django does for each statement, and not for COPY, of which it knows nothing.
     connection.validate_no_broken_transaction()
     with (
@@ -137,11 +145,11 @@ def _copy(connection: BaseDatabaseWrapper, table: str, rows: Iterator[Row]) -> N
         connection.wrap_database_errors,
         cursor.copy(f"COPY {table} FROM STDIN") as copy,
     ):
-        while some := list(islice(rows, _SENT_AT_ONCE)):
-            copy.write(_lines(some))
+        while some := list(islice(rows, _ROWS_PER_COPY_WRITE)):
+            copy.write(_copy_text(some))
 
 
-def _lines(rows: Sequence[Row]) -> str:
+def _copy_text(rows: Sequence[Row]) -> str:
     r"""Return rows in the text format of COPY.
 
     https://www.postgresql.org/docs/current/sql-copy.html, "Text Format".
@@ -152,12 +160,12 @@ def _lines(rows: Sequence[Row]) -> str:
     text = "".join(
         ["\t".join(["\\N" if value is None else value for value in row]) + "\n" for row in rows]
     )
-    if _has_only_ours(text, rows):
+    if _needs_no_escaping(text, rows):
         return text
-    return _escaped(rows)
+    return _escaped_copy_text(rows)
 
 
-def _has_only_ours(text: str, rows: Sequence[Row]) -> bool:
+def _needs_no_escaping(text: str, rows: Sequence[Row]) -> bool:
     """Return whether no value has any of the characters that have a meaning.
 
     To count them is much cheaper than to escape what hardly ever has any.
@@ -175,7 +183,7 @@ def _has_only_ours(text: str, rows: Sequence[Row]) -> bool:
 _NULL, _NEXT, _END = "\0N", "\0,", "\0;"
 
 
-def _escaped(rows: Sequence[Row]) -> str:
+def _escaped_copy_text(rows: Sequence[Row]) -> str:
     text = "".join(
         [_NEXT.join([_NULL if value is None else value for value in row]) + _END for row in rows]
     )

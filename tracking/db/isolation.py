@@ -1,4 +1,4 @@
-"""Running code that may fail so that its failure stays its own."""
+"""Run code that may fail without harm to the caller or to its transaction."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -9,23 +9,21 @@ from django.db import Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 
-class contained(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a statement
-    """Run a block whose failure must not reach the reader.
+class log_errors(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a statement
+    """Log what the block raises, with its traceback, and go on after the block.
 
-    What the block raises is logged with its traceback and goes no further::
-
-        with contained(logger, "Tracking of %r", path):
+        with log_errors(logger, "Tracking of %r", path):
             backend.send(hit)
 
     Args:
-        logger: where the failure is logged, as an error.
-        doing: what the block does, with ``%s`` for ``args``; it starts the log line.
-        args: what goes into ``doing``.
+        logger: logs the failure, as an error.
+        action: what the block does; the log line is ``action`` followed by "failed".
+        args: values for the ``%s`` in ``action``.
     """
 
-    def __init__(self, logger: logging.Logger, doing: str, *args: object) -> None:
+    def __init__(self, logger: logging.Logger, action: str, *args: object) -> None:
         self._logger = logger
-        self._doing = doing
+        self._action = action
         self._args = args
 
     def __enter__(self) -> None:
@@ -42,27 +40,27 @@ class contained(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a 
         return error is None or isinstance(error, Exception)
 
     def _log(self, prefix: str = "") -> None:
-        self._logger.exception(prefix + self._doing + " failed", *self._args)
+        self._logger.exception(prefix + self._action + " failed", *self._args)
 
 
-class isolated(contained):  # noqa: N801
-    """Run a block whose failure must not reach the site's transaction either.
+class log_errors_with_savepoints(log_errors):  # noqa: N801
+    """Like :class:`log_errors`, and roll back what the block did to open transactions.
 
-    For code of the site, which may ask the database whatever it likes: a savepoint is set
-    in each open transaction, and gone back to if the block fails. Takes the same arguments.
+    For code of the site, which may query any database: each open transaction gets a
+    savepoint, and returns to it if the block fails. Takes the same arguments.
     """
 
     _stack: ExitStack | None = None
 
     def __enter__(self) -> None:
-        inside = _open_transactions()
-        if not inside:
+        in_transaction = open_transactions()
+        if not in_transaction:
             return
         self._stack = ExitStack()
         try:
-            _set_savepoints(self._stack, inside)
+            _set_savepoints(self._stack, in_transaction)
         except Error:
-            # Nothing can be rolled back then, and most of the block may not need it.
+            # Without a savepoint nothing can be rolled back, but the block may well succeed.
             self._log("Savepoint for: ")
 
     def __exit__(
@@ -74,28 +72,33 @@ class isolated(contained):  # noqa: N801
         try:
             if self._stack is not None:
                 self._stack.__exit__(kind, error, traceback)
-        except Exception:  # noqa: BLE001 - this is the place that promises to take anything
+        except Exception:  # noqa: BLE001 - the promise is to raise nothing
             self._log()
             return error is None or isinstance(error, Exception)
         return super().__exit__(kind, error, traceback)
 
 
 @contextmanager
-def savepoint() -> Iterator[None]:
-    """Set a savepoint in each transaction that is open; outside of any it costs nothing.
+def savepoints() -> Iterator[None]:
+    """Set a savepoint in each open transaction; without one this costs nothing.
 
-    A database error inside a transaction poisons all that the site has done in it so
-    far, unless there is a savepoint to go back to.
+    A database error inside a transaction invalidates all that the site has done in it so
+    far, unless there is a savepoint to return to.
     """
     with ExitStack() as stack:
-        _set_savepoints(stack, _open_transactions())
+        _set_savepoints(stack, open_transactions())
         yield
 
 
-def _open_transactions() -> list[BaseDatabaseWrapper]:
-    return [open_ for open_ in connections.all(initialized_only=True) if open_.in_atomic_block]
+def open_transactions() -> list[BaseDatabaseWrapper]:
+    """Return the connections of this thread that are in a transaction."""
+    return [
+        connection
+        for connection in connections.all(initialized_only=True)
+        if connection.in_atomic_block
+    ]
 
 
-def _set_savepoints(stack: ExitStack, inside: Iterable[BaseDatabaseWrapper]) -> None:
-    for connection in inside:
+def _set_savepoints(stack: ExitStack, in_transaction: Iterable[BaseDatabaseWrapper]) -> None:
+    for connection in in_transaction:
         stack.enter_context(transaction.atomic(using=connection.alias))

@@ -18,108 +18,112 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import GenericIPAddressField
 
-from tracking.db.column_values import without_nul
+from tracking.db.column_values import replace_nul
 
 #: What a mapping with nothing in it is in JSON.
-_NOTHING = "{}"
+_EMPTY_OBJECT = "{}"
 
 #: How JSON spells NUL, and a backslash followed by ``u0000``.
-_NUL = "\\u0000"
+_ESCAPED_NUL = "\\u0000"
 
 
-class Spelling(NamedTuple):
+class ParameterConverters(NamedTuple):
     """How one database wants what it does not take as it is.
 
     Attributes:
-        key: of a UUID.
-        time: of a time as :func:`tracking.db.column_values.moment` returns it.
+        uuid: converts a UUID.
+        time: of a time as :func:`tracking.db.column_values.storable_time` returns it.
         data: of what becomes JSON.
         address: of an IP address or ``None``.
         number: of a number or ``None``.
     """
 
-    key: Callable[[UUID], Any]
+    uuid: Callable[[UUID], Any]
     time: Callable[[datetime], Any]
-    data: Callable[[Mapping[str, Any]], Any]
-    address: Callable[[str | None], Any]
+    json: Callable[[Mapping[str, Any]], Any]
+    ip_address: Callable[[str | None], Any]
     number: Callable[[float | None], Any]
 
 
-def spelling_for(connection: BaseDatabaseWrapper) -> Spelling:
+def converters_for(connection: BaseDatabaseWrapper) -> ParameterConverters:
     """Return how the database behind ``connection`` wants its values.
 
-    For one that this app does not know it is :data:`PLAIN`, which Django's fields take.
+    For one that this app does not know it is :data:`LEAVE_TO_DJANGO`, which Django's fields take.
     """
     if connection.vendor == "postgresql":
         return _POSTGRESQL
     if connection.vendor in {"sqlite", "mysql"}:
         # Both have no time zones: the times are of the zone that the connection has.
         adapt = connection.ops.adapt_datetimefield_value
-        time = _utc_time(adapt) if connection.timezone is UTC else adapt
-        return Spelling(_hex, time, _json, _address_field(connection), _same)
-    return PLAIN
+        time = _utc_time_converter(adapt) if connection.timezone is UTC else adapt
+        return ParameterConverters(
+            _uuid_hex, time, _json_text, _address_converter(connection), _unchanged
+        )
+    return LEAVE_TO_DJANGO
 
 
-def without_any_nul(value: Any) -> Any:
+def replace_nul_everywhere(value: Any) -> Any:
     """Return ``value`` with NUL characters replaced wherever there are texts in it."""
     if isinstance(value, str):
-        return without_nul(value)
+        return replace_nul(value)
     if isinstance(value, Mapping):
-        return {without_any_nul(key): without_any_nul(item) for key, item in value.items()}
+        return {
+            replace_nul_everywhere(key): replace_nul_everywhere(item) for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [without_any_nul(item) for item in value]
+        return [replace_nul_everywhere(item) for item in value]
     return value
 
 
 #: All databases read a UUID without its hyphens.
-_hex = attrgetter("hex")
+_uuid_hex = attrgetter("hex")
 
 #: One for all, as it keeps nothing between two calls; ``json.dumps`` would make it each time.
-_encode = DjangoJSONEncoder().encode
+_encode_like_django = DjangoJSONEncoder().encode
 
 
-def _json(data: Mapping[str, Any]) -> str:
+def _json_text(data: Mapping[str, Any]) -> str:
     if not data:
-        return _NOTHING
+        return _EMPTY_OBJECT
     try:
-        text = _encode(data)
+        text = _encode_like_django(data)
     except TypeError:  # a mapping that is no dict, or what cannot be written at all
-        return _encode(without_any_nul(data))
+        return _encode_like_django(replace_nul_everywhere(data))
     # NUL is rare, and to look for it in the text costs less than a walk through the data.
-    return _encode(without_any_nul(data)) if _NUL in text else text
+    return _encode_like_django(replace_nul_everywhere(data)) if _ESCAPED_NUL in text else text
 
 
 #: What a value of JSON is mostly, and what every encoder spells alike.
-_SIMPLE = frozenset({str, int, bool, type(None)})
+_SIMPLE_TYPES = frozenset({str, int, bool, type(None)})
 
-_KEYS = frozenset({str})
+_STRING_ONLY = frozenset({str})
 
-_compact = msgspec.json.Encoder().encode
+_encode_fast = msgspec.json.Encoder().encode
 
 
-def _jsonb(data: Mapping[str, Any]) -> str:
+def _jsonb_text(data: Mapping[str, Any]) -> str:
     """Return what becomes ``jsonb``, which keeps the values and not their spelling."""
     if (
         type(data) is dict
-        and _SIMPLE.issuperset(map(type, data.values()))
-        and _KEYS.issuperset(map(type, data))
+        and _SIMPLE_TYPES.issuperset(map(type, data.values()))
+        and _STRING_ONLY.issuperset(map(type, data))
     ):
         try:
-            text = _compact(data).decode()
+            text = _encode_fast(data).decode()
         except (TypeError, ValueError, OverflowError):  # a number or a key that it cannot spell
-            return _json(data)
-        if _NUL not in text:
+            return _json_text(data)
+        if _ESCAPED_NUL not in text:
             return text
-    return _json(data)
+    return _json_text(data)
 
 
-def _moment(time: datetime) -> str:
+def _iso_time(time: datetime) -> str:
     if time.tzinfo is UTC:  # a tenth of the time that str() takes
-        return _compact(time)[1:-1].decode()
+        return _encode_fast(time)[1:-1].decode()
     return str(time)
 
 
-def _utc_time(adapt: Callable[[datetime], Any]) -> Callable[[datetime], Any]:
+def _utc_time_converter(adapt: Callable[[datetime], Any]) -> Callable[[datetime], Any]:
     def spelled(time: datetime) -> Any:
         if time.tzinfo is UTC:
             return time.isoformat(" ")[: -len("+00:00")]
@@ -128,7 +132,7 @@ def _utc_time(adapt: Callable[[datetime], Any]) -> Callable[[datetime], Any]:
     return spelled
 
 
-def _address_field(connection: BaseDatabaseWrapper) -> Callable[[str | None], Any]:
+def _address_converter(connection: BaseDatabaseWrapper) -> Callable[[str | None], Any]:
     field = GenericIPAddressField()
 
     def spelled(address: str | None) -> Any:
@@ -153,7 +157,7 @@ def _is_canonical(address: str) -> bool:
         return False
 
 
-def _inet(address: str | None) -> str | None:
+def _checked_address(address: str | None) -> str | None:
     # Parsed first: PostgreSQL would take a network for an address too. It takes any spelling
     # of an address, so that the C library, which is the fastest, only has to find it valid.
     if not address:
@@ -165,16 +169,18 @@ def _inet(address: str | None) -> str | None:
     return address
 
 
-def _as_text(number: float | None) -> str | None:
+def _number_text(number: float | None) -> str | None:
     return None if number is None else repr(number)
 
 
-def _same(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
 #: Nothing is converted, except that there is no NUL: what a model instance has.
-PLAIN = Spelling(_same, _same, without_any_nul, _same, _same)
+LEAVE_TO_DJANGO = ParameterConverters(
+    _unchanged, _unchanged, replace_nul_everywhere, _unchanged, _unchanged
+)
 
 #: All is text, which COPY and INSERT both read as the type of the column.
-_POSTGRESQL = Spelling(_hex, _moment, _jsonb, _inet, _as_text)
+_POSTGRESQL = ParameterConverters(_uuid_hex, _iso_time, _jsonb_text, _checked_address, _number_text)

@@ -1,4 +1,4 @@
-"""Doing a transaction again that the database has given up for another one."""
+"""Retry a transaction that the database aborted because of a deadlock."""
 
 import random
 import time
@@ -8,8 +8,8 @@ from typing import TypeVar
 from django.db import OperationalError, connections
 
 ATTEMPTS = 8
-#: Seconds that are waited at most before the second attempt; twice as long before each further.
-FIRST_WAIT = 0.02
+#: Longest pause before the second attempt, in seconds; it doubles with each further attempt.
+MAX_FIRST_WAIT = 0.02
 
 #: SQLSTATE of PostgreSQL: serialization failure, deadlock.
 _SQLSTATES = frozenset({"40001", "40P01"})
@@ -19,19 +19,19 @@ _ERRNOS = frozenset({1020, 1205, 1213})
 T = TypeVar("T")
 
 
-def again_after_deadlock(using: str, work: Callable[[], T]) -> T:
-    """Return what ``work`` returns, trying again where the database asks for just that.
+def retry_on_deadlock(using: str, work: Callable[[], T]) -> T:
+    """Return what ``work`` returns; run it again after a deadlock.
 
-    Two transactions that wait for each other are nobody's fault: the database ends one,
-    and documents that it is to be repeated. Inside of a transaction of the site that is
-    not ours to decide, so there it is done once.
+    When two transactions wait for each other, the database aborts one and documents that it
+    should be repeated. Inside a transaction of the site, ``work`` runs once: repeating that
+    transaction is for the site to decide.
 
     Args:
         using: the alias of the database.
-        work: what opens a transaction of its own, and can be done again.
+        work: opens a transaction of its own, and can safely run again.
 
     Raises:
-        django.db.OperationalError: another one, or it has failed each time.
+        django.db.OperationalError: another error, or a deadlock in each of ``ATTEMPTS`` attempts.
     """
     if connections[using].in_atomic_block:
         return work()
@@ -41,7 +41,7 @@ def again_after_deadlock(using: str, work: Callable[[], T]) -> T:
         except OperationalError as error:
             if not _is_deadlock(error):
                 raise
-        time.sleep(random.uniform(0, FIRST_WAIT * 2**attempt))  # noqa: S311 - no secret
+        time.sleep(random.uniform(0, MAX_FIRST_WAIT * 2**attempt))  # noqa: S311 - no secret
     return work()
 
 

@@ -1,6 +1,6 @@
 """Rows that are inserted, or merged into those that have their keys, by few statements.
 
-Values go to the database as :mod:`.spelling` has them, and not through Django's compiler,
+Values go to the database as :mod:`.converters` has them, and not through Django's compiler,
 which takes several times as long for a row as the database does.
 """
 
@@ -15,15 +15,15 @@ import msgspec
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tracking.db.parameters import PLAIN, Spelling, spelling_for
+from tracking.db.parameters import LEAVE_TO_DJANGO, ParameterConverters, converters_for
 
 #: Rows of one statement, where the database has no limit of its own.
-BATCH = 500
+MAX_ROWS_PER_STATEMENT = 500
 
 Field: TypeAlias = "models.Field[Any, Any]"
 
 
-class Words(NamedTuple):
+class SqlDialect(NamedTuple):
     """How a statement calls what it merges.
 
     Attributes:
@@ -42,22 +42,22 @@ class Words(NamedTuple):
         quote = connection.ops.quote_name
         return cls(quote(model._meta.db_table), quote, connection.vendor == "mysql")
 
-    def old(self, column: str) -> str:
+    def existing(self, column: str) -> str:
         """Return the value that the row has."""
         return f"{self.table}.{self.quote(column)}"
 
-    def new(self, column: str) -> str:
+    def incoming(self, column: str) -> str:
         """Return the value that was to be inserted."""
         return (
             f"VALUES({self.quote(column)})" if self.is_mysql else f"excluded.{self.quote(column)}"
         )
 
-    def taken(self, column: str) -> str:
+    def overwrite(self, column: str) -> str:
         """Return the assignment by which the new value takes the place of the old one."""
-        return f"{self.quote(column)} = {self.new(column)}"
+        return f"{self.quote(column)} = {self.incoming(column)}"
 
 
-class Draft(SimpleNamespace):
+class PlainRow(SimpleNamespace):
     """A row as a batch knows it: its values, by the attributes of the model.
 
     An instance of the model takes ten times as long to make.
@@ -94,16 +94,16 @@ def _defaults(model: type[models.Model]) -> dict[str, Any]:
     }
 
 
-def attributes_of(model: type[models.Model]) -> list[str]:
+def column_attributes(model: type[models.Model]) -> list[str]:
     """Return the attributes of all columns of a model."""
     return [field.attname for field in model._meta.concrete_fields]
 
 
 def upsert(
     model: type[models.Model],
-    rows: Sequence[Draft],
+    rows: Sequence[PlainRow],
     key: str,
-    updates: Callable[[Words], Sequence[str]],
+    assignments: Callable[[SqlDialect], Sequence[str]],
     using: str,
 ) -> None:
     """Insert rows, or merge them into those that have their keys.
@@ -114,7 +114,7 @@ def upsert(
         model: whose rows they are.
         rows: the rows, each key once.
         key: the column by which a row is known, with a unique index.
-        updates: returns the assignments for a row that is there. MySQL goes from left to right
+        assignments: returns the assignments for a row that is there. MySQL goes from left to right
             and compares with what it has just set.
         using: the alias of the database.
 
@@ -125,20 +125,24 @@ def upsert(
         return
     connection = connections[using]
     fields = [f for f in model._meta.local_concrete_fields if not isinstance(f, models.AutoField)]
-    values = _values(rows, fields, connection)
-    _execute(connection, _Statement.of(fields, key, updates, Words.of(model, connection)), values)
+    values = _converted_rows(rows, fields, connection)
+    _execute(
+        connection,
+        _Statement.of(fields, key, assignments, SqlDialect.of(model, connection)),
+        values,
+    )
 
 
 class _Statement(NamedTuple):
     """What inserts or merges rows, apart from their values. Every name in it is the model's own.
 
     Attributes:
-        words: how it calls things.
-        columns: the names of the columns, as they are.
+        sql: spells identifiers for the database.
+        columns: the names of the columns, unquoted.
         after: what follows the values.
     """
 
-    words: Words
+    sql: SqlDialect
     columns: Sequence[str]
     after: str
 
@@ -147,32 +151,32 @@ class _Statement(NamedTuple):
         cls,
         fields: Sequence[Field],
         key: str,
-        updates: Callable[[Words], Sequence[str]],
-        words: Words,
+        assignments: Callable[[SqlDialect], Sequence[str]],
+        sql: SqlDialect,
     ) -> Self:
         """Return the statement for these fields."""
-        conflict = f"CONFLICT ({words.quote(key)}) DO UPDATE SET"
-        if words.is_mysql:
+        conflict = f"CONFLICT ({sql.quote(key)}) DO UPDATE SET"
+        if sql.is_mysql:
             conflict = "DUPLICATE KEY UPDATE"
-        after = f" ON {conflict} {', '.join(updates(words))}"
-        return cls(words, [str(field.column) for field in fields], after)
+        after = f" ON {conflict} {', '.join(assignments(sql))}"
+        return cls(sql, [str(field.column) for field in fields], after)
 
     @property
     def quoted(self) -> str:
         """The names of the columns, as they stand in it."""
-        return ", ".join(map(self.words.quote, self.columns))
+        return ", ".join(map(self.sql.quote, self.columns))
 
-    def of_values(self, number: int) -> str:
+    def with_placeholders(self, number: int) -> str:
         """Return it for so many rows, each value of which is a parameter."""
         one = f"({', '.join(['%s'] * len(self.columns))})"
         marks = ", ".join([one] * number)
-        return f"INSERT INTO {self.words.table} ({self.quoted}) VALUES {marks}{self.after}"  # noqa: S608
+        return f"INSERT INTO {self.sql.table} ({self.quoted}) VALUES {marks}{self.after}"  # noqa: S608
 
-    def of_json(self) -> str:
+    def from_json(self) -> str:
         """Return it for any number of rows, which are one parameter; on PostgreSQL."""
-        rows = f"json_populate_recordset(NULL::{self.words.table}, %s::json)"
+        rows = f"json_populate_recordset(NULL::{self.sql.table}, %s::json)"
         return (
-            f"INSERT INTO {self.words.table} ({self.quoted}) "  # noqa: S608
+            f"INSERT INTO {self.sql.table} ({self.quoted}) "  # noqa: S608
             f"SELECT {self.quoted} FROM {rows}{self.after}"
         )
 
@@ -183,22 +187,22 @@ def _execute(
     number = len(statement.columns)
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":  # parsed once, and run for each row
-            cursor.executemany(statement.of_values(1), values)
+            cursor.executemany(statement.with_placeholders(1), values)
             return
-        if connection.vendor == "postgresql" and (rows := _as_json(statement.columns, values)):
-            cursor.execute(statement.of_json(), [rows])
+        if connection.vendor == "postgresql" and (rows := _rows_as_json(statement.columns, values)):
+            cursor.execute(statement.from_json(), [rows])
             return
         limit = connection.features.max_query_params
-        size = min(limit // number, BATCH) if limit else BATCH
+        size = min(limit // number, MAX_ROWS_PER_STATEMENT) if limit else MAX_ROWS_PER_STATEMENT
         for start in range(0, len(values), size):
             some = values[start : start + size]
-            cursor.execute(statement.of_values(len(some)), list(chain.from_iterable(some)))
+            cursor.execute(statement.with_placeholders(len(some)), list(chain.from_iterable(some)))
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def _as_json(columns: Sequence[str], values: Sequence[list[Any]]) -> str:
+def _rows_as_json(columns: Sequence[str], values: Sequence[list[Any]]) -> str:
     """Return rows as one text: each value as a parameter takes the driver far longer.
 
     Returns:
@@ -210,15 +214,15 @@ def _as_json(columns: Sequence[str], values: Sequence[list[Any]]) -> str:
         return ""
 
 
-def _values(
-    rows: Sequence[Draft], fields: Sequence[Field], connection: BaseDatabaseWrapper
+def _converted_rows(
+    rows: Sequence[PlainRow], fields: Sequence[Field], connection: BaseDatabaseWrapper
 ) -> list[list[Any]]:
     """Return the values of the fields of all rows, as the database wants them."""
-    spelling = spelling_for(connection)
+    converters = converters_for(connection)
     conversions = [
         (position, convert)
         for position, field in enumerate(fields)
-        if (convert := _conversion(field, spelling, connection)) is not None
+        if (convert := _converter(field, converters, connection)) is not None
     ]
     all_values = attrgetter(*(field.attname for field in fields))
     found = []
@@ -231,19 +235,19 @@ def _values(
     return found
 
 
-def _conversion(
-    field: Field, spelling: Spelling, connection: BaseDatabaseWrapper
+def _converter(
+    field: Field, converters: ParameterConverters, connection: BaseDatabaseWrapper
 ) -> Callable[[Any], Any] | None:
     as_django_does = partial(field.get_db_prep_save, connection=connection)
-    if spelling is PLAIN:
+    if converters is LEAVE_TO_DJANGO:
         return as_django_does
     pointed_to = field.target_field if isinstance(field, models.ForeignKey) else field
     for kind, convert in (
         (models.CharField | models.TextField | models.IntegerField, None),
-        (models.DateTimeField, spelling.time),
-        (models.GenericIPAddressField, spelling.address),
-        (models.FloatField, spelling.number),
-        (models.UUIDField, spelling.key),
+        (models.DateTimeField, converters.time),
+        (models.GenericIPAddressField, converters.ip_address),
+        (models.FloatField, converters.number),
+        (models.UUIDField, converters.uuid),
     ):
         if isinstance(pointed_to, kind):
             return convert

@@ -4,7 +4,7 @@ What is derived with it - such as the key of a visitor without cookie - is the s
 each process all day long, and can be derived by nobody once the day is over: the salt is
 deleted then, and written down nowhere else.
 
-    if snapshots.due():
+    if snapshots.is_due():
         snapshots.refresh()
     salts.today()                # bytes, or None where no salt could be had
 
@@ -21,7 +21,7 @@ from django.db import router
 from django.utils import timezone
 
 from tracking.caching import snapshots
-from tracking.db.isolation import savepoint
+from tracking.db.isolation import savepoints
 from tracking.models import SharedValue
 from tracking.models.shared_state import SALT_PREFIX
 
@@ -39,42 +39,42 @@ def today() -> bytes | None:
 
 
 class _Salt:
-    """The salt of the day, as a follower of the poll. None is made before it is asked for."""
+    """The salt of the day, refreshed by the poller. None is made before it is needed."""
 
     name = "salt"
-    provisional = False
+    is_uncommitted = False
 
     def __init__(self) -> None:
-        self.forget()
-        snapshots.follow(self)
+        self.reset()
+        snapshots.register(self)
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         self._is_wanted = False
         self._value: bytes | None = None
-        self.until = snapshots.NEVER
+        self.expires_at = snapshots.NEVER
 
     @property
-    def loaded(self) -> bool:
+    def is_loaded(self) -> bool:
         return not self._is_wanted or self._value is not None
 
     def get(self) -> bytes | None:
         self._is_wanted = True
-        if self._value is not None and time() < self.until:
+        if self._value is not None and time() < self.expires_at:
             return self._value
         self._value = None
-        snapshots.hasten()
+        snapshots.refresh_soon()
         return None
 
-    def follow(self, values: Mapping[str, str], using: str) -> None:
+    def reload_if_changed(self, values: Mapping[str, str], using: str) -> None:
         if not self._is_wanted:
             return
         day = datetime.fromtimestamp(time(), UTC).date()
         name = f"{SALT_PREFIX}{day.isoformat()}"
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
         # If somebody has emptied the table, this process goes on with what it has.
-        ours = self._value if self._value and time() < self.until else None
+        ours = self._value if self._value and time() < self.expires_at else None
         self._value = bytes.fromhex(values.get(name) or _made(name, ours))
-        self.until = midnight.timestamp()
+        self.expires_at = midnight.timestamp()
 
 
 def _made(name: str, ours: bytes | None) -> str:
@@ -82,7 +82,7 @@ def _made(name: str, ours: bytes | None) -> str:
     value = (ours or secrets.token_bytes(SALT_BYTES)).hex()
     rows = SharedValue.objects.using(router.db_for_write(SharedValue))
     salt = SharedValue(name=name, value=value, changed_at=timezone.now())
-    with savepoint():  # what fails here must not keep the snapshots from being read
+    with savepoints():  # what fails here must not keep the snapshots from being read
         rows.filter(name=name, value="").delete()  # loaded from a dump, which has no salts
         rows.bulk_create([salt], ignore_conflicts=True)
         salts = rows.filter(name__startswith=SALT_PREFIX).values_list("name", flat=True)

@@ -21,13 +21,13 @@ def is_marked(request: HttpRequest) -> bool:
 
 def refresh(request: HttpRequest) -> None:
     """Bring the snapshots up to date if it is time, and note if the database does not answer."""
-    if snapshots.due() and not snapshots.refresh():
+    if snapshots.is_due() and not snapshots.refresh():
         setattr(request, _AWAY, True)
 
 
 async def arefresh(request: HttpRequest) -> None:
     """Do the same without holding up the event loop."""
-    if snapshots.due() and not await snapshots.arefresh():
+    if snapshots.is_due() and not await snapshots.arefresh():
         setattr(request, _AWAY, True)
 
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from tracking import retention
-from tracking.db.isolation import isolated
+from tracking.db.isolation import log_errors_with_savepoints
 from tracking.middleware.base import BaseMiddleware
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,6 @@ class VisitorCleanUpMiddleware(BaseMiddleware):
 
     def clean_up(self) -> None:
         """Delete some old rows, if it is the turn of this process."""
-        with isolated(logger, "Clean-up"):
+        with log_errors_with_savepoints(logger, "Clean-up"):
             if retention.claim():
                 retention.delete_chunk(self.limit)

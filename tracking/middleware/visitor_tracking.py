@@ -15,7 +15,7 @@ from django.utils.cache import patch_vary_headers
 from tracking import exclusions, untracked_agents
 from tracking.backends import get_backend
 from tracking.conf import conf
-from tracking.db.isolation import contained
+from tracking.db.isolation import log_errors
 from tracking.hits import PageHit, header
 from tracking.identity import browser_consent, daily_salt, request_info, visitor_key
 from tracking.identity.browser_consent import Consent
@@ -41,7 +41,7 @@ class VisitorTrackingMiddleware(BaseMiddleware):
     def answer(self, request: HttpRequest) -> HttpResponseBase:
         request_info.mark(request)
         response: HttpResponseBase = self.get_response(request)
-        with contained(logger, "Tracking of %r", request.path):
+        with log_errors(logger, "Tracking of %r", request.path):
             request_info.refresh(request)
             if hit := _observe(request, response):
                 with _told_once(request):
@@ -51,7 +51,7 @@ class VisitorTrackingMiddleware(BaseMiddleware):
     async def answer_async(self, request: HttpRequest) -> HttpResponseBase:
         request_info.mark(request)
         response: HttpResponseBase = await self.get_response(request)
-        with contained(logger, "Tracking of %r", request.path):
+        with log_errors(logger, "Tracking of %r", request.path):
             # Whatever may wait for something goes into a thread; all else is done here.
             await request_info.arefresh(request)
             observe = sync_to_async(_observe) if browser_consent.asks() else None

@@ -10,7 +10,7 @@ from django.db.models.signals import post_save
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from tracking.db.column_values import moment
+from tracking.db.column_values import storable_time
 from tracking.models.change_signals import (
     ChangeSignalModel,
     ChangeSignalQuerySet,
@@ -39,7 +39,7 @@ class BannedIPQuerySet(ChangeSignalQuerySet["BannedIP"]):
         """Add ``ends``, the expiry as far as it can be read: what raw SQL has put further away
         than any calendar goes is none, and one such row does not make all unreadable.
         """
-        end_of_time = moment(datetime(STORABLE_YEARS.stop, 1, 1, tzinfo=UTC))
+        end_of_time = storable_time(datetime(STORABLE_YEARS.stop, 1, 1, tzinfo=UTC))
         ends = models.Case(models.When(expires_at__lt=end_of_time, then=models.F("expires_at")))
         return self.annotate(ends=ends)
 

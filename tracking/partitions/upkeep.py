@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 from django.utils import timezone
 
-from tracking.db.column_values import moment
+from tracking.db.column_values import storable_time
 from tracking.models import Beacon, PageView
 from tracking.partitions.catalog import (
     Layout,
@@ -175,7 +175,7 @@ def past(
         return
     for part in layout(model, using).partitions:
         # No later key is in it, so that few rows can be younger.
-        if part.ends_at is None or moment(part.ends_at) > cutoff:
+        if part.ends_at is None or storable_time(part.ends_at) > cutoff:
             continue
         if not _has_younger(connection, part, column, cutoff):
             count = f"SELECT count(*) FROM {quoted(connection, part.name)}"  # noqa: S608 - read there

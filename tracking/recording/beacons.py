@@ -11,10 +11,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, connections, router, transaction
 
 from tracking.callbacks import renamed
-from tracking.db.column_values import known_keys, moment, text, without_nul
+from tracking.db.column_values import existing_keys, replace_nul, storable_text, storable_time
 from tracking.db.inserts import Row, insert
-from tracking.db.parameters import PLAIN, Spelling, spelling_for
-from tracking.db.retry import again_after_deadlock
+from tracking.db.parameters import LEAVE_TO_DJANGO, ParameterConverters, converters_for
+from tracking.db.retry import retry_on_deadlock
 from tracking.enrichment import enrich
 from tracking.enrichment.verdict_rules import Label, tells_place_and_device
 from tracking.hits import ROLES, Hit, Kind
@@ -72,12 +72,12 @@ def write(hits: Sequence[Hit], receipt: UUID | None = None) -> Sequence[Beacon]:
 
 def _insert(hits: Sequence[Hit], using: str, receipt: UUID | None) -> Sequence[Hit]:
     """Insert the rows of hits as far as they are not there yet, and return whose they are."""
-    rows = Rows(using, spelling_for(connections[using]))
+    rows = Rows(using, converters_for(connections[using]))
     rows.know_types(hits)
     missing = hits
     while missing:
         try:
-            again_after_deadlock(
+            retry_on_deadlock(
                 using,
                 lambda: _insert_all(missing, rows, using, receipt),  # noqa: B023 - run at once
             )
@@ -87,7 +87,7 @@ def _insert(hits: Sequence[Hit], using: str, receipt: UUID | None) -> Sequence[H
             # Delivered before, all or some: rare, and so worth a second look at the table
             # rather than a slower statement for every batch. Another process may deliver
             # the rest meanwhile; each round leaves fewer.
-            known = known_keys(Beacon.objects.using(using), [hit.id for hit in missing])
+            known = existing_keys(Beacon.objects.using(using), [hit.id for hit in missing])
             if not known:
                 raise
             missing = [hit for hit in missing if hit.id not in known]
@@ -138,12 +138,12 @@ class Rows:
 
     Args:
         using: the alias of the database.
-        spelling: how it wants its values.
+        converters: convert values for it.
     """
 
-    def __init__(self, using: str, spelling: Spelling) -> None:
+    def __init__(self, using: str, converters: ParameterConverters) -> None:
         self._using = using
-        self._spelling = spelling
+        self._converters = converters
         self._senders: dict[tuple[str, bool], _Sender] = {}
         self._addresses: dict[tuple[str | None, bool], Row] = {}
         self._types: dict[str, Any] = {}
@@ -158,7 +158,7 @@ class Rows:
 
     def of(self, hit: Hit) -> Row:
         """Return the values of ``COLUMNS``, without anything that a database would refuse."""
-        spelling = self._spelling
+        converters = self._converters
         kind, visitor = hit.kind, hit.visitor
         agent = (hit.user_agent, kind == _OPEN)
         sender = self._senders.get(agent) or self._sender(agent)
@@ -168,12 +168,12 @@ class Rows:
         if unresolved:
             data = {UNRESOLVED: unresolved, **renamed(data, [UNRESOLVED])}
         return (
-            spelling.key(hit.id),
+            converters.uuid(hit.id),
             _KINDS.get(kind) or _plain(kind),
-            spelling.time(moment(hit.time)),
-            spelling.data(data),
-            without_nul(hit.url),
-            text(hit.referrer),
+            converters.time(storable_time(hit.time)),
+            converters.json(data),
+            replace_nul(hit.url),
+            storable_text(hit.referrer),
             *tied,
             # A machine that fetches for others is the browser of none of them.
             _plain(visitor) if visitor is not None and sender.is_human else None,
@@ -188,7 +188,7 @@ class Rows:
         sender = _Sender(
             is_human=found["verdict"] == Label.HUMAN,
             has_place=tells_place_and_device(found["verdict"]),
-            columns=(text(user_agent), *columns),
+            columns=(storable_text(user_agent), *columns),
         )
         self._senders[agent] = sender
         return sender
@@ -196,12 +196,15 @@ class Rows:
     def _address(self, key: tuple[str | None, bool]) -> Row:
         address, has_place = key
         place = enrich.of_address(address) if has_place else {}
-        columns = (self._spelling.address(address), *(self._place(place) if place else _NOWHERE))
+        columns = (
+            self._converters.ip_address(address),
+            *(self._place(place) if place else _NOWHERE),
+        )
         self._addresses[key] = columns
         return columns
 
     def _place(self, found: Mapping[str, Any]) -> Row:
-        number = self._spelling.number
+        number = self._converters.number
         country, region, city, latitude, longitude = (found[name] for name in _PLACE)
         return _plain(country), _plain(region), _plain(city), number(latitude), number(longitude)
 
@@ -219,14 +222,14 @@ class Rows:
                 columns += _UNTIED
                 unresolved[role] = [label, pk]
             else:
-                columns += (content_type, without_nul(pk))
+                columns += (content_type, replace_nul(pk))
         return columns, unresolved
 
     def _type(self, label: str) -> Any:
         """Return the key of the content type of a model, ``None`` if there is no such model."""
         if label not in self._types:
             found = _content_type(label, self._using)
-            self._types[label] = found and self._spelling.number(found.pk)
+            self._types[label] = found and self._converters.number(found.pk)
         return self._types[label]
 
 
@@ -240,7 +243,7 @@ _NOWHERE = tuple(_BLANK[name] for name in _PLACE)
 
 def _plain(value: str | None) -> str | None:
     """Return a text that may be a member of an enumeration, as text alone."""
-    return None if value is None else without_nul(str(value))
+    return None if value is None else replace_nul(str(value))
 
 
 class _Written(Sequence[Beacon]):
@@ -251,7 +254,7 @@ class _Written(Sequence[Beacon]):
 
     def __init__(self, hits: Sequence[Hit], using: str) -> None:
         self._hits = hits
-        self._rows = Rows(using, PLAIN)
+        self._rows = Rows(using, LEAVE_TO_DJANGO)
         self._using = using
         self._made: dict[int, Beacon] = {}
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tracking.db import upserts
-from tracking.db.upserts import Draft, Words
+from tracking.db.upserts import PlainRow, SqlDialect
 from tracking.models import Visitor
 from tracking.models.base import EnrichmentColumns
 
@@ -21,19 +21,19 @@ _LATEST = ("url", *SHOWN)
 _BATCH = 500
 
 
-def upsert(rows: Sequence[Draft], using: str) -> None:
+def upsert(rows: Sequence[PlainRow], using: str) -> None:
     """Insert visitors, or add what they have seen to those that have their keys.
 
     Args:
         rows: the visitors, each key once; ``page_views`` is what is added.
         using: the alias of the database.
     """
-    upserts.upsert(Visitor, rows, "key", _updates, using)
+    upserts.upsert(Visitor, rows, "key", _assignments, using)
 
 
-def stored(keys: Sequence[str], using: str) -> dict[str, Draft]:
+def stored(keys: Sequence[str], using: str) -> dict[str, PlainRow]:
     """Return the rows of visitors, by key, with what is needed to bring them up to date."""
-    found: dict[str, Draft] = {}
+    found: dict[str, PlainRow] = {}
     columns = (
         *("id", "key", "user_id", "user_known_at", "logged_in_at"),
         *("session_key", "referrer", "session_start", "last_update"),
@@ -43,20 +43,20 @@ def stored(keys: Sequence[str], using: str) -> dict[str, Draft]:
         # its isolation level.
         rows = Visitor.objects.using(using).select_for_update()
         some = rows.filter(key__in=keys[start : start + _BATCH])
-        found |= {row.key: row for row in Draft.read(some, *columns)}
+        found |= {row.key: row for row in PlainRow.read(some, *columns)}
     return found
 
 
-def _updates(words: Words) -> list[str]:
-    new, old = words.new, words.old
+def _assignments(sql: SqlDialect) -> list[str]:
+    new, old = sql.incoming, sql.existing
     is_later = f"{new('last_update')} >= {old('last_update')}"
 
     def chosen(column: str, condition: str) -> str:
         kept = f"CASE WHEN {condition} THEN {new(column)} ELSE {old(column)} END"
-        return f"{words.quote(column)} = {kept}"
+        return f"{sql.quote(column)} = {kept}"
 
     return [
-        f"{words.quote('page_views')} = {old('page_views')} + {new('page_views')}",
+        f"{sql.quote('page_views')} = {old('page_views')} + {new('page_views')}",
         chosen(
             "user_known_at",
             f"{old('user_known_at')} IS NULL OR {new('user_known_at')} > {old('user_known_at')}",

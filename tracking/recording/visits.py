@@ -22,11 +22,11 @@ from django.db.models import Q
 
 from tracking.conf import conf
 from tracking.db import upserts
-from tracking.db.column_values import known_keys, moment, text
+from tracking.db.column_values import existing_keys, storable_text, storable_time
 from tracking.db.inserts import Row, insert
-from tracking.db.parameters import spelling_for
-from tracking.db.retry import again_after_deadlock
-from tracking.db.upserts import Draft, Words, attributes_of
+from tracking.db.parameters import converters_for
+from tracking.db.retry import retry_on_deadlock
+from tracking.db.upserts import PlainRow, SqlDialect, column_attributes
 from tracking.enrichment.enrich import conclude
 from tracking.hits import PageHit
 from tracking.models import PageView, Visit, Visitor
@@ -60,12 +60,12 @@ def write(hits: Iterable[PageHit], receipt: UUID | None = None) -> None:
     using = router.db_for_write(Visitor)
     while missing:
         try:
-            again_after_deadlock(using, lambda: _write(missing, using, receipt))  # noqa: B023 - run at once
+            retry_on_deadlock(using, lambda: _write(missing, using, receipt))  # noqa: B023 - run at once
         except IntegrityError:
             if receipt is not None and written_batches.known([receipt]):
                 return
             # Delivered before, all or some, as in recording.
-            known = known_keys(PageView.objects.using(using), [hit.id for hit in missing])
+            known = existing_keys(PageView.objects.using(using), [hit.id for hit in missing])
             if not known:
                 raise
             missing = [hit for hit in missing if hit.id not in known]
@@ -101,7 +101,7 @@ class _User(NamedTuple):
             if hit.user != last.user:
                 break
             since = hit.time
-        return cls(_user_key(last.user), moment(since), moment(last.time))
+        return cls(_user_key(last.user), storable_time(since), storable_time(last.time))
 
 
 class _Seen(NamedTuple):
@@ -117,7 +117,7 @@ class _Seen(NamedTuple):
     hits: Sequence[PageHit]
     user: _User | None
     session_key: str | None
-    row: Draft
+    row: PlainRow
 
     @classmethod
     def of(cls, hits: Iterable[PageHit]) -> Self:
@@ -148,20 +148,20 @@ def _write(hits: Sequence[PageHit], using: str, receipt: UUID | None) -> None:
         _bring_up_to_date(all_seen, histories, using)
 
 
-def _visitor(hits: Sequence[PageHit], user: _User | None, session_key: str) -> Draft:
+def _visitor(hits: Sequence[PageHit], user: _User | None, session_key: str) -> PlainRow:
     first, last = hits[0], hits[-1]
-    return Draft.of(
+    return PlainRow.of(
         Visitor,
         key=last.visitor,
-        session_key=text(session_key, 40),
+        session_key=storable_text(session_key, 40),
         user_id=user and user.key,
         logged_in_at=user.since if user and user.key is not None else None,
         user_known_at=user and user.known_at,
-        referrer=text(first.referrer),
-        url=text(last.url),
+        referrer=storable_text(first.referrer),
+        url=storable_text(last.url),
         page_views=len(hits),
-        session_start=moment(first.time),
-        last_update=moment(last.time),
+        session_start=storable_time(first.time),
+        last_update=storable_time(last.time),
         **_shown(last),
     )
 
@@ -176,18 +176,18 @@ def _user_key(text: str | None) -> Any:
         return None
 
 
-def _visits_around(hits: Sequence[PageHit], using: str) -> dict[str, list[Draft]]:
+def _visits_around(hits: Sequence[PageHit], using: str) -> dict[str, list[PlainRow]]:
     """Return the visits that one of the hits may belong to, by visitor, and lock them."""
-    earliest = moment(min(hit.time for hit in hits)) - GAP
-    latest = moment(max(hit.time for hit in hits)) + GAP
+    earliest = storable_time(min(hit.time for hit in hits)) - GAP
+    latest = storable_time(max(hit.time for hit in hits)) + GAP
     near = Q(ended_at__gt=earliest, started_at__lt=latest)
-    found: dict[str, list[Draft]] = {}
-    columns = attributes_of(Visit)
+    found: dict[str, list[PlainRow]] = {}
+    columns = column_attributes(Visit)
     keys = list({hit.visitor for hit in hits})
     for start in range(0, len(keys), 500):
         rows = Visit.objects.using(using).select_for_update()
         some = rows.filter(near, visitor_id__in=keys[start : start + 500])
-        for visit in Draft.read(some, *columns):
+        for visit in PlainRow.read(some, *columns):
             found.setdefault(str(visit.visitor_id), []).append(visit)
     return found
 
@@ -206,23 +206,23 @@ class History:
         touched: moments of those days of which something is counted otherwise now.
     """
 
-    def __init__(self, visits: Iterable[Draft]) -> None:
+    def __init__(self, visits: Iterable[PlainRow]) -> None:
         self.visits = list(visits)
-        self.changed: dict[UUID, Draft] = {}
-        self.absorbed: dict[UUID, Draft] = {}
+        self.changed: dict[UUID, PlainRow] = {}
+        self.absorbed: dict[UUID, PlainRow] = {}
         self.pages: list[tuple[PageHit, UUID]] = []
         self.touched: set[datetime] = set()
 
     def add(self, hit: PageHit) -> None:
         """Put a hit into its visit; into a new one if there is none."""
-        time = moment(hit.time)
+        time = storable_time(hit.time)
         near = [v for v in self.visits if v.started_at - GAP < time < v.ended_at + GAP]
         if near:
             visit, *others = sorted(near, key=attrgetter("started_at"))
             for other in others:
                 self._absorb(visit, other)
         else:
-            visit = Draft.of(
+            visit = PlainRow.of(
                 Visit, id=hit.id, visitor_id=hit.visitor, started_at=time, ended_at=time
             )
             self.visits.append(visit)
@@ -233,13 +233,13 @@ class History:
         self.changed[visit.id] = visit
         self.pages.append((hit, visit.id))
 
-    def visit_of(self, key: UUID) -> Draft:
+    def visit_of(self, key: UUID) -> PlainRow:
         """Return the visit with this key, or the one that it has become part of."""
         while (into := self.absorbed.get(key)) is not None:
             key = into.id
         return self.changed[key]
 
-    def _absorb(self, visit: Draft, other: Draft) -> None:
+    def _absorb(self, visit: PlainRow, other: PlainRow) -> None:
         visit.page_views += other.page_views
         visit.ended_at, visit.exit_url = other.ended_at, other.exit_url
         visit.user_id = other.user_id or visit.user_id
@@ -248,7 +248,7 @@ class History:
         self.absorbed[other.id] = visit
 
 
-def _extend(visit: Draft, hit: PageHit, time: datetime) -> None:
+def _extend(visit: PlainRow, hit: PageHit, time: datetime) -> None:
     """Count a hit as part of a visit."""
     is_latest = time >= visit.ended_at
     if time < visit.started_at:  # delivered late
@@ -256,19 +256,19 @@ def _extend(visit: Draft, hit: PageHit, time: datetime) -> None:
         _enter(visit, hit)
     if is_latest:
         visit.ended_at = time
-        visit.exit_url = text(hit.url)
+        visit.exit_url = storable_text(hit.url)
     user = _user_key(hit.user)
     if user is not None and (is_latest or visit.user_id is None):
         visit.user_id = user
     visit.page_views += 1
 
 
-def _enter(visit: Draft, hit: PageHit) -> None:
+def _enter(visit: PlainRow, hit: PageHit) -> None:
     """Note the page by which a visit has begun, and what its request shows of the browser."""
-    visit.entry_url = text(hit.url)
-    visit.referrer = text(hit.referrer)
+    visit.entry_url = storable_text(hit.url)
+    visit.referrer = storable_text(hit.referrer)
     for name in _PARAMETERS:
-        setattr(visit, name, text(hit.campaign.get(name, ""), MAX_PARAMETER))
+        setattr(visit, name, storable_text(hit.campaign.get(name, ""), MAX_PARAMETER))
     for name, value in _shown(hit).items():
         setattr(visit, name, value)
 
@@ -280,7 +280,7 @@ def _shown(hit: PageHit) -> dict[str, Any]:
     """Return the values of the columns that tell of the browser."""
     return {
         "ip_address": hit.ip_address,
-        "user_agent": text(hit.user_agent),
+        "user_agent": storable_text(hit.user_agent),
         **conclude(hit.ip_address, hit.user_agent),
     }
 
@@ -289,9 +289,7 @@ def _save(histories: Iterable[History], using: str) -> None:
     """Write visits, those that are new and those that are not, by one statement; and pages."""
     histories = list(histories)
     changed = [visit for history in histories for visit in history.changed.values()]
-    upserts.upsert(
-        Visit, changed, "id", lambda words: [words.taken(name) for name in _CHANGING], using
-    )
+    upserts.upsert(Visit, changed, "id", _assignments, using)
     pages = PageView.objects.using(using)
     for history in histories:
         for key in history.absorbed:
@@ -304,16 +302,16 @@ def _save(histories: Iterable[History], using: str) -> None:
         _insert_views(views, using)
 
 
-def _insert_views(views: Sequence[tuple[PageHit, Draft]], using: str) -> None:
-    spelling = spelling_for(connections[using])
+def _insert_views(views: Sequence[tuple[PageHit, PlainRow]], using: str) -> None:
+    converters = converters_for(connections[using])
 
-    def row(view: tuple[PageHit, Draft]) -> Row:
+    def row(view: tuple[PageHit, PlainRow]) -> Row:
         hit, visit = view
         return (
-            spelling.key(hit.id),
-            spelling.key(visit.id),
-            spelling.time(moment(hit.time)),
-            text(hit.url),
+            converters.uuid(hit.id),
+            converters.uuid(visit.id),
+            converters.time(storable_time(hit.time)),
+            storable_text(hit.url),
         )
 
     insert(PageView, ("id", "visit_id", "time", "url"), views, row, using, savepoint=False)
@@ -326,8 +324,8 @@ _CHANGING = [
 ]
 
 
-def _updates(words: Words) -> list[str]:
-    return [words.taken(name) for name in _CHANGING]
+def _assignments(sql: SqlDialect) -> list[str]:
+    return [sql.overwrite(name) for name in _CHANGING]
 
 
 def _bring_up_to_date(
@@ -355,7 +353,7 @@ def _bring_up_to_date(
         Visitor.objects.using(using).bulk_update(rows, _STATE)
 
 
-def _log_in(visitor: Draft, user: _User) -> None:
+def _log_in(visitor: PlainRow, user: _User) -> None:
     """Take over who is logged in, unless a later page has known better."""
     is_latest = visitor.user_known_at is None or user.known_at >= visitor.user_known_at
     if is_latest and visitor.user_id != user.key:
@@ -368,7 +366,7 @@ def _log_in(visitor: Draft, user: _User) -> None:
 _STATE = ["session_start", "referrer", "session_key", "user", "logged_in_at"]
 
 
-def _state(visitor: Draft) -> tuple[Any, ...]:
+def _state(visitor: PlainRow) -> tuple[Any, ...]:
     return (
         visitor.session_start,
         visitor.referrer,

@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import router
 
 from tracking.conf import conf
-from tracking.db.column_values import known_keys
+from tracking.db.column_values import existing_keys
 from tracking.hits import AnyHit, PageHit
 from tracking.models import WrittenBatch
 
@@ -53,7 +53,7 @@ def known(keys: Sequence[UUID]) -> set[UUID]:
     Raises:
         django.db.DatabaseError: the database cannot say.
     """
-    return known_keys(WrittenBatch.objects.using(_using()), keys)
+    return existing_keys(WrittenBatch.objects.using(_using()), keys)
 
 
 def note(key: UUID, using: str) -> None:

@@ -26,7 +26,7 @@ from django.db.models import (
     When,
 )
 
-from tracking.db.column_values import moment
+from tracking.db.column_values import storable_time
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind
 from tracking.models import Beacon, DailyCount
@@ -148,10 +148,10 @@ def _began(type_id: int, keys: Sequence[str], start: datetime) -> Case:
     firsts = days.annotate(first=Min("day")).values_list("scope", "first")
     return Case(
         *(
-            When(source_id=scopes[scope], then=Value(moment(start_of(day))))
+            When(source_id=scopes[scope], then=Value(storable_time(start_of(day))))
             for scope, day in firsts
         ),
-        default=Value(moment(start)),
+        default=Value(storable_time(start)),
         output_field=DateTimeField(),
     )
 
@@ -164,7 +164,7 @@ def _did_before(start: datetime) -> Iterator[Exists]:
     same = ("source_type", "source_id", "kind", "verdict")
     earlier = Beacon.objects.filter(
         time__gte=OuterRef("source_began"),
-        time__lt=moment(start),
+        time__lt=storable_time(start),
         **{name: OuterRef(name) for name in same},
     )
     by_entity = Q(entity_type=OuterRef("entity_type"), entity_id=OuterRef("entity_id"))

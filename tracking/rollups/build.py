@@ -18,8 +18,8 @@ from django.db import router, transaction
 from django.db.models import Min, Model
 from django.utils import timezone
 
-from tracking.db.column_values import moment
-from tracking.db.retry import again_after_deadlock
+from tracking.db.column_values import storable_time
+from tracking.db.retry import retry_on_deadlock
 from tracking.models import Beacon, CountedDay, DailyCount, LateDay, PageView, SharedValue, Visit
 from tracking.models.daily_counts import thing_key
 from tracking.rollups import completeness, hourly, site_counts, sources
@@ -148,7 +148,7 @@ def first_day(using: str) -> date | None:
     Args:
         using: the alias of the database.
     """
-    since = moment(start_of(EARLIEST))
+    since = storable_time(start_of(EARLIEST))
     times = [
         model._base_manager.using(using)
         .filter(**{f"{column}__gte": since})
@@ -182,7 +182,7 @@ def _count(days: Sequence[date], using: str) -> int:
         complete = _complete(days, versions, using)
         rows = list(_rows(days, complete, using))
         write = _Write(days, complete, rows, versions, notes)
-        if again_after_deadlock(using, lambda: write.done(using)):  # noqa: B023 - run at once
+        if retry_on_deadlock(using, lambda: write.done(using)):  # noqa: B023 - run at once
             return len(rows)
 
 

@@ -13,7 +13,7 @@ from django.db.models import F, Func, IntegerField, Q
 from django.db.models.expressions import Combinable
 from django.utils.timezone import get_default_timezone, get_default_timezone_name
 
-from tracking.db.column_values import moment
+from tracking.db.column_values import storable_time
 
 DAY = timedelta(days=1)
 
@@ -86,11 +86,16 @@ class Cells(NamedTuple):
 
     def within(self, field: str) -> Q:
         """Return the condition that a time is in one of the cells."""
-        return Q(**{f"{field}__gte": moment(self.starts[0]), f"{field}__lt": moment(self.end)})
+        return Q(
+            **{
+                f"{field}__gte": storable_time(self.starts[0]),
+                f"{field}__lt": storable_time(self.end),
+            }
+        )
 
     def number_of(self, time: datetime) -> int:
         """Return the number of the cell in which a moment is, as columns have it."""
-        return bisect_right(self.starts, time, 1, key=moment) - 1
+        return bisect_right(self.starts, time, 1, key=storable_time) - 1
 
     def number(self, field: str) -> Combinable:
         """Return the expression that gives the number of the cell in which a time is."""
@@ -124,7 +129,7 @@ class CellNumber(Func):
         """Return the tree as SQL."""
         (column,) = self.get_source_expressions()
         time, of_time = compiler.compile(column)
-        adapted = [connection.ops.adapt_datetimefield_value(moment(s)) for s in self._starts]
+        adapted = [connection.ops.adapt_datetimefield_value(storable_time(s)) for s in self._starts]
         values: list[Any] = []
 
         def tree(low: int, high: int) -> str:

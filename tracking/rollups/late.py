@@ -7,7 +7,7 @@ noted from half an hour on: what is written meanwhile has half an hour to be com
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
-from tracking.db.column_values import moment
+from tracking.db.column_values import storable_time
 from tracking.models import LateDay
 from tracking.rollups.days import day_of, start_of
 
@@ -21,8 +21,8 @@ def days(times: Iterable[datetime]) -> set[date]:
     Args:
         times: when something was observed, of which there is a row now.
     """
-    limit = moment(start_of(day_of(datetime.now(UTC) - NOT_YET)))
-    return {day_of(time) for time in map(moment, times) if time < limit}
+    limit = storable_time(start_of(day_of(datetime.now(UTC) - NOT_YET)))
+    return {day_of(time) for time in map(storable_time, times) if time < limit}
 
 
 def note(late: Iterable[date], using: str) -> None:

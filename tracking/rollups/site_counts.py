@@ -27,7 +27,7 @@ from django.db.models import (
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce, Concat, Lower, StrIndex, Substr
 
-from tracking.db.column_values import moment
+from tracking.db.column_values import storable_time
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind
 from tracking.models import Beacon, PageView, Visit
@@ -253,7 +253,7 @@ def _page_views(cells: Cells, facet: Facet, where: Where) -> QuerySet[Any] | Non
         return None
     rows = PageView.objects.annotate(referrer_host=host("visit__referrer"))
     # A visit lasts from its first page to its last. PostgreSQL would read all visits without.
-    begin = moment(cells.starts[0])
+    begin = storable_time(cells.starts[0])
     return rows.filter(
         cells.within("time"),
         where.pageview,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Count, F, Max, Min, Q, QuerySet
 
-from tracking.db.column_values import moment
+from tracking.db.column_values import storable_time
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind
 from tracking.models import Beacon
@@ -164,7 +164,7 @@ def quarters(tie: Tie, cells: Cells, using: str | None = None) -> Counted:
     beginnings = _beginnings(rows, cells)
     counted: Counted = {}
     for number, start in enumerate(cells.starts):
-        day = day_of(moment(start))
+        day = day_of(storable_time(start))
         if not beginnings.isdisjoint({day, day - DAY}):
             end = cells.starts[number + 1] if number + 1 < len(cells.starts) else cells.end
             parts = Cells.steps(start, end, QUARTER)
@@ -175,7 +175,10 @@ def quarters(tie: Tie, cells: Cells, using: str | None = None) -> Counted:
 
 
 def _beginnings(rows: QuerySet[Beacon], cells: Cells) -> set[date]:
-    first_day, last_day = day_of(moment(cells.starts[0])) - DAY, day_of(moment(cells.starts[-1]))
+    first_day, last_day = (
+        day_of(storable_time(cells.starts[0])) - DAY,
+        day_of(storable_time(cells.starts[-1])),
+    )
     days = Cells.of_days(first_day, last_day)
     sent = rows.filter(days.within("time"), kind=Kind.SENT).annotate(cell=days.number("time"))
     found = {first_day + DAY * cell for cell in sent.values_list("cell", flat=True).distinct()}
@@ -367,7 +370,7 @@ def _note(times: dict[Any, datetime], key: Any, time: datetime) -> None:
 
 def _earlier(rows: QuerySet[Beacon], cells: Cells) -> QuerySet[Beacon] | None:
     """Return the beacons of a source before the first cell, ``None`` if there are none."""
-    start = moment(cells.starts[0])
+    start = storable_time(cells.starts[0])
     before = rows.filter(time__lt=start)
     began = before.order_by("time").values_list("time", flat=True).first()
     # Without it the index over entities would lead to all that they ever did with others.

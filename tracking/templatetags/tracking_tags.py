@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 
 from tracking import links
 from tracking.active_visitors import online_count
-from tracking.db.isolation import contained
+from tracking.db.isolation import log_errors
 from tracking.identity import request_info
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def visitors_on_page(context: template.Context, /) -> int:
 def _with_reader(context: template.Context, count: Callable[[], int]) -> int:
     """Return a number of visitors; a page must not break where it cannot be found."""
     number = 0
-    with contained(logger, "Counting of visitors"):
+    with log_errors(logger, "Counting of visitors"):
         number = count()
     request = _request(context)
     # Whoever reads the first page is counted when it has been answered, and is there already.

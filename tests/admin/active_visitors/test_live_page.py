@@ -28,7 +28,7 @@ BERLIN = {"country": "DE", "city": "Berlin", "latitude": 52.52, "longitude": 13.
 
 @pytest.fixture(autouse=True)
 def nobody_remembered():
-    places.count_by_place.forget()
+    places.count_by_place.clear()
 
 
 def seen(minutes_ago=1, visitor="anna", **values):
@@ -38,7 +38,7 @@ def seen(minutes_ago=1, visitor="anna", **values):
 
 
 def now(client, **query):
-    places.count_by_place.forget()
+    places.count_by_place.clear()
     response = client.get(f"{PAGE}now/", query)
     assert response.status_code == 200
     assert "no-store" in response["Cache-Control"]
@@ -144,7 +144,7 @@ def test_neither_queries_nor_bytes_grow_with_the_visitors(
             visitor.save()
         monkeypatch.setattr(places, "MAX_PLACES", 20)
         now(admin_client)
-        places.count_by_place.forget()
+        places.count_by_place.clear()
         with django_assert_num_queries(10):
             response = admin_client.get(f"{PAGE}now/")
         answer = response.json()

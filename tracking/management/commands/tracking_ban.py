@@ -17,7 +17,7 @@ from django.utils.translation import ngettext
 from tracking import bans
 from tracking.bans import import_export
 from tracking.bans.import_export import Entry, Flaw
-from tracking.db.chunks import in_chunks
+from tracking.db.chunks import read_in_chunks
 from tracking.models import BannedIP
 
 
@@ -136,7 +136,7 @@ class Command(BaseCommand):
     def _list(self) -> None:
         now = timezone.now()
         columns = ("network", "created_at", "ends", "reason")
-        for network, created_at, expires_at, reason in in_chunks(
+        for network, created_at, expires_at, reason in read_in_chunks(
             BannedIP.objects.with_ends(), *columns
         ):
             ends = _("never")
