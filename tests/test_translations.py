@@ -26,7 +26,7 @@ from tests.support import services
 from tracking import bans
 from tracking.active_visitors import feed, places
 from tracking.admin import columns, formatting
-from tracking.enrichment.verdict_rules import in_words, judge
+from tracking.enrichment.verdict_rules import classify, translate_reason
 from tracking.hits import Hit, Kind, PageHit, Reference
 from tracking.models import BannedIP, Beacon, Source, Target, UntrackedUserAgent, Visit, Visitor
 from tracking.recording import write
@@ -233,16 +233,16 @@ def test_german_bends_what_follows_ago_and_in(german, length, said):
     ],
 )
 def test_the_reasons_of_verdicts_are_translated(german, user_agent, is_open):
-    reason = judge(user_agent, is_open=is_open).reason
-    assert in_words(reason) != reason
+    reason = classify(user_agent, is_open=is_open).reason
+    assert translate_reason(reason) != reason
     with translation.override("en"):
-        assert in_words(reason) == reason
+        assert translate_reason(reason) == reason
 
 
 def test_reasons_that_are_not_ours_stay(german):
-    assert in_words("") == ""
-    assert in_words("Open") == "Open"
-    assert in_words("calls itself %(x)s %s") == "nennt sich %(x)s %s"
+    assert translate_reason("") == ""
+    assert translate_reason("Open") == "Open"
+    assert translate_reason("calls itself %(x)s %s") == "nennt sich %(x)s %s"
 
 
 # Pages.

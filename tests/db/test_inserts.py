@@ -27,7 +27,8 @@ from tracking.db.parameters import (
     replace_nul_everywhere,
 )
 from tracking.enrichment import geoip
-from tracking.enrichment.enrich import conclude
+from tracking.enrichment.enrich import enrich
+from tracking.enrichment.geoip_records import Location
 from tracking.hits import ROLES, Hit, Kind, PageHit, Reference, uuid7
 from tracking.models import Beacon, PageView
 from tracking.recording import beacons, write
@@ -109,7 +110,7 @@ HYPOTHESIS = settings(
 
 def by_the_orm(hit):
     """The row of a hit, as Django's fields write it."""
-    concluded = conclude(hit.ip_address, hit.user_agent, is_open=hit.kind == "open")
+    concluded = enrich(hit.ip_address, hit.user_agent, is_open=hit.kind == "open")
     tied = {}
     for role in ROLES:
         if reference := getattr(hit, role):
@@ -143,7 +144,7 @@ def stored(table="tracking_beacon"):
 @pytest.fixture
 def places(monkeypatch):
     """Addresses of IPv6 are somewhere."""
-    found = geoip.Location("AU", "New\tSouth", "\N{SNOWMAN}", -33.8688, 0.1 + 0.2)
+    found = Location("AU", "New\tSouth", "\N{SNOWMAN}", -33.8688, 0.1 + 0.2)
     monkeypatch.setattr(geoip, "locate", lambda address: found if ":" in (address or "") else None)
 
 

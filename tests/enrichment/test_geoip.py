@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.places import BERLIN, SYDNEY, build
-from tracking.enrichment import geoip
-from tracking.enrichment.geoip import Location, country_name, locate, problem
+from tracking.enrichment import country_names, geoip
+from tracking.enrichment.country_names import country_name
+from tracking.enrichment.geoip import database_problem, locate
+from tracking.enrichment.geoip_records import Location, location_from
 
 ADDRESS, OTHER = "192.0.2.7", "2001:db8::7"
 
@@ -46,7 +48,7 @@ def test_addresses_are_located(places):
     assert locate(ADDRESS) == IN_SYDNEY
     assert locate(OTHER) == IN_BERLIN
     assert locate(f"::ffff:{ADDRESS}") == IN_SYDNEY
-    assert problem() is None
+    assert database_problem() is None
 
 
 @pytest.mark.parametrize(
@@ -138,17 +140,17 @@ ODD = [
 
 @pytest.mark.parametrize("record", ODD, ids=str)
 def test_what_makes_no_sense_is_left_out(record):
-    assert geoip._location(record) is None
+    assert location_from(record) is None
 
 
 def test_the_rest_of_an_odd_record_is_kept():
     record = {**SYDNEY, "city": 5, "location": {"latitude": float("nan"), "longitude": 1.0}}
-    assert geoip._location(record) == Location("AU", "New South Wales")
+    assert location_from(record) == Location("AU", "New South Wales")
 
 
 def test_names_are_cut_and_in_one_line():
-    assert geoip._location({"city": "a\0b\nc"}) == Location(city="abc")
-    assert geoip._location({"city": "x" * 1000}) == Location(city="x" * 100)
+    assert location_from({"city": "a\0b\nc"}) == Location(city="abc")
+    assert location_from({"city": "x" * 1000}) == Location(city="x" * 100)
 
 
 records = st.recursive(
@@ -181,7 +183,7 @@ records = st.recursive(
 
 @given(records)
 def test_no_record_breaks_a_look_up(record):
-    found = geoip._location(record)
+    found = location_from(record)
     if found is not None:
         assert found.country == "" or len(found.country) == 2
         assert found.latitude is None or -90 <= found.latitude <= 90
@@ -195,7 +197,7 @@ def test_nothing_is_looked_up_unless_the_site_wants_it(settings, places):
     build(places)
     settings.TRACKING_USE_GEOIP = False
     assert locate(ADDRESS) is None
-    assert problem() is None
+    assert database_problem() is None
 
 
 @pytest.mark.parametrize(
@@ -215,7 +217,7 @@ def test_a_folder_has_the_best_file_and_of_several_the_latest(settings, tmp_path
         os.utime(tmp_path / name, (time, time))
     (tmp_path / "folder-City.mmdb").mkdir()
     assert locate(ADDRESS) == Location(city=f"{chosen}")
-    assert problem() is None
+    assert database_problem() is None
 
 
 def test_a_replaced_file_is_read(places):
@@ -254,7 +256,7 @@ def test_half_a_copy_keeps_the_old_database_and_is_told_once(places, caplog):
     draft.replace(places)
     for _ in range(3):
         assert locate(ADDRESS) == IN_SYDNEY
-    assert "cannot be opened as a database" in problem()
+    assert "cannot be opened as a database" in database_problem()
     (message,) = told(caplog)
     assert str(places) in message
     build(places, {"192.0.2.0/24": BERLIN})
@@ -278,7 +280,7 @@ def test_rubbish_is_no_database(places, caplog, content):
     assert locate(ADDRESS) is None
     assert locate(ADDRESS) is None
     assert len(told(caplog)) == 1
-    assert problem().startswith(f"{places} cannot be opened as a database")
+    assert database_problem().startswith(f"{places} cannot be opened as a database")
 
 
 def test_a_damaged_record_is_nowhere_and_told_once(places, caplog, monkeypatch):
@@ -344,7 +346,7 @@ def test_the_pure_python_reader_will_do(places, monkeypatch):
     assert locate(ADDRESS) == IN_SYDNEY
     build(places, {"192.0.2.0/24": BERLIN})
     assert locate(ADDRESS) == IN_BERLIN
-    assert problem() is None
+    assert database_problem() is None
     gc.collect()
 
 
@@ -363,7 +365,7 @@ def test_the_pure_python_reader_will_do(places, monkeypatch):
 )
 def test_wrong_paths(settings, caplog, path, message):
     settings.GEOIP_PATH = path
-    assert problem() == message
+    assert database_problem() == message
     assert locate(ADDRESS) is None
     assert locate(ADDRESS) is None
     assert told(caplog) == [f"Addresses are not located: {message}"]
@@ -371,7 +373,7 @@ def test_wrong_paths(settings, caplog, path, message):
 
 def test_a_folder_without_database(settings, tmp_path):
     settings.GEOIP_PATH = tmp_path
-    assert problem() == f"There is no .mmdb file in the folder {tmp_path}."
+    assert database_problem() == f"There is no .mmdb file in the folder {tmp_path}."
     assert locate(ADDRESS) is None
 
 
@@ -379,7 +381,7 @@ def test_without_the_package_nothing_is_located(places, monkeypatch, caplog):
     build(places)
     monkeypatch.setitem(sys.modules, "maxminddb", None)
     assert [locate(ADDRESS), locate(ADDRESS)] == [None, None]
-    assert "maxminddb is not installed" in problem()
+    assert "maxminddb is not installed" in database_problem()
     assert len(told(caplog)) == 1
 
 
@@ -414,8 +416,8 @@ def test_no_code_and_no_language_breaks_a_name(code, language):
 
 def test_without_babel_a_country_is_its_code(monkeypatch):
     monkeypatch.setitem(sys.modules, "babel", None)
-    geoip._territories.cache_clear()
+    country_names._territories.cache_clear()
     try:
         assert country_name("AU", "en") == "AU"
     finally:
-        geoip._territories.cache_clear()
+        country_names._territories.cache_clear()

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.agents import BOTS, PEOPLE
-from tracking.enrichment import user_agents
-from tracking.enrichment.user_agents import Agent, bot_name, identify
+from tracking.enrichment import crawlers, user_agents
+from tracking.enrichment.crawlers import bot_name
+from tracking.enrichment.user_agents import Agent, identify
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def no_extras(monkeypatch):
 
 
 def forget():
-    for cached in (user_agents._identify, user_agents._bot_name, user_agents._chunks):
+    for cached in (user_agents._identify, crawlers._bot_name, crawlers._chunks):
         cached.cache_clear()
 
 
@@ -70,7 +71,7 @@ def test_every_example_of_the_list_is_found_but_those_of_people():
         for example in entry["instances"]
         if bot_name(example) is None and re.search(entry["pattern"], example)
     }
-    assert missed <= set(user_agents._TOO_WIDE) - {"Sogou"}
+    assert missed <= set(crawlers._TOO_WIDE) - {"Sogou"}
 
 
 def test_without_the_parser_an_agent_is_blank(no_extras):
@@ -94,7 +95,7 @@ def test_names_are_cut_and_in_one_line():
 
 
 def test_only_so_many_agents_are_remembered():
-    for function in (user_agents._identify, user_agents._bot_name):
+    for function in (user_agents._identify, crawlers._bot_name):
         assert function.cache_parameters()["maxsize"] == 10_000
     long = "Mozilla/5.0 " + "x" * 1988
     assert identify(long + "a") is identify(long + "b")
@@ -116,5 +117,5 @@ def test_no_text_breaks_anything(user_agent):
 
 @given(texts)
 def test_no_text_breaks_the_own_rules(user_agent):
-    found = user_agents._OWN_RULES.search(user_agents._readable(user_agent))
+    found = crawlers._OWN_RULES.search(user_agents.printable(user_agent))
     assert found is None or found[0]

@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.agents import BOTS, PEOPLE
-from tracking.enrichment.user_agents import bot_name
+from tracking.enrichment.crawlers import bot_name
 from tracking.enrichment.verdict_rules import (
     Label,
     Verdict,
-    judge,
-    tells_place_and_device,
+    classify,
+    describes_reader,
     uncounted,
 )
 
@@ -68,7 +68,7 @@ APPLE = "Mozilla/5.0"
 )
 def test_a_mail_proxy_is_no_bot_whatever_bot_lists_say(user_agent, reason, is_open):
     """Gmail's proxy dropped as a bot, so Gmail opens are lost (mautic #16069)."""
-    assert judge(user_agent, is_open=is_open) == Verdict(Label.PROXY, reason)
+    assert classify(user_agent, is_open=is_open) == Verdict(Label.PROXY, reason)
 
 
 @pytest.mark.parametrize("user_agent", [GMAIL, YAHOO, FASTMAIL])
@@ -79,39 +79,39 @@ def test_the_bot_list_names_mail_proxies(user_agent):
 
 def test_mail_that_apple_opens_is_a_class_of_its_own():
     """Apple Mail Privacy Protection opens mail that nobody read (kannon #412)."""
-    label, reason = judge(APPLE, is_open=True)
+    label, reason = classify(APPLE, is_open=True)
     assert label == Label.PREFETCH
     assert reason.startswith("Apple Mail Privacy Protection")
 
 
 @pytest.mark.parametrize("user_agent", [f"{APPLE} ", f"{APPLE} (X11)", APPLE.lower(), APPLE[:-1]])
 def test_apple_says_exactly_that(user_agent):
-    assert judge(user_agent, is_open=True) == Verdict(Label.HUMAN, "")
+    assert classify(user_agent, is_open=True) == Verdict(Label.HUMAN, "")
 
 
 def test_apple_follows_no_links():
-    assert judge(APPLE) == Verdict(Label.HUMAN, "")
+    assert classify(APPLE) == Verdict(Label.HUMAN, "")
 
 
 @pytest.mark.parametrize(("user_agent", "name"), BOTS.items())
 def test_bots(user_agent, name):
-    assert judge(user_agent) == Verdict(Label.BOT, f"calls itself {name}")
+    assert classify(user_agent) == Verdict(Label.BOT, f"calls itself {name}")
 
 
 @pytest.mark.parametrize("is_open", [True, False])
 @pytest.mark.parametrize("user_agent", PEOPLE)
 def test_people(user_agent, is_open):
     """Over-filtering erases real opens."""
-    assert judge(user_agent, is_open=is_open) == Verdict(Label.HUMAN, "")
+    assert classify(user_agent, is_open=is_open) == Verdict(Label.HUMAN, "")
 
 
 @pytest.mark.parametrize("user_agent", ["", "  "])
 def test_who_says_nothing_may_be_somebody(user_agent):
-    assert judge(user_agent, is_open=True) == Verdict(Label.HUMAN, "no user agent")
+    assert classify(user_agent, is_open=True) == Verdict(Label.HUMAN, "no user agent")
 
 
 def test_a_verdict_is_reached_once():
-    assert judge(GMAIL) is judge(GMAIL)
+    assert classify(GMAIL) is classify(GMAIL)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_verdict_is_reached_once():
 )
 def test_a_proxy_tells_neither_place_nor_device(label, expected):
     """Gmail's proxy hides the client (gophish #1390, pytracking #24)."""
-    assert tells_place_and_device(label) is expected
+    assert describes_reader(label) is expected
 
 
 @given(
@@ -130,7 +130,7 @@ def test_a_proxy_tells_neither_place_nor_device(label, expected):
     st.booleans(),
 )  # fmt: skip
 def test_no_text_breaks_a_verdict(user_agent, is_open):
-    label, reason = judge(user_agent, is_open=is_open)
+    label, reason = classify(user_agent, is_open=is_open)
     assert label in Label
     assert len(reason) <= 200
     assert "\n" not in reason

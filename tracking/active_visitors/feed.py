@@ -14,7 +14,7 @@ from django.utils.translation import gettext, ngettext
 
 from tracking import client_address
 from tracking.active_visitors.visitors import current_visits, latest_visitors
-from tracking.enrichment import geoip
+from tracking.enrichment.country_names import country_name
 from tracking.models import Visit, Visitor
 
 #: Visitors that one answer lists, the latest.
@@ -116,7 +116,7 @@ def _place(visitor: Visitor) -> dict[str, Any]:
         return {}
     return {
         "country_code": visitor.country,
-        "country_name": escape(geoip.country_name(visitor.country)),
+        "country_name": escape(country_name(visitor.country)),
         "region": escape(visitor.region),
         "city": escape(visitor.city),
         "latitude": visitor.latitude,

@@ -13,9 +13,9 @@ from django.utils.translation import gettext, ngettext, npgettext_lazy
 
 from tracking.admin import formatting
 from tracking.admin.large_tables import UNKNOWN
-from tracking.enrichment import geoip
+from tracking.enrichment.country_names import country_name
 from tracking.enrichment.user_agents import Device
-from tracking.enrichment.verdict_rules import Label, in_words
+from tracking.enrichment.verdict_rules import Label, translate_reason
 from tracking.models.base import EnrichmentColumns
 
 #: Django's own words for these do not bend: German says "3 Tage", but "vor 3 Tagen".
@@ -94,7 +94,7 @@ def verdict_label(row: EnrichmentColumns) -> SafeString:
     return format_html(
         '<span class="tracking-label tracking-{}" title="{}">{}</span>',
         row.verdict,
-        in_words(row.verdict_reason) or gettext("Nothing tells of a machine."),
+        translate_reason(row.verdict_reason) or gettext("Nothing tells of a machine."),
         row.get_verdict_display(),
     )
 
@@ -116,7 +116,7 @@ def stacked(*parts: str) -> str:
 
 def verdict_with_reason(row: EnrichmentColumns) -> SafeString:
     """Return the verdict and its reason."""
-    return format_html("{} {}", verdict_label(row), in_words(row.verdict_reason))
+    return format_html("{} {}", verdict_label(row), translate_reason(row.verdict_reason))
 
 
 def place(row: EnrichmentColumns) -> str:
@@ -131,7 +131,7 @@ def place_name(city: str, country: str) -> str:
         city: its name, or ``""``.
         country: ISO 3166-1, two letters, or ``""``.
     """
-    name = geoip.country_name(country) if country else ""
+    name = country_name(country) if country else ""
     # Singapore is in Singapore.
     return ", ".join(part for part in dict.fromkeys((city, name)) if part)
 

@@ -11,7 +11,7 @@ from tracking.enrichment import geoip
 @register(TAG)
 def check_geoip_database(**_: Any) -> list[CheckMessage]:
     """W008: the GeoIP database cannot be read."""
-    problem = geoip.problem()
+    problem = geoip.database_problem()
     if problem is None:
         return []
     return [

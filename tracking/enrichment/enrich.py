@@ -1,64 +1,60 @@
-"""What an address and a user agent say about the sender of a hit: agent, place, verdict.
+"""Enrichment: agent, location and verdict of a hit, from its address and user agent.
 
-What each part finds is remembered there, by its distinct value; this is for whoever writes
-rows, and no work of a request.
+It runs where rows are written, not in a request. Each part caches its results.
 """
 
 from typing import Any
 
 from tracking.enrichment import geoip, user_agents, verdict_rules
 
-#: Characters of a user agent that are looked at. Browsers stay below; what is longer is an
-#: attempt to fill the memory in which the conclusions are kept.
-MAX_AGENT = 512
+#: Characters of a user agent that are read. Browsers send fewer; longer ones are attempts to fill
+#: the caches.
+MAX_AGENT_LENGTH = 512
 
 
-def conclude(address: str | None, user_agent: str, *, is_open: bool = False) -> dict[str, Any]:
-    """Return the values of the columns of :class:`tracking.models.base.EnrichmentColumns`.
+def enrich(address: str | None, user_agent: str, *, is_open: bool = False) -> dict[str, Any]:
+    """Return the values of :class:`tracking.models.base.EnrichmentColumns`.
 
     Args:
-        address: the client's, as it is recorded: a masked one is in the same place.
-        user_agent: the ``User-Agent`` of the request.
-        is_open: whether an image of a mail was loaded, for which other rules hold.
+        address: the client's address as it is recorded. A masked address has the same location.
+        user_agent: the header ``User-Agent`` of the request.
+        is_open: whether an image in a mail was loaded: other rules apply then.
     """
-    columns = of_agent(user_agent, is_open=is_open)
-    if verdict_rules.tells_place_and_device(columns["verdict"]):
-        columns |= of_address(address)
+    columns = enrich_user_agent(user_agent, is_open=is_open)
+    if verdict_rules.describes_reader(columns["verdict"]):
+        columns |= enrich_address(address)
     return columns
 
 
-def of_agent(user_agent: str, *, is_open: bool = False) -> dict[str, Any]:
-    """Return the part of it that the user agent tells: agent and verdict.
+def enrich_user_agent(user_agent: str, *, is_open: bool = False) -> dict[str, Any]:
+    """Return the columns that depend on the user agent: browser, system, device and verdict.
 
     Args:
-        user_agent: the ``User-Agent`` of the request.
-        is_open: whether an image of a mail was loaded.
+        user_agent: the header ``User-Agent`` of the request.
+        is_open: whether an image in a mail was loaded.
     """
-    user_agent = user_agent[:MAX_AGENT]
-    verdict = verdict_rules.judge(user_agent, is_open=is_open)
+    user_agent = user_agent[:MAX_AGENT_LENGTH]
+    verdict = verdict_rules.classify(user_agent, is_open=is_open)
     columns: dict[str, Any] = {"verdict": verdict.label, "verdict_reason": verdict.reason}
-    if verdict_rules.tells_place_and_device(verdict.label):
+    if verdict_rules.describes_reader(verdict.label):
         agent = user_agents.identify(user_agent)
         columns |= {"browser": agent.browser, "os": agent.os, "device": agent.device}
     return columns
 
 
-def of_address(address: str | None) -> dict[str, Any]:
-    """Return the part of it that the address tells: the place, unless the verdict forbids it.
+def enrich_address(address: str | None) -> dict[str, Any]:
+    """Return the columns that depend on the address: the location, or ``{}`` if it is unknown.
 
     Args:
-        address: the client's, as it is recorded.
-
-    Returns:
-        Nothing, if the place is not known.
+        address: the client's address as it is recorded.
     """
-    place = geoip.locate(address)
-    if place is None:
+    location = geoip.locate(address)
+    if location is None:
         return {}
     return {
-        "country": place.country,
-        "region": place.region,
-        "city": place.city,
-        "latitude": place.latitude,
-        "longitude": place.longitude,
+        "country": location.country,
+        "region": location.region,
+        "city": location.city,
+        "latitude": location.latitude,
+        "longitude": location.longitude,
     }

@@ -19,14 +19,11 @@ import os
 import stat
 import threading
 import time as clock
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from django.utils.translation import get_language
-
 from tracking.conf import conf, until_settings_change
+from tracking.enrichment.geoip_records import Location, location_from
 
 if TYPE_CHECKING:
     from maxminddb import Reader
@@ -35,30 +32,6 @@ logger = logging.getLogger(__name__)
 
 #: Seconds for which a database is read without a look at its file.
 LOOK_EVERY = 1.0
-
-#: Characters of a name that are kept.
-NAME_LENGTH = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """A place as far as it is known.
-
-    Attributes:
-        country: ISO 3166-1, two capital letters, or ``""``.
-        region: the largest part of the country, in English, or ``""``.
-        city: in English, or ``""``.
-        latitude, longitude: degrees north and east, or both ``None``.
-    """
-
-    country: str = ""
-    region: str = ""
-    city: str = ""
-    latitude: float | None = None
-    longitude: float | None = None
-
-
-_NOWHERE = Location()
 
 
 def locate(address: str | None) -> Location | None:
@@ -78,10 +51,10 @@ def locate(address: str | None) -> Location | None:
         return None
     if isinstance(parsed, ipaddress.IPv6Address):
         parsed = parsed.ipv4_mapped or parsed
-    return _location(database.record(parsed))
+    return location_from(database.record(parsed))
 
 
-def problem() -> str | None:
+def database_problem() -> str | None:
     """Return what keeps places from being found although the site wants them.
 
     It looks at the file anew.
@@ -96,38 +69,6 @@ def problem() -> str | None:
     except _UnusableError as error:
         return str(error)
     return None
-
-
-def country_name(code: str, language: str | None = None) -> str:
-    """Return what a country is called, or ``code`` itself where that is not known.
-
-    Args:
-        code: ISO 3166-1, two letters.
-        language: as Django writes it (``"pt-br"``); by default the active one.
-    """
-    upper = code.upper()
-    if not _is_country(upper):
-        return code
-    return _territories(language or get_language() or "en").get(upper, code)
-
-
-@lru_cache(maxsize=100)
-def _territories(language: str) -> Mapping[str, str]:
-    """Return the names of countries, or nothing where babel is not installed."""
-    try:
-        from babel import Locale, UnknownLocaleError  # noqa: PLC0415 - an extra
-    except ImportError:
-        return {}
-    # "de-formal" is a language of some Django site, but of no table of names.
-    for name in (language, language.partition("-")[0], "en"):
-        try:
-            return dict(Locale.parse(name, sep="-").territories)
-        except (UnknownLocaleError, ValueError):
-            continue
-    return {}
-
-
-# --- The file ----------------------------------------------------------------------------
 
 
 class _UnusableError(Exception):
@@ -289,83 +230,3 @@ def _database() -> _Database | None:
 # Another thread of the parent may have held the lock. Not on Windows, which has no fork.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_database.cache_clear)
-
-
-# --- The record --------------------------------------------------------------------------
-#
-# MaxMind nests: {"country": {"iso_code": "AU", "names": {"en": "Australia"}}, …}. DB-IP and
-# others write all in one level, each by names of its own: {"country_code": "AU", …}.
-
-_COUNTRY_KEYS = ("country_code", "country")
-_REGION_KEYS = ("state1", "region", "state", "subdivision1")
-_LATITUDE_KEYS = ("latitude", "lat")
-_LONGITUDE_KEYS = ("longitude", "lng", "lon")
-
-
-def _location(record: object) -> Location | None:
-    """Return the place that a record describes, without what makes no sense in it."""
-    fields = _mapping(record)
-    point = _mapping(fields.get("location")) or fields
-    latitude = _degrees(_first(point, _LATITUDE_KEYS), 90)
-    longitude = _degrees(_first(point, _LONGITUDE_KEYS), 180)
-    if latitude is None or longitude is None:  # half a point is none
-        latitude = longitude = None
-    found = Location(_country(fields), _region(fields), _city(fields), latitude, longitude)
-    return None if found == _NOWHERE else found
-
-
-def _country(fields: Mapping[str, object]) -> str:
-    # Where a network is registered says less; some addresses have only that.
-    nested = _mapping(fields.get("country" if "country" in fields else "registered_country"))
-    code = nested.get("iso_code") or _first(fields, _COUNTRY_KEYS)
-    upper = code.upper() if isinstance(code, str) else ""
-    return upper if _is_country(upper) else ""
-
-
-def _region(fields: Mapping[str, object]) -> str:
-    parts = fields.get("subdivisions")
-    if isinstance(parts, list) and parts:
-        return _english(parts[0])
-    return _text(_first(fields, _REGION_KEYS))
-
-
-def _city(fields: Mapping[str, object]) -> str:
-    city = fields.get("city")
-    return _english(city) or _text(city)
-
-
-def _english(place: object) -> str:
-    return _text(_mapping(_mapping(place).get("names")).get("en"))
-
-
-def _is_country(code: str) -> bool:
-    return len(code) == 2 and code.isascii() and code.isalpha()  # noqa: PLR2004
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _first(fields: Mapping[str, object], keys: Iterable[str]) -> object:
-    """Return the first of these fields that has a value."""
-    present = (fields.get(key) for key in keys)
-    return next((value for value in present if value is not None and value != ""), None)
-
-
-def _text(value: object) -> str:
-    """Return a name as one line of printable text (PostgreSQL stores no NUL)."""
-    if not isinstance(value, str):
-        return ""
-    return "".join(filter(str.isprintable, value)).strip()[:NAME_LENGTH]
-
-
-def _degrees(value: object, limit: int) -> float | None:
-    """Return a number of degrees from ``-limit`` to ``limit``, or ``None``."""
-    # Some databases hold all as text.
-    if isinstance(value, bool) or not isinstance(value, float | int | str):
-        return None
-    try:
-        number = float(value)
-    except (OverflowError, ValueError):
-        return None
-    return number if -limit <= number <= limit else None  # NaN is in no range

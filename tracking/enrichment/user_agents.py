@@ -16,7 +16,6 @@ A new agent costs some 110 µs, one that was seen lately 0.1 µs. The first of a
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
@@ -25,7 +24,7 @@ from django.utils.translation import gettext_lazy as _
 MAX_LENGTH = 2_000
 
 #: Agents that are remembered, each list for itself.
-CACHED = 10_000
+CACHE_SIZE = 10_000
 
 #: Characters of a name, of a browser or a crawler: as much as the tables hold.
 NAME_LENGTH = 100
@@ -63,32 +62,13 @@ def identify(user_agent: str) -> Agent:
     return _identify(user_agent[:MAX_LENGTH])
 
 
-def bot_name(user_agent: str) -> str | None:
-    """Return what the crawler behind ``user_agent`` is called, or ``None``. Never raises.
-
-    The list also names proxies by which a person reads mail:
-    :func:`tracking.enrichment.verdict_rules.judge` asks for those first.
-
-    Args:
-        user_agent: the header ``User-Agent``, of which 2,000 characters are read.
-
-    Returns:
-        The part of the agent that gave it away, such as ``"bingbot"``: 100 characters or
-        fewer, in one line.
-    """
-    return _bot_name(user_agent[:MAX_LENGTH])
-
-
-# --- Browser, operating system, device ---------------------------------------------------
-
-
-@lru_cache(maxsize=CACHED)
+@lru_cache(maxsize=CACHE_SIZE)
 def _identify(user_agent: str) -> Agent:
     try:
         from ua_parser import OS, UserAgent, parse  # noqa: PLC0415 - an extra
     except ImportError:
         return Agent()
-    text = _readable(user_agent)
+    text = printable(user_agent)
     found = parse(text)
     browser = found.user_agent or UserAgent()
     system = found.os or OS()
@@ -166,85 +146,10 @@ def _name(family: str | None, version: str | None) -> str:
     return shown[:NAME_LENGTH]
 
 
-# --- Crawlers ----------------------------------------------------------------------------
-
-
-class _Chunk(NamedTuple):
-    """Some patterns of the list: asked together first, as nearly no agent is in it."""
-
-    together: re.Pattern[str]
-    each: tuple[str, ...]
-
-
-#: Patterns in a chunk. More make a regular expression slower, fewer make a longer loop.
-_CHUNK_SIZE = 25
-
-#: Patterns of crawler-user-agents (1.67) that take people for crawlers, and what is looked
-#: for in their place, if anything.
-_TOO_WIDE = {
-    # A build of Android 15 that many makers ship, seen once on the phone of a scraper.
-    r"AP3A\.240617\.008": None,
-    # Makes an application for macOS out of a site.
-    "Fluid": None,
-    # "In-app browser": where links of Facebook open.
-    "MetaIAB Facebook": None,
-    # A maker of browsers too: SogouMobileBrowser, SogouMSE.
-    "Sogou": r"Sogou [\w ]*[sS]pider",
-}
-
-#: What the list is not needed for, in words of their own. "Cubot" is a maker of phones, and
-#: a browser that is a "Developer Preview" is read by a person.
-_OWN_RULES = re.compile(
-    r"[\w.-]{0,40}(?<!\bcu)bot\b"
-    r"|[\w.-]{0,40}(?:crawler|spider|slurp)\b"
-    r"|(?:bing|google web|link|microsoft|url)[ -]?preview\b"
-    r"|facebookexternalhit|headlesschrome|phantomjs|lighthouse"
-    r"|^(?:curl|wget|python[\w-]*|go-http-client|libwww-perl|java)/"
-    r"|\+https?://[\w.-]+",
-    re.IGNORECASE | re.ASCII,
-)
-
-
-@lru_cache(maxsize=CACHED)
-def _bot_name(user_agent: str) -> str | None:
-    text = _readable(user_agent)
-    chunks = _chunks()
-    found = _listed(text, chunks) if chunks else _OWN_RULES.search(text)
-    return found and (found[0].strip(" /();:,+") or found[0])[:NAME_LENGTH]
-
-
-def _listed(text: str, chunks: tuple[_Chunk, ...]) -> re.Match[str] | None:
-    for together, each in chunks:
-        if together.search(text):
-            # Which one it was costs more to ask for, but only ever of crawlers.
-            return next(filter(None, (re.search(pattern, text) for pattern in each)), None)
-    return None
-
-
-@lru_cache(maxsize=1)
-def _chunks() -> tuple[_Chunk, ...]:
-    """Return the list of crawlers, or ``()`` where it is not installed.
-
-    The package's own functions tell which pattern it was by compiling all 1,500 anew.
-    """
-    try:
-        from crawleruseragents import CRAWLER_USER_AGENTS_DATA  # noqa: PLC0415 - an extra
-    except ImportError:
-        return ()
-    listed = (entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA)
-    patterns = [wanted for pattern in listed if (wanted := _TOO_WIDE.get(pattern, pattern))]
-    return tuple(
-        _Chunk(re.compile("|".join(part)), tuple(part))
-        for part in (
-            patterns[start : start + _CHUNK_SIZE] for start in range(0, len(patterns), _CHUNK_SIZE)
-        )
-    )
-
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-def _readable(user_agent: str) -> str:
+def printable(user_agent: str) -> str:
     """Return the agent as text that a parser and a database take, in one line.
 
     Lone surrogates cannot be encoded, and PostgreSQL stores no NUL.

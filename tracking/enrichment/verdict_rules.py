@@ -1,5 +1,10 @@
-"""Whether a request is somebody looking, and if not, why not."""
+"""Verdicts: whether a human, a mail proxy, a prefetch or a bot sent a hit.
 
+>>> classify("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)")
+Verdict(label=<Label.BOT: 'bot'>, reason='calls itself Googlebot')
+"""
+
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -9,13 +14,14 @@ from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from tracking.enrichment import user_agents
+from tracking.enrichment.crawlers import bot_name
 
 
 class Label(TextChoices):
-    """What is thought of the sender of a hit."""
+    """Who sent a hit."""
 
-    HUMAN = "human", _("Human")  # nothing tells of a machine
-    PROXY = "proxy", _("Mail proxy")  # a person looked, and a mail provider fetched it
+    HUMAN = "human", _("Human")  # no sign of a machine
+    PROXY = "proxy", _("Mail proxy")  # a mail provider fetched it when a person opened the mail
     PREFETCH = "prefetch", _("Prefetch")  # a machine, whether or not a person ever looks
     BOT = "bot", _("Bot")
 
@@ -53,94 +59,102 @@ def uncounted(request: HttpRequest) -> str | None:
 
 
 class Verdict(NamedTuple):
-    """What is thought of the sender of a hit, and why."""
+    """Who sent a hit, and why we think so."""
 
     label: Label
-    #: In English, 200 characters or fewer; ``""`` where there is nothing to say.
-    #: :func:`in_words` says it in the language of who is looking.
+    #: In English, at most 200 characters; ``""`` for a human. :func:`translate_reason` translates
+    #: it for the reader.
     reason: str
 
 
-#: What mail providers call the machines that fetch the images of a mail for its reader, and
-#: whose they are. Lists of crawlers name them too, so this table comes first.
-#: Fastmail: https://www.fastmail.com/policies/bots/ (images, when a mail is opened).
-_MAIL_PROXIES = (
-    ("GoogleImageProxy", gettext_noop("Gmail's image proxy")),
-    ("ggpht.com", gettext_noop("Gmail's image proxy")),
-    ("YahooMailProxy", gettext_noop("Yahoo's image proxy")),
-    ("FastmailUA", gettext_noop("Fastmail's image proxy")),
-    ("SeznamEmailProxy", gettext_noop("Seznam's image proxy")),
-)
+class Rule(NamedTuple):
+    """A rule that decides who sent a hit."""
 
-#: All that Apple's privacy protection says of itself. Its addresses prove nothing: people
-#: who browse with Private Relay have the same.
+    label: Label
+    #: In English, marked for translation. ``%s`` stands for the text that ``match`` returns.
+    reason: str
+    #: Takes the user agent, and whether an image in a mail was loaded. Returns a true value if the
+    #: rule applies.
+    match: Callable[[str, bool], object]
+
+
+def _contains(mark: str) -> Callable[[str, bool], bool]:
+    return lambda user_agent, _is_open: mark in user_agent
+
+
+#: The whole user agent of Apple Mail Privacy Protection. Its addresses prove nothing: people who
+#: browse with Private Relay have the same ones.
 _APPLE = "Mozilla/5.0"
 
+#: The rules in order: the first that applies decides. If none does, the sender is human.
+#: To add a rule, add a line here.
+RULES = (
+    Rule(Label.HUMAN, gettext_noop("no user agent"), lambda agent, _is_open: not agent.strip()),
+    # Mail providers fetch images for their readers. Lists of crawlers name these proxies too, so
+    # they come first. Fastmail: https://www.fastmail.com/policies/bots/
+    Rule(Label.PROXY, gettext_noop("Gmail's image proxy"), _contains("GoogleImageProxy")),
+    Rule(Label.PROXY, gettext_noop("Gmail's image proxy"), _contains("ggpht.com")),
+    Rule(Label.PROXY, gettext_noop("Yahoo's image proxy"), _contains("YahooMailProxy")),
+    Rule(Label.PROXY, gettext_noop("Fastmail's image proxy"), _contains("FastmailUA")),
+    Rule(Label.PROXY, gettext_noop("Seznam's image proxy"), _contains("SeznamEmailProxy")),
+    Rule(
+        Label.PREFETCH,
+        gettext_noop("Apple Mail Privacy Protection loads images whether or not the mail is read"),
+        lambda agent, is_open: is_open and agent == _APPLE,
+    ),
+    Rule(Label.BOT, gettext_noop("calls itself %s"), lambda agent, _is_open: bot_name(agent)),
+)
+
 _HUMAN = Verdict(Label.HUMAN, "")
-_SILENT = Verdict(Label.HUMAN, gettext_noop("no user agent"))
-_PRELOADED = Verdict(
-    Label.PREFETCH,
-    gettext_noop("Apple Mail Privacy Protection loads images whether or not the mail is read"),
-)
 
-#: What a bot calls itself follows.
-_CALLS_ITSELF = gettext_noop("calls itself %s")
-
-#: All reasons but those that name a bot.
-_REASONS = frozenset(
-    {_SILENT.reason, _PRELOADED.reason, *(owner for _mark, owner in _MAIL_PROXIES)}
-)
-
-#: The labels of hits whose address and agent are a machine's, between reader and site.
-CLAIMS_NOTHING = frozenset({Label.PROXY, Label.PREFETCH})
+#: Labels of hits whose address and user agent are those of a machine, not of the reader.
+NOT_THE_READERS = frozenset({Label.PROXY, Label.PREFETCH})
 
 
-def judge(user_agent: str, *, is_open: bool = False) -> Verdict:
-    """Return what is thought of whoever sends ``user_agent``.
+def classify(user_agent: str, *, is_open: bool = False) -> Verdict:
+    """Return who sent a hit: a human, a mail proxy, a prefetch or a bot.
 
-    In doubt it is a person. A bot that counts makes a number somewhat too high, and can be
-    told later by what it does; a reader who does not count is lost: filters that took mail
+    In doubt it is a human. A bot counted as a human makes a number slightly too high, and can
+    still be found by its behaviour. A reader counted as a bot is lost: filters that took mail
     proxies for bots have erased every open of Gmail (mautic #16069).
 
     Args:
-        user_agent: the header ``User-Agent``, of which 2,000 characters are read.
-        is_open: whether an image of a mail was loaded. Apple's protection does that, and
+        user_agent: the header ``User-Agent``; 2,000 characters are read.
+        is_open: whether an image in a mail was loaded. Apple's protection loads images, but
             follows no links.
     """
-    return _judge(user_agent[: user_agents.MAX_LENGTH], is_open)
+    return _classify(user_agent[: user_agents.MAX_LENGTH], is_open)
 
 
-def tells_place_and_device(label: str) -> bool:
-    """Return whether address and agent of a hit with this label are those of the reader.
+@lru_cache(maxsize=user_agents.CACHE_SIZE)
+def _classify(user_agent: str, is_open: bool) -> Verdict:
+    for rule in RULES:
+        if found := rule.match(user_agent, is_open):
+            return Verdict(rule.label, rule.reason.replace("%s", str(found)))
+    return _HUMAN
 
-    Those of a mail proxy are not: where its reader is, and with what, it hides.
-    """
-    return label not in CLAIMS_NOTHING
 
+def describes_reader(label: str) -> bool:
+    """Return whether address and user agent of a hit are those of the reader.
 
-def in_words(reason: str) -> str:
-    """Return the reason of a verdict, which is stored in English, in the active language.
+    A mail proxy hides the place and the device of its reader.
 
     Args:
-        reason: that of a row. One that is not ours, or not any more, comes back as it is.
+        label: the verdict on the hit.
     """
-    if reason in _REASONS:
-        return gettext(reason)
-    beginning = _CALLS_ITSELF.removesuffix("%s")
-    if reason.startswith(beginning):
-        return gettext(_CALLS_ITSELF) % reason.removeprefix(beginning)
+    return label not in NOT_THE_READERS
+
+
+def translate_reason(reason: str) -> str:
+    """Return the reason of a verdict in the active language.
+
+    Args:
+        reason: the English reason of a row. A reason that no rule gives is returned unchanged.
+    """
+    for rule in RULES:
+        before, placeholder, _after = rule.reason.partition("%s")
+        if placeholder and reason.startswith(before):
+            return gettext(rule.reason) % reason.removeprefix(before)
+        if reason == rule.reason:
+            return gettext(rule.reason)
     return reason
-
-
-@lru_cache(maxsize=user_agents.CACHED)
-def _judge(user_agent: str, is_open: bool) -> Verdict:
-    if not user_agent.strip():
-        return _SILENT
-    for mark, owner in _MAIL_PROXIES:
-        if mark in user_agent:
-            return Verdict(Label.PROXY, owner)
-    if is_open and user_agent == _APPLE:
-        return _PRELOADED
-    if name := user_agents.bot_name(user_agent):
-        return Verdict(Label.BOT, _CALLS_ITSELF % name)
-    return _HUMAN

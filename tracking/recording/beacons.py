@@ -16,7 +16,7 @@ from tracking.db.inserts import Row, insert
 from tracking.db.parameters import LEAVE_TO_DJANGO, ParameterConverters, converters_for
 from tracking.db.retry import retry_on_deadlock
 from tracking.enrichment import enrich
-from tracking.enrichment.verdict_rules import Label, tells_place_and_device
+from tracking.enrichment.verdict_rules import Label, describes_reader
 from tracking.hits import ROLES, Hit, Kind
 from tracking.models import Beacon
 from tracking.models.base import EnrichmentColumns
@@ -183,11 +183,11 @@ class Rows:
 
     def _sender(self, agent: tuple[str, bool]) -> _Sender:
         user_agent, is_open = agent
-        found = enrich.of_agent(user_agent, is_open=is_open)
+        found = enrich.enrich_user_agent(user_agent, is_open=is_open)
         columns = (_plain(found.get(name, _BLANK[name])) for name in _AGENT)
         sender = _Sender(
             is_human=found["verdict"] == Label.HUMAN,
-            has_place=tells_place_and_device(found["verdict"]),
+            has_place=describes_reader(found["verdict"]),
             columns=(storable_text(user_agent), *columns),
         )
         self._senders[agent] = sender
@@ -195,7 +195,7 @@ class Rows:
 
     def _address(self, key: tuple[str | None, bool]) -> Row:
         address, has_place = key
-        place = enrich.of_address(address) if has_place else {}
+        place = enrich.enrich_address(address) if has_place else {}
         columns = (
             self._converters.ip_address(address),
             *(self._place(place) if place else _NOWHERE),

@@ -27,7 +27,7 @@ from tracking.db.inserts import Row, insert
 from tracking.db.parameters import converters_for
 from tracking.db.retry import retry_on_deadlock
 from tracking.db.upserts import PlainRow, SqlDialect, column_attributes
-from tracking.enrichment.enrich import conclude
+from tracking.enrichment.enrich import enrich
 from tracking.hits import PageHit
 from tracking.models import PageView, Visit, Visitor
 from tracking.recording import visitors, written_batches
@@ -281,7 +281,7 @@ def _shown(hit: PageHit) -> dict[str, Any]:
     return {
         "ip_address": hit.ip_address,
         "user_agent": storable_text(hit.user_agent),
-        **conclude(hit.ip_address, hit.user_agent),
+        **enrich(hit.ip_address, hit.user_agent),
     }
 
 

@@ -18,7 +18,7 @@ from django.utils.timezone import get_default_timezone
 from django.utils.translation import gettext, gettext_lazy
 
 from tracking import generic_references
-from tracking.enrichment import geoip
+from tracking.enrichment.country_names import country_name
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind, Reference
 from tracking.reports.filters import spelled, type_of
@@ -429,7 +429,7 @@ def _countries(sums: Mapping[str, Numbers]) -> Listing:
         _HITS,
         sums,
         filter_key="country",
-        label=geoip.country_name,
+        label=country_name,
     )
 
 

@@ -8,7 +8,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.utils.translation import gettext_lazy
 
 from tracking import generic_references
-from tracking.enrichment import geoip
+from tracking.enrichment.country_names import country_name
 from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
 from tracking.reports.filters import Filters, spelled
@@ -44,7 +44,7 @@ class _List(NamedTuple):
 
 
 def _countries(values: Sequence[str]) -> Mapping[str, str]:
-    return {value: geoip.country_name(value) for value in values if value}
+    return {value: country_name(value) for value in values if value}
 
 
 def _devices(values: Sequence[str]) -> Mapping[str, str]:

@@ -16,7 +16,7 @@ from tracking.admin.bans.candidates import Candidate, ban_candidates, ban_choice
 from tracking.admin.bans.confirmation import can_ban, confirmation_url
 from tracking.admin.large_tables import UNKNOWN
 from tracking.admin.permitted import BeaconDisplay, VisitorDisplay
-from tracking.enrichment.verdict_rules import in_words
+from tracking.enrichment.verdict_rules import translate_reason
 from tracking.models import Beacon, Visit, Visitor
 
 #: At most this many of the latest pages and beacons are listed.
@@ -64,7 +64,7 @@ def _facts(
     visitor: Visitor, visit: Visit | None, display: VisitorDisplay
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Yield the label and the text of each fact, and its link or badge."""
-    label, reason = visitor.get_verdict_display(), in_words(visitor.verdict_reason)
+    label, reason = visitor.get_verdict_display(), translate_reason(visitor.verdict_reason)
     yield gettext("Page"), visitor.url or UNKNOWN, {}
     yield gettext("Last seen"), columns.exact_time(visitor.last_update), {}
     yield gettext("On the site since"), columns.exact_time(visitor.session_start), {}

@@ -24,7 +24,7 @@ from tracking.admin.reports.pages import LINES, page, page_number, paging
 from tracking.admin.reports.report_links import report_url
 from tracking.admin.reports.sections import Block, Cell, Head, Line, Tab, outside
 from tracking.admin.reports.urls import Addresses, find
-from tracking.enrichment import geoip
+from tracking.enrichment.country_names import country_name
 from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
 from tracking.models import Beacon, Visit
@@ -203,7 +203,7 @@ class Page:
         if not value:
             return gettext("none")
         if name == "country":
-            return geoip.country_name(value)
+            return country_name(value)
         if name == "device":
             return str(Device(value).label)
         if name == "mailing" and (reference := reference_from_text(value)):
