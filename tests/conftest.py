@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import translation
 from hypothesis import HealthCheck, settings
 
-from tests.support import browsers
+from tests.support import browsers, services
 from tracking.caching import snapshots
 from tracking.callbacks import Tracker, tracker
 from tracking.signals import address_banned, beacon_recorded, beacons_recorded, visitor_seen
@@ -35,6 +35,16 @@ def browser() -> Iterator[Any]:
     """A real browser, one for all tests of a file."""
     with browsers.chromium() as browser:
         yield browser
+
+
+@pytest.fixture
+def celery() -> Any:
+    """Celery, or the test is skipped. (With its fixup for Django the first app would stay.)"""
+    try:
+        import celery
+    except ImportError:
+        services.missing("Celery")
+    return celery
 
 
 @pytest.fixture

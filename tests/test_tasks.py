@@ -18,6 +18,9 @@ from tests.support.services import missing
 from tracking import retention
 from tracking.models import Visitor
 
+pytestmark = pytest.mark.usefixtures("celery")
+
+
 #: Numbered, so that nobody else's keys are there.
 BROKER = os.environ.get("TRACKING_TEST_REDIS", "redis://127.0.0.1:6379/9")
 
@@ -54,16 +57,6 @@ Visitor.objects.create(key="old", last_update=timezone.now() - timedelta(days=2)
 from tracking.tasks import clean_up
 clean_up.delay()
 """
-
-
-@pytest.fixture(autouse=True)
-def celery():
-    """Celery, or no test."""
-    try:
-        import celery
-    except ImportError:
-        missing("Celery")
-    return celery
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """Rows written without the ORM are, byte by byte, those that it would have written."""
 
-import json
 import uuid
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
@@ -16,12 +14,12 @@ from hypothesis import strategies as st
 
 from tests.site.models import Affiliate
 from tests.support.concurrency import together
+from tests.support.strategies import any_text, times, zones
 from tracking import client_address
 from tracking.db import inserts
 from tracking.db.column_values import replace_nul, storable_text, storable_time
 from tracking.db.parameters import (
     LEAVE_TO_DJANGO,
-    _is_canonical,
     _json_text,
     converters_for,
     replace_nul_everywhere,
@@ -36,16 +34,10 @@ from tracking.signals import beacon_recorded, beacons_recorded
 
 pytestmark = pytest.mark.django_db
 
-# What COPY, JSON and the marks of inserts.py give a meaning to comes more often.
-_special = st.sampled_from(
-    ["\0", "\\", "\t", "\n", "\r", "\0N", "\0,", "\\N", "\\.", "\\u0000", '"']
-)
-any_text = st.lists(
-    st.one_of(_special, st.text(st.characters(exclude_categories=["Cs"]), max_size=8)), max_size=5
-).map("".join)
 short_text = any_text.map(lambda value: value[:20])
 
 numbers = st.floats(allow_nan=False, allow_infinity=False) | st.integers()
+
 scalars = st.one_of(
     any_text,
     numbers,
@@ -54,6 +46,7 @@ scalars = st.one_of(
     st.sampled_from([date(2026, 2, 28), Decimal("19.90"), uuid.UUID(int=7), timedelta(hours=1)]),
     st.datetimes(timezones=st.just(UTC)),
 )
+
 any_data = st.dictionaries(
     any_text,
     st.recursive(
@@ -63,17 +56,8 @@ any_data = st.dictionaries(
     ),
     max_size=3,
 )
-zones = st.sampled_from(
-    [
-        UTC,
-        timezone(timedelta(hours=-9, minutes=-30)),
-        timezone(timedelta(minutes=53, seconds=28)),
-        ZoneInfo("UTC"),
-        ZoneInfo("Europe/Berlin"),
-    ]
-)
-# MariaDB knows no year before 1000.
-times = st.datetimes(datetime(1000, 1, 3), datetime(9998, 12, 30), timezones=zones)
+
+
 addresses = st.one_of(
     st.ip_addresses().map(str),
     # Python 3.13 spells mapped addresses in 40 characters, one more than any column has.
@@ -82,11 +66,14 @@ addresses = st.one_of(
     .filter(client_address.normalise),
     st.sampled_from([None, "", "::ffff:192.0.2.7", "::FFFF:c000:207", "::192.0.2.7", "::c000:207"]),
 )
+
 references = st.none() | st.builds(
     Reference, st.sampled_from(["site.affiliate", "tracking.source"]), any_text
 )
+
 # MariaDB refuses UUIDs of no version that there is, whoever spells them.
 keys = st.builds(uuid7) | st.uuids(version=1) | st.uuids(version=4) | st.uuids(version=5)
+
 any_hit = st.builds(
     Hit,
     kind=st.sampled_from(Kind) | st.sampled_from(["open", "custom"]),
@@ -102,6 +89,7 @@ any_hit = st.builds(
     user_agent=st.sampled_from(["Mail/1", "GoogleImageProxy", "Googlebot/2.1", ""]) | any_text,
     visitor=st.none() | short_text,
 )
+
 HYPOTHESIS = settings(
     max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -262,22 +250,6 @@ def test_what_is_no_address_is_refused_where_the_column_has_a_type(address):
     assert Beacon.objects.count() == 0
 
 
-@pytest.mark.parametrize(
-    ("address", "canonical"),
-    [
-        ("2001:db8::7", True),
-        ("2001:DB8::7", False),
-        ("2001:db8:0:0:0:0:0:7", False),
-        ("::ffff:192.0.2.7", False),
-        ("192.0.2.7", False),
-        ("2001:db8::7\0", False),
-        ("fe80::1%eth0", False),
-    ],
-)
-def test_canonical_addresses(address, canonical):
-    assert _is_canonical(address) is canonical
-
-
 @pytest.fixture
 def made():
     """The keys of the beacons that have become instances."""
@@ -423,36 +395,3 @@ def test_a_router_sends_them_elsewhere(elsewhere):
     assert write(hits) == []
     assert Beacon.objects.using(elsewhere).count() == 50
     assert Beacon.objects.using("default").count() == 0
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        {"a": '\N{SNOWMAN} " \\ / \x7f \x01', "b": 2**63, "c": -(2**80), "d": None, "e": True},
-        {"a": 10**4000},
-        {"\udc80": "\udc80"},
-        {7: 1, None: 2, True: 3, 1.5: 4, 1e300: 5},
-        {"a": float("1e16"), "b": -0.0, "c": Kind.OPEN},
-    ],
-)
-def test_what_two_encoders_could_spell_differently_is_the_same_value(data):
-    postgresql = converters_for(FakePostgreSQL())
-    assert json.loads(postgresql.json(data)) == json.loads(_json_text(data))
-
-
-class FakePostgreSQL:
-    vendor = "postgresql"
-
-
-@HYPOTHESIS
-@given(time=times)
-def test_a_moment_is_spelled_as_postgresql_reads_it(time):
-    spelled = converters_for(FakePostgreSQL()).time(time)
-    assert datetime.fromisoformat(spelled).astimezone(UTC) == time.astimezone(UTC)
-
-
-@HYPOTHESIS
-@given(rows=st.lists(st.tuples(any_text | st.none(), any_text, st.none() | any_text), min_size=1))
-def test_rows_without_special_characters_are_spelled_as_those_with_them(rows):
-    rows = [tuple(v and v.replace("\0", "") for v in row) for row in rows]
-    assert inserts._copy_text(rows) == inserts._escaped_copy_text(rows)

@@ -5,7 +5,6 @@ import io
 import json
 import re
 from datetime import UTC, datetime, time, timedelta
-from html import unescape
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.site.admin import AffiliateAdmin, SubscriberAdmin
 from tests.site.models import Affiliate, Product, Subscriber
+from tests.support.admin_pages import text_of
 from tracking.admin import TrackingAdminMixin
 from tracking.admin.reports import campaign, object_names
 from tracking.hits import Hit, Kind, Reference
@@ -80,11 +80,6 @@ def mailing(affiliate, readers):
 def url_of(instance, rest=""):
     reference = Reference.to(instance)
     return f"/admin/tracking/beacon/report/{reference.label}/{quote(reference.pk)}/{rest}"
-
-
-def text_of(response):
-    assert response.status_code == 200
-    return unescape(response.content.decode())
 
 
 def plain(html):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from tests.site.models import Affiliate, Subscriber
+from tests.support.admin_pages import text_of
 from tracking.admin import BeaconAdmin, VisitorAdmin
 from tracking.hits import Hit, Kind, PageHit, Reference
 from tracking.models import Beacon, Visitor
@@ -46,11 +47,6 @@ def visit(visitor="anna", *urls, ago=timedelta(0), **values):
 def beacon(kind=Kind.OPEN, **values):
     tied = {role: Reference.to(values.pop(role)) for role in ("source", "entity") if role in values}
     write([Hit(kind=kind, user_agent=BROWSER, **tied, **values)])
-
-
-def text_of(response):
-    assert response.status_code == 200
-    return unescape(response.content.decode())
 
 
 def figures(html):

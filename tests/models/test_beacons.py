@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import ValidationError
-from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, Q
 from django.utils import timezone
@@ -24,10 +23,6 @@ def record(kind=Kind.OPEN, **objects):
     references = {role: Reference.to(instance) for role, instance in objects.items()}
     (beacon,) = write([Hit(kind=kind, time=NOON, **references)])
     return beacon
-
-
-def test_no_migration_is_missing():
-    call_command("makemigrations", "tracking", check=True, dry_run=True, verbosity=0)
 
 
 def test_querysets_read_as_english():
@@ -154,9 +149,6 @@ def test_names():
     assert str(Target(name="Shop")) == "Shop"
     key = uuid.UUID(int=7)
     assert str(Beacon(id=key, kind="open")) == f"Open {key}"
-
-
-# What points to what is gone.
 
 
 def behind_django_s_back(statement, *params):

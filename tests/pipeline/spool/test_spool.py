@@ -1,37 +1,18 @@
 """Hits on disk: whole, torn, damaged, left behind, set aside."""
 
-import json
 import os
 import subprocess
 import sys
 import threading
-import uuid
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from pathlib import Path
 
 import pytest
-from django.utils.functional import lazystr
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.support import documents
-from tracking.hits import Hit, PageHit, Reference
+from tracking.hits import Hit
 from tracking.pipeline import spool as spooling
-from tracking.pipeline.spool import Spool, decode, encode, folder, look, prepare, set_aside
-from tracking.pipeline.spool.folders import Refused, taken
-from tracking.pipeline.spool.records import MARKER, BadRecord, Damage, Record, framed, scan
+from tracking.pipeline.spool import Spool, decode, encode, look
+from tracking.pipeline.spool.records import MARKER, Damage, Record, framed
 from tracking.pipeline.spool.segments import PIECE, START, SUFFIX, UNKNOWN, Segment
-
-VALUES = {
-    "born": date(2001, 2, 3),
-    "at": datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
-    "price": Decimal("12.340"),
-    "id": uuid.UUID(int=7),
-    "big": 2**70,
-    "list": [1, {"a": None}],
-    "text": "Größe \0",
-}
 
 
 def hit(number=0, **values):
@@ -57,96 +38,10 @@ def spool(tmp_path):
     spool.close()
 
 
-def test_a_hit_comes_back_with_types_beyond_json():
-    sent = hit(
-        data=VALUES,
-        target=Reference("shop.tea", "7"),
-        ip_address="::1",
-        visitor="v",
-        url="https://x",
-    )
-    assert decode(encode(sent)) == sent
-    page = PageHit(visitor="v", url="/a", campaign={"source": "x"}, user="7")
-    assert decode(encode(page)) == page
-
-
-def test_what_a_token_could_not_carry_becomes_what_django_writes_as_json():
-    odd = {"tuple": (1, 2), "lazy": lazystr("x"), "lasted": timedelta(seconds=1), "half": "\ud800"}
-    data = decode(encode(hit(data=odd))).data
-    assert data == {"tuple": [1, 2], "lazy": "x", "lasted": "P0DT00H00M01S", "half": "?"}
-    assert decode(encode(hit(user_agent="a\udcff"))).user_agent == "a?"
-    with pytest.raises(TypeError):
-        encode(hit(data={"what": object()}))
-
-
-@pytest.mark.parametrize("payload", [b"", b"\xc1", b"\x90", b"\x81\xa4kind\xa4open", b"\x07"])
-def test_a_payload_without_a_hit_is_a_bad_record(payload):
-    with pytest.raises(BadRecord):
-        decode(payload)
-
-
-@pytest.mark.parametrize("key", [7, 1.5, None, True])
-def test_a_key_that_is_no_text_is_written_as_json_writes_it(key):
-    data = {key: "a", "list": [1, {key: 2}]}
-    [name] = json.loads(json.dumps({key: 0}))
-    assert decode(encode(Hit(kind="open", data=data))).data == {
-        name: "a",
-        "list": [1, {name: 2}],
-    }
-
-
-def test_what_is_nested_too_deeply_to_be_read_is_a_bad_record():
-    payload = encode(Hit(kind="open", data={"a": 1}))
-    before, after = payload.split(b"\xa1a\x01")
-    with pytest.raises(BadRecord):
-        decode(before + b"\xa1a" + b"\x91" * 100_000 + b"\x01" + after)
-
-
 def test_a_hit_that_is_too_long_is_refused(spool):
     with pytest.raises(ValueError, match="bytes, over"):
         spool.append([hit(url="x" * 5_000_000)])
     assert spool.take(1) is None
-
-
-payloads = st.lists(st.binary(max_size=200) | st.just(MARKER * 9), max_size=8)
-
-
-@given(payloads, st.data())
-def test_records_come_back_except_for_what_is_damaged(texts, data):
-    frames = [framed(text, 1.0) for text in texts]
-    whole = b"".join(frames)
-    torn = data.draw(st.integers(0, len(whole)))
-    items, used = scan(whole[:torn], at_end=True)
-    intact = [text for i, text in enumerate(texts) if len(b"".join(frames[: i + 1])) <= torn]
-    assert [item.payload for item in items if isinstance(item, Record)] == intact
-    assert used == torn
-    if whole:
-        position = data.draw(st.integers(0, len(whole) - 1))
-        wrong = bytearray(whole)
-        wrong[position] ^= data.draw(st.integers(1, 255))
-        items, used = scan(bytes(wrong), at_end=True)
-        starts = [len(b"".join(frames[:i])) for i in range(len(frames))]
-        hurt = max(i for i, start in enumerate(starts) if start <= position)
-        assert [i.payload for i in items if isinstance(i, Record)] == [
-            text for i, text in enumerate(texts) if i != hurt
-        ]
-        assert (
-            b"".join(i.raw for i in items if isinstance(i, Damage))
-            == wrong[starts[hurt] : starts[hurt] + len(frames[hurt])]
-        )
-        assert used == len(whole)
-
-
-@given(payloads, st.integers(1, 60))
-def test_a_file_may_be_read_in_pieces_of_any_size(texts, size):
-    whole = b"".join(framed(text, 1.0) for text in texts)
-    found, position, end = [], 0, 0
-    while position < len(whole):
-        end = min(end + size, len(whole))
-        items, used = scan(whole[position:end], at_end=end == len(whole), limit=3)
-        found += items
-        position += used
-    assert [item.payload for item in found] == texts
 
 
 def test_hits_come_back_in_order_and_the_file_is_emptied(spool):
@@ -163,12 +58,6 @@ def test_hits_come_back_in_order_and_the_file_is_emptied(spool):
     assert path.stat().st_size == START  # addresses do not stay on disk
     spool.close()
     assert not list(spool.folder.iterdir())
-
-
-def test_the_folder_is_for_nobody_else(spool):
-    spool.append([hit()])
-    assert spool.folder.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in spool.folder.iterdir()} == {0o600}
 
 
 def test_segments_follow_each_other_and_leave(tmp_path):
@@ -345,49 +234,6 @@ def test_a_child_leaves_the_files_to_its_parent(spool):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert spool.adopt() == 1  # what the child has left
     assert sorted(numbers(everything(spool))) == [1, 2]
-
-
-def test_what_is_set_aside_has_its_reason_and_can_be_read(tmp_path):
-    assert look(tmp_path).rejected == 0
-    set_aside(tmp_path, [])
-    set_aside(tmp_path, [Refused(encode(hit(7)), "too odd"), Refused(b"\xff", "damaged")])
-    [path] = (tmp_path / "rejected").iterdir()
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [line["reason"] for line in lines] == ["too odd", "damaged"]
-    assert lines[0]["hit"]["data"] == {"n": 7}
-    assert lines[1]["hit"] is None
-    assert look(tmp_path).rejected == 2
-    with taken(tmp_path) as files, taken(tmp_path) as others:
-        [(found, refused)] = [next(files)]
-        assert list(others) == []  # each file is looked at by one
-        assert found == path
-        assert decode(refused[0].raw) == decode(encode(decode(refused[0].raw)))
-
-
-def test_the_default_folder_is_for_this_site_and_user(settings):
-    default = folder()
-    assert str(os.geteuid()) in default.name
-    settings.SECRET_KEY = "another site"
-    assert folder() != default
-    settings.TRACKING_SPOOL = "/var/spool/site"
-    assert folder() == Path("/var/spool/site")
-
-
-def test_a_folder_that_others_may_have_made_is_not_trusted(tmp_path, settings):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(FileExistsError):
-        prepare(tmp_path / "file")
-    open_to_all = tmp_path / "open"
-    open_to_all.mkdir()
-    open_to_all.chmod(0o777)
-    with pytest.raises(PermissionError, match="everybody"):
-        prepare(open_to_all)
-    link = tmp_path / "link"
-    link.symlink_to(tmp_path)
-    with pytest.raises(PermissionError, match="link"):
-        prepare(link)
-    settings.TRACKING_SPOOL = str(link)
-    prepare(link)
 
 
 def test_a_segment_that_cannot_be_locked_is_not_used(tmp_path, monkeypatch):

@@ -1,0 +1,98 @@
+"""The pages that import and export bans."""
+
+from html import unescape
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from tests.support.admin_pages import BANS, text_of
+from tracking import bans
+from tracking.admin.bans import import_export_pages
+from tracking.models import BannedIP, Visitor
+
+pytestmark = pytest.mark.django_db
+
+
+def visitor(address):
+    return Visitor.objects.create(ip_address=address)
+
+
+def test_an_import_is_shown_before_it_is_done(admin_client):
+    bans.ban("192.0.2.7")
+    visitor("192.0.2.8")
+    text = "192.0.2.7\n192.0.2.8,scrapes\n<b>rubbish\n127.0.0.1\n"
+    assert text_of(admin_client.get(f"{BANS}import/"))
+    file = SimpleUploadedFile("list.csv", text.encode())
+    html = admin_client.post(f"{BANS}import/", {"file": file}).content.decode()
+    for expected in (
+        "1 network will be banned.",
+        "1 is in the list already",
+        "1 visitor who is on the site now will be kept out.",
+        "1 line cannot be read",
+        "&lt;b&gt;rubbish",
+        "this would keep out yourself",
+    ):
+        assert expected in html
+    assert BannedIP.objects.count() == 1
+    hidden = unescape(html.split('name="text" value="')[1].split('"')[0])
+    admin_client.post(f"{BANS}import/", {"text": hidden, "confirmed": "Ban"})
+    assert set(BannedIP.objects.values_list("network", "reason")) == {
+        ("192.0.2.7", ""),
+        ("192.0.2.8", "scrapes"),
+    }
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe", b"x" * (import_export_pages.MAX_IMPORT + 1), b"  \n "]
+)
+def test_what_is_no_list_is_refused(admin_client, content):
+    file = SimpleUploadedFile("list.csv", content)
+    assert "errorlist" in text_of(admin_client.post(f"{BANS}import/", {"file": file}))
+
+
+def test_hostile_lists_are_shown_as_what_they_are(admin_client):
+    for data in (
+        {"text": "192.0.2.7\0"},
+        {"text": "x" * (import_export_pages.MAX_IMPORT + 1)},
+        {"file": SimpleUploadedFile("list.csv", b"192.0.2.7\0\n'" + b'"' * 5_000)},
+    ):
+        text_of(admin_client.post(f"{BANS}import/", data))
+    assert not BannedIP.objects.exists()
+
+
+def test_an_import_does_not_tell_single_addresses(staff):
+    bans.ban("192.0.2.7")
+    visitor("192.0.2.7")
+    html = text_of(staff("add_bannedip").post(f"{BANS}import/", {"text": "192.0.2.7"}))
+    assert "1 network will be banned." in html
+    assert "already" not in html
+    assert "0 visitors" in html
+
+
+def test_what_is_exported_can_be_imported(admin_client):
+    bans.ban("192.0.2.7", "=1+1")
+    response = admin_client.get(f"{BANS}export/")
+    assert response["Content-Disposition"] == 'attachment; filename="bans.csv"'
+    text = b"".join(response.streaming_content).decode()
+    assert "'=1+1" in text
+    BannedIP.objects.all().delete()
+    admin_client.post(f"{BANS}import/", {"text": text, "confirmed": "Ban"})
+    assert BannedIP.objects.get().reason == "=1+1"
+
+
+def take_in(client, text, **values):
+    return text_of(
+        client.post(f"{BANS}import/", {"text": text, "confirmed": "Ban", **values}, follow=True)
+    )
+
+
+def test_an_import_is_one_line_of_the_log(admin_client):
+    bans.ban("192.0.2.7")
+    take_in(admin_client, "192.0.2.7\n192.0.2.8\nrubbish")
+    [line] = LogEntry.objects.all()
+    assert line.object_repr == "2 imported networks"
+    assert line.get_change_message() == "Added."
+    assert "2 imported networks" in text_of(admin_client.get("/admin/"))
+    take_in(admin_client, "rubbish")
+    assert LogEntry.objects.count() == 1

@@ -1,0 +1,71 @@
+"""Folders of the spool."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tracking.hits import Hit
+from tracking.pipeline.spool import Spool, decode, encode, folder, look, prepare, set_aside
+from tracking.pipeline.spool.folders import Refused, taken
+
+
+def hit(number=0, **values):
+    return Hit(kind="open", **{"data": {"n": number}, **values})
+
+
+@pytest.fixture
+def spool(tmp_path):
+    spool = Spool(tmp_path / "spool")
+    yield spool
+    spool.close()
+
+
+def test_the_folder_is_for_nobody_else(spool):
+    spool.append([hit()])
+    assert spool.folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in spool.folder.iterdir()} == {0o600}
+
+
+def test_what_is_set_aside_has_its_reason_and_can_be_read(tmp_path):
+    assert look(tmp_path).rejected == 0
+    set_aside(tmp_path, [])
+    set_aside(tmp_path, [Refused(encode(hit(7)), "too odd"), Refused(b"\xff", "damaged")])
+    [path] = (tmp_path / "rejected").iterdir()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["reason"] for line in lines] == ["too odd", "damaged"]
+    assert lines[0]["hit"]["data"] == {"n": 7}
+    assert lines[1]["hit"] is None
+    assert look(tmp_path).rejected == 2
+    with taken(tmp_path) as files, taken(tmp_path) as others:
+        [(found, refused)] = [next(files)]
+        assert list(others) == []  # each file is looked at by one
+        assert found == path
+        assert decode(refused[0].raw) == decode(encode(decode(refused[0].raw)))
+
+
+def test_the_default_folder_is_for_this_site_and_user(settings):
+    default = folder()
+    assert str(os.geteuid()) in default.name
+    settings.SECRET_KEY = "another site"
+    assert folder() != default
+    settings.TRACKING_SPOOL = "/var/spool/site"
+    assert folder() == Path("/var/spool/site")
+
+
+def test_a_folder_that_others_may_have_made_is_not_trusted(tmp_path, settings):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileExistsError):
+        prepare(tmp_path / "file")
+    open_to_all = tmp_path / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    with pytest.raises(PermissionError, match="everybody"):
+        prepare(open_to_all)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    with pytest.raises(PermissionError, match="link"):
+        prepare(link)
+    settings.TRACKING_SPOOL = str(link)
+    prepare(link)
