@@ -197,7 +197,7 @@ def test_numbers_rates_and_lengths_in_german(german):
     assert formatting.RATES.axis(0.5) == "50\xa0%"
     assert columns.page_count(1234) == "1.234 Seiten"
     assert columns.page_count(1) == "1 Seite"
-    assert feed.friendly(timedelta(minutes=2, seconds=1)) == "2 Minuten, 1 Sekunde"
+    assert feed.in_words(timedelta(minutes=2, seconds=1)) == "2 Minuten, 1 Sekunde"
     assert plain_text.percent("12,5") == "12,5\xa0%"
 
 

@@ -150,4 +150,4 @@ def test_a_long_list_is_cut_and_says_so(watcher, monkeypatch, django_assert_max_
     ],
 )
 def test_times_in_words(seconds, words):
-    assert feed.friendly(timedelta(seconds=seconds)) == words
+    assert feed.in_words(timedelta(seconds=seconds)) == words

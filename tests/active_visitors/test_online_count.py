@@ -69,7 +69,7 @@ def test_a_number_is_asked_for_again_after_a_few_seconds(monkeypatch):
     Visitor.objects.all().update(last_update=timezone.now() - timedelta(hours=1))
     assert render(ON_SITE) == "1"
     now = ttl.time.monotonic()
-    monkeypatch.setattr(ttl.time, "monotonic", lambda: now + online_count.SECONDS)
+    monkeypatch.setattr(ttl.time, "monotonic", lambda: now + online_count.MAX_AGE)
     assert render(ON_SITE) == "0"
 
 
@@ -78,7 +78,7 @@ def test_what_is_remembered_is_not_without_end(monkeypatch):
     for _ in range(10):
         with transaction.atomic():
             online_count.on_page("/tea/")
-    assert len(online_count._count) <= 3
+    assert len(online_count._cached_count) <= 3
 
 
 @pytest.mark.parametrize("path", ["/a\0b/", "/" + "x" * 3_000])
@@ -101,4 +101,4 @@ def test_a_page_does_not_break_where_nobody_can_be_counted(monkeypatch, caplog):
 
     monkeypatch.setattr(online_count, "on_site", away)
     assert render(ON_SITE) == "0"
-    assert "Counting of visitors failed" in caplog.text
+    assert "Counting visitors failed" in caplog.text

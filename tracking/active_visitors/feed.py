@@ -1,4 +1,4 @@
-"""The feed of active visitors, for pages that show them live."""
+"""The JSON feed of active visitors, for pages that show them live."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -17,27 +17,27 @@ from tracking.active_visitors.visitors import current_visits, latest_visitors
 from tracking.enrichment.country_names import country_name
 from tracking.models import Visit, Visitor
 
-#: Visitors that one answer lists, the latest.
+#: A response lists at most this many visitors, the latest.
 MAX_LISTED = 1_000
 
 
 def active(request: HttpRequest) -> HttpResponse:
-    """Answer with the active visitors as JSON, to who may see visitors.
+    """Return the active visitors as JSON: ``{"users": [...], "total": 3}``.
 
-    ``{"users": [...], "total": 3}``, the latest first, a thousand at most. Each has the fields
-    of django-user-tracking, its texts escaped for HTML: ``id``, ``user_agent``,
-    ``referrer``, ``url``, ``page_views``, ``geoip``, ``last_update`` (seconds ago),
-    ``friendly_time`` (the same in words). And ours: ``started_at`` (ISO 8601), ``time_on_site``
-    (seconds), ``campaign`` (the UTM parameters that the visit began with, without ``utm_``),
-    ``user`` (the name, for who may see users, or null), ``browser``, ``os``, ``device``,
-    ``verdict``, and ``network``, the address without its last part. Neither the session key nor
-    the address is in it.
+    It lists the latest first, a thousand at most. Each has the fields of django-user-tracking,
+    its texts escaped for HTML: ``id``, ``user_agent``, ``referrer``, ``url``, ``page_views``,
+    ``geoip``, ``last_update`` (seconds ago), ``friendly_time`` (the same in words). More fields
+    are ``started_at`` (ISO 8601), ``time_on_site`` (seconds), ``campaign`` (the UTM parameters
+    that the visit began with, without ``utm_``), ``user`` (the name, or null if nobody is logged
+    in or the permission to view users is missing), ``browser``, ``os``, ``device``, ``verdict``
+    and ``network`` (the IP address without its last part). Session keys and full addresses are
+    left out.
 
     Args:
-        request: the request of somebody with the permission ``tracking.view_visitor``.
+        request: the current request; its user needs the permission ``tracking.view_visitor``.
 
     Returns:
-        The feed; status 403 and ``{"error": ...}`` for all others.
+        The feed, or status 403 and ``{"error": ...}`` without the permission.
     """
     user = getattr(request, "user", None)
     if user is None or not user.has_perm("tracking.view_visitor"):
@@ -45,10 +45,10 @@ def active(request: HttpRequest) -> HttpResponse:
     else:
         listed = latest_visitors(MAX_LISTED + 1)
         total = len(listed) if len(listed) <= MAX_LISTED else Visitor.objects.active().count()
-        names = _names_of_users(listed, user)
+        names = _user_names(listed, user)
         visits = current_visits(listed[:MAX_LISTED])
         users = [
-            {**_described(visitor, names), "campaign": _campaign(visits.get(visitor.key))}
+            {**_as_json(visitor, names), "campaign": _campaign(visits.get(visitor.key))}
             for visitor in listed[:MAX_LISTED]
         ]
         response = JsonResponse({"users": users, "total": total})
@@ -57,10 +57,10 @@ def active(request: HttpRequest) -> HttpResponse:
 
 
 def redirect_to_map(request: HttpRequest) -> HttpResponse:
-    """Lead to the page of active visitors in the admin, from where django-user-tracking had it.
+    """Redirect from the URL of django-user-tracking's map to the page of active visitors.
 
     Raises:
-        django.http.Http404: the admin of this site has none.
+        django.http.Http404: the site's admin does not show visitors.
     """
     try:
         return HttpResponseRedirect(reverse("admin:tracking_visitor_active"))
@@ -68,8 +68,8 @@ def redirect_to_map(request: HttpRequest) -> HttpResponse:
         raise Http404 from error
 
 
-def _names_of_users(visitors: Iterable[Visitor], reader: Any) -> dict[Any, str]:
-    """Return the names of who is logged in, by key, as far as the reader may see users."""
+def _user_names(visitors: Iterable[Visitor], reader: Any) -> dict[Any, str]:
+    """Return the names of logged-in users by primary key, if ``reader`` may view users."""
     model = get_user_model()
     if not reader.has_perm(
         f"{model._meta.app_label}.{get_permission_codename('view', model._meta)}"
@@ -80,9 +80,9 @@ def _names_of_users(visitors: Iterable[Visitor], reader: Any) -> dict[Any, str]:
     return {key: user.get_username() for key, user in found.items()}
 
 
-def _described(visitor: Visitor, names: Mapping[Any, str]) -> dict[str, Any]:
+def _as_json(visitor: Visitor, names: Mapping[Any, str]) -> dict[str, Any]:
     now = timezone.now() if settings.USE_TZ else datetime.now()
-    # A clock of another machine may be ahead.
+    # The clock of another machine may be ahead.
     since = max(now - visitor.last_update, timedelta(0))
     address = visitor.ip_address
     return {
@@ -93,7 +93,7 @@ def _described(visitor: Visitor, names: Mapping[Any, str]) -> dict[str, Any]:
         "page_views": visitor.page_views,
         "geoip": _place(visitor),
         "last_update": int(since.total_seconds()),
-        "friendly_time": friendly(since),
+        "friendly_time": in_words(since),
         "started_at": visitor.session_start.isoformat(timespec="seconds"),
         "time_on_site": int(visitor.time_on_site.total_seconds()),
         "user": escape(names[visitor.user_id]) if visitor.user_id in names else None,
@@ -124,8 +124,8 @@ def _place(visitor: Visitor) -> dict[str, Any]:
     }
 
 
-def friendly(time: timedelta) -> str:
-    """Return a length of time in words, to the second: ``"2 minutes, 5 seconds"``."""
+def in_words(time: timedelta) -> str:
+    """Return a duration in words, to the second: ``"2 minutes, 5 seconds"``."""
     minutes, seconds = divmod(int(time.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     parts = [

@@ -1,7 +1,7 @@
-"""How many visitors are on the site right now, remembered for a few seconds.
+"""How many visitors are online, on the site and on each page.
 
-A page that shows a number asks for it on every request: it costs a query every few
-seconds in each process, and not one each time.
+Pages that show a number ask for it on every request. So each process remembers it, and queries
+the database once in a few seconds.
 """
 
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ from tracking.db.column_values import storable_text
 from tracking.db.isolation import savepoints
 from tracking.models import Visitor
 
-#: Seconds for which a number is remembered.
-SECONDS = 5.0
+#: Seconds for which a count is remembered.
+MAX_AGE = 5.0
 
 
 class _Count(NamedTuple):
-    """Who is here, as it was counted.
+    """The online visitors.
 
     Attributes:
-        on_site: visitors.
-        on_page: visitors by page.
+        on_site: how many are on the site.
+        on_page: how many are on each page, by URL.
     """
 
     on_site: int
@@ -31,32 +31,32 @@ class _Count(NamedTuple):
 
 
 def on_site() -> int:
-    """Return how many visitors are on the site, machines left out.
+    """Return how many visitors are on the site, without machines.
 
     Raises:
-        django.db.DatabaseError: the database does not answer.
+        django.db.DatabaseError: the query failed.
     """
-    return _count().on_site
+    return _cached_count().on_site
 
 
 def on_page(url: str) -> int:
-    """Return how many visitors have this page as their latest, machines left out.
+    """Return how many visitors are on a page, without machines.
 
     Args:
-        url: the path of the page.
+        url: the path of the page. A visitor is on the page they loaded last.
 
     Raises:
-        django.db.DatabaseError: the database does not answer.
+        django.db.DatabaseError: the query failed.
     """
-    return _count().on_page.get(storable_text(url), 0)
+    return _cached_count().on_page.get(storable_text(url), 0)
 
 
-def _counted() -> _Count:
-    """Count all pages by one query: it reads who is active, and no index could spare that."""
+def _count_by_page() -> _Count:
+    """Count the visitors of all pages with one query, which reads every active visitor."""
     with savepoints():
-        here = Visitor.objects.active().humans().order_by()
-        pages = dict(here.values_list("url").annotate(number=Count("pk")))
+        online = Visitor.objects.active().humans().order_by()
+        pages = dict(online.values_list("url").annotate(number=Count("pk")))
     return _Count(sum(pages.values()), pages)
 
 
-_count = CachedQuery(Visitor, _counted, lambda _took: SECONDS)
+_cached_count = CachedQuery(Visitor, _count_by_page, lambda _took: MAX_AGE)

@@ -1,11 +1,12 @@
 """Where the active visitors are, for a map.
 
+Example::
+
     now = count_by_place()
     now.visitors, now.machines, [place.city for place in now.places]
 
-Visitors at one place are one row of the answer, so that its size depends on the places and
-not on the visitors. Where there are too many places as well, those that are close to each
-other become one.
+The size of the result depends on the number of places, not of visitors. If there are too many
+places, nearby ones are merged.
 """
 
 import math
@@ -21,34 +22,36 @@ from tracking.db.isolation import savepoints
 from tracking.enrichment.verdict_rules import Label
 from tracking.models import Visitor
 
-#: Places that one answer tells apart, besides countries of which no more is known.
+#: At most this many places; countries whose visitors have no coordinates come on top.
 MAX_PLACES = 250
 
-#: Rows of the database that it is made of at most, those with the most visitors.
+#: Reads at most this many rows, those with the most visitors.
 MAX_ROWS = 5_000
 
-#: How wide a place may be, in tenths of a degree (about eleven kilometres), the narrowest first.
+#: Possible widths of a place in tenths of a degree (about 11 km), narrowest first.
 WIDTHS = (1, 5, 10, 20, 35, 50, 70, 100, 200, 400)
 
-#: Counting takes at most this share of the time; in between the last answer is good.
-SHARE = 0.1
+#: Counting may take this share of the time; meanwhile the last result is used.
+MAX_SHARE = 0.1
 
-#: Seconds after which it is counted again in any case.
+#: Seconds after which a result is always outdated.
 MAX_AGE = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Visitors who are close to each other.
+    """A place with active visitors.
 
     Attributes:
-        key: what :func:`tracking.active_visitors.visitors.latest` finds them by; fit for URLs.
-        country: ISO 3166-1, two letters, or ``""`` where even that is not known.
-        city: where most of them are, or ``""``.
-        others: how many other cities are part of it.
-        latitude, longitude: degrees, in the midst of them; or both ``None``.
-        visitors: how many they are.
-        newest: when the latest of them came.
+        key: an argument of :func:`tracking.active_visitors.visitors.latest_visitors`, fit for
+            URLs.
+        country: ISO 3166-1 code, two letters, or ``""`` if unknown.
+        city: the city with the most visitors, or ``""``.
+        others: how many other cities belong to the place.
+        latitude: mean of the visitors in degrees, or ``None`` if unknown.
+        longitude: likewise.
+        visitors: how many there are.
+        newest: when the latest of them arrived.
     """
 
     key: str
@@ -63,12 +66,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class VisitorsByPlace:
-    """Who is on the site.
+    """The active visitors by place.
 
     Attributes:
-        visitors: how many, machines among them.
-        machines: how many of these are known to be machines.
-        places: where they are, the most visited first.
+        visitors: how many there are, including machines.
+        machines: how many of them are machines.
+        places: where they are, most visitors first.
     """
 
     visitors: int
@@ -86,7 +89,7 @@ class _Row(NamedTuple):
     newest: datetime
 
 
-def _counted() -> VisitorsByPlace:
+def _count() -> VisitorsByPlace:
     people, machines = Count("pk"), Count("pk", filter=~Q(verdict=Label.HUMAN))
     active = Visitor.objects.active().order_by()
     with savepoints():
@@ -102,18 +105,18 @@ def _counted() -> VisitorsByPlace:
     return VisitorsByPlace(*numbers, _places(rows))
 
 
-#: Return who is on the site now, by place; by two queries at most. What takes long to count
-#: is remembered for ten times as long, for all who look through this process.
-count_by_place = CachedQuery(Visitor, _counted, lambda took: min(MAX_AGE, took / SHARE))
+#: Return the active visitors by place, with at most two queries. The process remembers the
+#: result for ten times as long as the queries took.
+count_by_place = CachedQuery(Visitor, _count, lambda took: min(MAX_AGE, took / MAX_SHARE))
 
 
 def _places(rows: list[_Row]) -> tuple[Place, ...]:
-    """Return the places of these rows, as narrow as is possible without being too many."""
+    """Return the places of these rows, as narrow as ``MAX_PLACES`` allows."""
     for width in WIDTHS:
         cells: dict[str, list[_Row]] = {}
         for row in rows:
             cells.setdefault(_key(row, width), []).append(row)
-        if len(cells) <= MAX_PLACES:  # the widest are few enough in any case
+        if len(cells) <= MAX_PLACES:  # the widest cells always do
             break
     places = (_place(key, members) for key, members in cells.items())
     return tuple(sorted(places, key=lambda place: (-place.visitors, place.key)))
@@ -126,14 +129,14 @@ def _key(row: _Row, width: int) -> str:
 
 
 def _cell(degrees: float, width: int) -> int:
-    """Return in which cell of that width a coordinate is: ``_edges`` has the same opinion."""
+    """Return the cell of a coordinate, consistent with ``_edges`` despite rounding."""
     cell = math.floor(degrees * 10 / width)
     low, high = _edges(cell, width)
     return cell - (degrees < low) + (degrees >= high)
 
 
 def _edges(cell: int, width: int) -> tuple[float, float]:
-    """Return between which degrees a cell lies, the second one excluded."""
+    """Return the bounds of a cell in degrees, the second one exclusive."""
     return cell * width / 10, (cell + 1) * width / 10
 
 
@@ -163,7 +166,14 @@ def _mean(weighted: Iterable[tuple[float | None, int]]) -> float | None:
 
 
 def visitors_at(key: str) -> Q | None:
-    """Return the condition that a visitor is at a place, or ``None`` if there is no such key."""
+    """Return the condition that selects the visitors of a place.
+
+    Args:
+        key: the key of a :class:`Place`.
+
+    Returns:
+        The condition, or ``None`` if the key is malformed.
+    """
     kind, _colon, rest = key.partition(":")
     if kind == "in" and (not rest or (len(rest) == 2 and rest.isascii() and rest.isalpha())):  # noqa: PLR2004
         return Q(country=rest) & (Q(latitude=None) | Q(longitude=None))

@@ -1,4 +1,4 @@
-"""Which visitors are on the site now: the latest ones, their visits, pages and beacons."""
+"""The list of active visitors, with their visits, pages and beacons."""
 
 from collections.abc import Iterable
 
@@ -7,12 +7,12 @@ from tracking.models import Beacon, PageView, Visit, Visitor
 
 
 def latest_visitors(limit: int, place: str = "") -> list[Visitor]:
-    """Return the active visitors, the latest first.
+    """Return the active visitors, latest first.
 
     Args:
-        limit: how many at most.
-        place: the key of a :class:`~tracking.active_visitors.places.Place`: only its visitors.
-            An unknown key has none.
+        limit: the maximum number.
+        place: the key of a :class:`~tracking.active_visitors.places.Place`, to get its visitors
+            only. There are none at an unknown place.
     """
     visitors = Visitor.objects.active()
     if place:
@@ -24,9 +24,9 @@ def latest_visitors(limit: int, place: str = "") -> list[Visitor]:
 
 
 def current_visits(visitors: Iterable[Visitor]) -> dict[str, Visit]:
-    """Return the current visits, by the key of their visitor; by one query for all.
+    """Return the current visits by the key of their visitor, with one query.
 
-    A visitor has none if its visits are not recorded yet, or have been removed.
+    A visitor whose visit is not recorded yet, or was deleted, has none.
     """
     by_key = {visitor.key: visitor for visitor in visitors}
     if not by_key:
@@ -39,10 +39,10 @@ def current_visits(visitors: Iterable[Visitor]) -> dict[str, Visit]:
 
 
 def latest_pages(visit: Visit, limit: int) -> list[PageView]:
-    """Return the pages of a visit, the latest first, ``limit`` at most."""
+    """Return the latest pages of a visit, latest first."""
     return list(PageView.objects.filter(visit=visit).order_by("-time")[:limit])
 
 
 def latest_beacons(visitor: Visitor, limit: int) -> list[Beacon]:
-    """Return what has led a visitor here, the latest first, ``limit`` at most."""
+    """Return the latest beacons of a visitor, latest first: the mails and links they used."""
     return list(Beacon.objects.filter(visitor=visitor).order_by("-time")[:limit])

@@ -24,6 +24,7 @@ class RoleFilter(admin.SimpleListFilter):
     role: str
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the objects to offer, with their names."""
         references = list(dict.fromkeys(self.offered_references(model_admin.model)))
         objects = RelatedObjects(references, request, model_admin.admin_site)
         return [(reference_to_text(reference), objects.name(reference)) for reference in references]
@@ -34,6 +35,7 @@ class RoleFilter(admin.SimpleListFilter):
             yield chosen
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Beacon]) -> QuerySet[Beacon]:
+        """Return the beacons of the chosen object."""
         value = self.value()
         if value is None:
             return queryset
@@ -56,6 +58,7 @@ class SourceFilter(RoleFilter):
     LATEST = 500
 
     def offered_references(self, model: type[Beacon]) -> Iterator[Reference]:
+        """Yield the chosen source and the latest ones."""
         yield from super().offered_references(model)
         latest = model._default_manager.order_by("-time").only("source_type_id", "source_id")
         for beacon in latest[: self.LATEST]:

@@ -76,23 +76,12 @@ class BeaconAdmin(RecordedRowsAdmin):
         """Add the overview and the reports of single objects."""
         return [*overview.urls(self), *campaign.urls(self), *super().get_urls()]
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Find beacons by id, by IP address, or by their objects.
-
-        The text columns of beacons have no index, so they are not searched.
-        """
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        found = self.search_by_address(request, queryset, term)
-        if found is not None:
-            return found, False
+    def search(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        """Return the beacon with the id ``term``, or those of the objects that it finds."""
         try:
-            return queryset.filter(pk=uuid.UUID(term)), False
+            return queryset.filter(pk=uuid.UUID(term))
         except ValueError:
-            return queryset.filter(pk__in=self._beacons_of_objects(request, term)), False
+            return queryset.filter(pk__in=self._beacons_of_objects(request, term))
 
     def _beacons_of_objects(self, request: HttpRequest, term: str) -> set[uuid.UUID]:
         """Return the latest beacons of the objects that a search finds in other models."""
@@ -183,7 +172,7 @@ class BeaconAdmin(RecordedRowsAdmin):
         if beacon.target_id is not None:
             lines.append(BeaconDisplay.of(beacon).object(beacon, "target"))
         if beacon.url:
-            lines.append(format_html('<span class="tracking-url">{}</span>', beacon.url))
+            lines.append(columns.url_text(beacon.url))
         return format_html_join(SafeString("<br>"), "{}", ((line,) for line in lines)) or UNKNOWN
 
     @admin.display(description=_("arguments"))

@@ -1,4 +1,4 @@
-"""How lists and pages show what several tables have in common."""
+"""Values as lists and pages of the admin show them: times, durations, places, verdicts."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from tracking.enrichment.user_agents import Device
 from tracking.enrichment.verdict_rules import Label, translate_reason
 from tracking.models.base import EnrichmentColumns
 
-#: Django's own words for these do not bend: German says "3 Tage", but "vor 3 Tagen".
+#: Django's own strings have no case: German says "3 Tage", but "vor 3 Tagen".
 _TIME_STRINGS: dict[str, Any] = {
     "year": npgettext_lazy("after 'ago' or 'in'", "%(num)d year", "%(num)d years", "num"),
     "month": npgettext_lazy("after 'ago' or 'in'", "%(num)d month", "%(num)d months", "num"),
@@ -30,13 +30,13 @@ _TIME_STRINGS: dict[str, Any] = {
 
 
 def elapsed(moment: datetime) -> timedelta:
-    """Return how long ago something was; the clock of another machine may be ahead."""
+    """Return the time since ``moment``, or zero: the clock of another machine may be ahead."""
     now = timezone.now() if timezone.is_aware(moment) else datetime.now()
     return max(now - moment, timedelta(0))
 
 
 def relative_time(moment: datetime) -> SafeString:
-    """Return how long ago something was; exact where the pointer rests."""
+    """Return how long ago something was, with the exact time as tooltip."""
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(timespec="milliseconds"),
@@ -46,13 +46,13 @@ def relative_time(moment: datetime) -> SafeString:
 
 
 def time_ago(moment: datetime) -> str:
-    """Return how long ago something was, by its largest unit."""
+    """Return how long ago something was, in its largest unit: ``3 days ago``."""
     time = timesince(moment, time_strings=_TIME_STRINGS, depth=1)
     return gettext("%(time)s ago") % {"time": time}
 
 
 def time_left(moment: datetime) -> str:
-    """Return in how long something will be, by its largest unit."""
+    """Return in how long something will be, in its largest unit: ``in 3 days``."""
     time = timeuntil(moment, time_strings=_TIME_STRINGS, depth=1)
     return gettext("in %(time)s") % {"time": time}
 
@@ -73,7 +73,7 @@ def _local(moment: datetime) -> datetime:
 
 
 def duration(time: timedelta) -> str:
-    """Return a length of time with its units: ``4 min 12 s``."""
+    """Return a duration with its units: ``4 min 12 s``."""
     minutes, seconds = divmod(int(time.total_seconds()), 60)
     hours, minutes = divmod(minutes, 60)
     parts = [
@@ -85,12 +85,12 @@ def duration(time: timedelta) -> str:
 
 
 def page_count(number: int) -> str:
-    """Return a number of pages in words."""
+    """Return a number of pages with its noun: ``3 pages``."""
     return ngettext("%s page", "%s pages", number) % formatting.count(number)
 
 
 def verdict_label(row: EnrichmentColumns) -> SafeString:
-    """Return the verdict as a small label; its reason where the pointer rests."""
+    """Return the verdict as a label, with its reason as tooltip."""
     return format_html(
         '<span class="tracking-label tracking-{}" title="{}">{}</span>',
         row.verdict,
@@ -100,49 +100,49 @@ def verdict_label(row: EnrichmentColumns) -> SafeString:
 
 
 def verdict_unless_human(row: EnrichmentColumns) -> str:
-    """Return the verdict, or nothing if nothing tells of a machine."""
+    """Return the verdict as a label, or ``""`` for a human."""
     return "" if row.verdict == Label.HUMAN else verdict_label(row)
 
 
 def secondary(text: str) -> str:
-    """Return a text of less importance than what it stands below."""
+    """Return a text that is styled as less important, or ``""`` if it is unknown."""
     return "" if text == UNKNOWN else format_html('<span class="tracking-quiet">{}</span>', text)
 
 
 def stacked(*parts: str) -> str:
-    """Return what there is, one below the other."""
+    """Return the non-empty parts, one per line."""
     return format_html_join(SafeString("<br>"), "{}", ((part,) for part in parts if part))
 
 
 def verdict_with_reason(row: EnrichmentColumns) -> SafeString:
-    """Return the verdict and its reason."""
+    """Return the verdict as a label, followed by its reason."""
     return format_html("{} {}", verdict_label(row), translate_reason(row.verdict_reason))
 
 
 def place(row: EnrichmentColumns) -> str:
-    """Return city and country, or the sign for what is not known."""
+    """Return city and country, or the sign for unknown."""
     return place_name(row.city, row.country) or unknown(row)
 
 
 def place_name(city: str, country: str) -> str:
-    """Return city and country, as far as they are known.
+    """Return city and country, as far as known.
 
     Args:
-        city: its name, or ``""``.
-        country: ISO 3166-1, two letters, or ``""``.
+        city: the name of the city, or ``""``.
+        country: the ISO 3166-1 code, two letters, or ``""``.
     """
     name = country_name(country) if country else ""
-    # Singapore is in Singapore.
+    # Names are not repeated: Singapore is in Singapore.
     return ", ".join(part for part in dict.fromkeys((city, name)) if part)
 
 
 def agent(row: EnrichmentColumns) -> str:
-    """Return browser, operating system and device, or the sign for what is not known."""
+    """Return browser, operating system and device, or the sign for unknown."""
     return agent_name(row) or unknown(row)
 
 
 def agent_name(row: EnrichmentColumns) -> str:
-    """Return browser, operating system and device, as far as they are known."""
+    """Return browser, operating system and device, as far as known."""
     parts = [row.browser, row.os]
     if row.device in Device.values:
         parts.append(str(Device(row.device).label))
@@ -150,7 +150,7 @@ def agent_name(row: EnrichmentColumns) -> str:
 
 
 def unknown(row: EnrichmentColumns) -> SafeString:
-    """Return the sign for what is not known, with the reason where the pointer rests."""
+    """Return the sign for unknown, with the reason as tooltip."""
     reason = gettext("Not known.")
     if row.verdict in {Label.PROXY, Label.PREFETCH}:
         reason = gettext("A mail provider has fetched it: it says nothing about the reader.")
@@ -158,13 +158,18 @@ def unknown(row: EnrichmentColumns) -> SafeString:
 
 
 def campaign(row: EnrichmentColumns) -> str:
-    """Return source, medium and campaign that a visit began with, as far as they are known."""
+    """Return source, medium and campaign of a visit, as far as known."""
     parameters = (getattr(row, name, "") for name in ("source", "medium", "campaign"))
     return " / ".join(parameter for parameter in parameters if parameter)
 
 
+def url_text(url: str) -> SafeString:
+    """Return a URL as text, not as a link: strangers may have made it up."""
+    return format_html('<span class="tracking-url">{}</span>', url)
+
+
 def host_of(url: str) -> str:
-    """Return the host of a URL, for lists: a referrer is text, and no link."""
+    """Return the host of a URL; a malformed URL as it is."""
     try:
         return urlsplit(url).netloc or url or UNKNOWN
     except ValueError:

@@ -62,20 +62,27 @@ class RecordedRowsAdmin(LargeTableAdmin):
         """Return whether a URL may filter by ``lookup``. Django would allow every column."""
         return lookup in self.LOOKUPS
 
-    def search_by_address(
-        self, request: HttpRequest, queryset: QuerySet[Any], term: str
-    ) -> QuerySet[Any] | None:
-        """Return the rows of an IP address, or ``None`` if ``term`` is none.
-
-        There are none for users who may not view full addresses: by trying addresses, they
-        could find out what is shown masked.
-        """
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Find rows by IP address, or else as :meth:`search` does."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
         address = client_address.normalise(term)
         if not address:
-            return None
+            return self.search(request, queryset, term), False
+        # By trying addresses, other users could find out what is shown to them masked.
         if not may_view_full_addresses(request):
-            return queryset.none()
-        return queryset.filter(ip_address=address)
+            return queryset.none(), False
+        return queryset.filter(ip_address=address), False
+
+    def search(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        """Return the rows that match ``term``, which is not an IP address.
+
+        The text columns of recorded rows have no index, so they cannot be searched.
+        """
+        raise NotImplementedError
 
     # Columns.
 

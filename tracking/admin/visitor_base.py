@@ -23,22 +23,14 @@ class BaseVisitorAdmin(RecordedRowsAdmin):
     #: Users whose rows a search returns.
     MAX_USERS_FOUND = 100
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Find rows by IP address or by user, if the user may view what they search for."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        found = self.search_by_address(request, queryset, term)
-        if found is not None:
-            return found, False
+    def search(self, request: HttpRequest, queryset: QuerySet[Any], term: str) -> QuerySet[Any]:
+        """Return the rows of users whose names begin with ``term``."""
         users = self.admin_site._registry.get(get_user_model())
         if users is None or not users.has_view_permission(request) or "\0" in term:
-            return queryset.none(), False
+            return queryset.none()
         named = {f"{get_user_model().USERNAME_FIELD}__istartswith": term}
         keys = users.get_queryset(request).filter(**named).values_list("pk", flat=True)
-        return queryset.filter(user_id__in=list(keys[: self.MAX_USERS_FOUND])), False
+        return queryset.filter(user_id__in=list(keys[: self.MAX_USERS_FOUND]))
 
     @admin.display(description=_("user"))
     def user_link(self, row: Any) -> str:

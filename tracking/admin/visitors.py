@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -29,9 +29,11 @@ class ActiveFilter(admin.SimpleListFilter):
     parameter_name = "active"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return the choices."""
         return [("now", _("On the site now"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Visitor]) -> QuerySet[Visitor]:
+        """Return the visitors who are on the site now, if that is chosen."""
         return queryset & Visitor.objects.active() if self.value() == "now" else queryset
 
 
@@ -117,7 +119,7 @@ class VisitorAdmin(BaseVisitorAdmin):
     @admin.display(description=_("page"))
     def page(self, visitor: Visitor) -> SafeString:
         """The latest page, as text rather than a link."""
-        return format_html('<span class="tracking-url">{}</span>', visitor.url)
+        return columns.url_text(visitor.url)
 
     @admin.display(description=_("seen"))
     def pages_and_time(self, visitor: Visitor) -> str:

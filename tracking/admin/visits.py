@@ -53,7 +53,7 @@ class VisitAdmin(BaseVisitorAdmin):
     @admin.display(description=_("first page"))
     def first_page(self, visit: Visit) -> SafeString:
         """The first page, as text rather than a link."""
-        return format_html('<span class="tracking-url">{}</span>', visit.entry_url)
+        return columns.url_text(visit.entry_url)
 
     @admin.display(description=_("seen"))
     def pages_and_time(self, visit: Visit) -> str:
@@ -70,10 +70,9 @@ class VisitAdmin(BaseVisitorAdmin):
     def pages(self, visit: Visit) -> str:
         """The pages in order, with their times."""
         views = PageView.objects.filter(visit=visit).order_by("time")[: self.MAX_PAGES + 1]
-        seen = [(columns.exact_time(view.time), view.url) for view in views]
-        line = '<time>{}</time> <span class="tracking-url">{}</span>'
-        listed = format_html_join(SafeString("<br>"), line, seen[: self.MAX_PAGES])
-        if len(seen) > self.MAX_PAGES:
+        lines = [(columns.exact_time(view.time), columns.url_text(view.url)) for view in views]
+        listed = format_html_join(SafeString("<br>"), "<time>{}</time> {}", lines[: self.MAX_PAGES])
+        if len(lines) > self.MAX_PAGES:
             more = gettext("These are the first %d.") % self.MAX_PAGES
             return format_html("{}<br>{}", listed, more)
         return listed or UNKNOWN

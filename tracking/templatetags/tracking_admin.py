@@ -15,25 +15,25 @@ register = template.Library()
 
 @register.inclusion_tag("admin/date_hierarchy.html")
 def time_hierarchy(cl: ChangeList) -> dict[str, Any]:
-    """Offer the years, months and days of a list, as Django's own tag does.
+    """Render the date hierarchy of a list: links to years, months and days.
 
-    That one reads every row to leave out dates without any. This one looks at the first
-    and the last row only, and offers all dates between, within a few milliseconds at
-    any size.
+    Django's own tag reads every row to leave out dates without rows. This one reads the first
+    and the last row, and offers all dates in between.
     """
     field = cl.date_hierarchy
     keys = [f"{field}__{part}" for part in ("year", "month", "day")]
     context = {"show": False, "field_name": label_for_field(field, cl.model)}
-    first, last = _ends(cl, field)
+    first, last = _first_and_last_day(cl, field)
     if first is None or last is None:
         return context
-    chosen = _chosen(cl, keys) or _common(first, last)
+    chosen = _chosen(cl, keys) or _shared_parts(first, last)
 
     def link(*parts: int) -> str:
         return cl.get_query_string(dict(zip(keys, parts, strict=False)), [f"{field}__"])
 
     choices = [
-        {"title": _title(parts), "link": link(*parts)} for parts in _next(chosen, first, last)
+        {"title": _title(parts), "link": link(*parts)}
+        for parts in _choices_below(chosen, first, last)
     ] or [{"title": _title(chosen)}]
     back = None
     if chosen:
@@ -42,8 +42,8 @@ def time_hierarchy(cl: ChangeList) -> dict[str, Any]:
     return {**context, "show": True, "back": back, "choices": choices}
 
 
-def _ends(cl: ChangeList, field: str) -> tuple[date | None, date | None]:
-    """Return the days of the first and the last row of the table, by two looks at its index."""
+def _first_and_last_day(cl: ChangeList, field: str) -> tuple[date | None, date | None]:
+    """Return the days of the first and the last row, with two index look-ups."""
     moments = cl.model._default_manager.values_list(field, flat=True)
     first = moments.order_by(field).first()
     last = moments.order_by(f"-{field}").first()
@@ -57,7 +57,7 @@ def _day(moment: datetime | None) -> date | None:
 
 
 def _chosen(cl: ChangeList, keys: list[str]) -> tuple[int, ...]:
-    """Return the year, month and day of the URL, as far as they are there."""
+    """Return the year, month and day in the URL, as far as given."""
     chosen: tuple[int, ...] = ()
     for key in keys:
         value = str(cl.params.get(key, ""))
@@ -67,15 +67,15 @@ def _chosen(cl: ChangeList, keys: list[str]) -> tuple[int, ...]:
     return chosen
 
 
-def _common(first: date, last: date) -> tuple[int, ...]:
-    """Return the year, or year and month, that all rows have in common."""
+def _shared_parts(first: date, last: date) -> tuple[int, ...]:
+    """Return the year, or year and month, that all rows share."""
     if (first.year, first.month) == (last.year, last.month):
         return first.year, first.month
     return (first.year,) if first.year == last.year else ()
 
 
-def _next(chosen: tuple[int, ...], first: date, last: date) -> list[tuple[int, ...]]:
-    """Return the choices below ``chosen`` that lie between the first and the last day."""
+def _choices_below(chosen: tuple[int, ...], first: date, last: date) -> list[tuple[int, ...]]:
+    """Return the choices one level below ``chosen``, between the first and the last day."""
     size = len(chosen) + 1
     below = (range(first.year, last.year + 1), range(1, 13), range(1, 32), ())[size - 1]
     lowest, highest = first.timetuple()[:size], last.timetuple()[:size]
@@ -84,7 +84,7 @@ def _next(chosen: tuple[int, ...], first: date, last: date) -> list[tuple[int, .
 
 
 def _first_day(parts: tuple[int, ...]) -> date | None:
-    """Return the first day of a year, month or day, or ``None`` if there is no such date."""
+    """Return the first day of a year, month or day, or ``None`` if the date is invalid."""
     year, month, day = (*parts, 1, 1)[:3]
     try:
         return date(year, month, day)

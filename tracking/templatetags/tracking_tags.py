@@ -1,8 +1,8 @@
 """Template tags: ``{% load tracking_tags %}``.
 
 In ``tracking_pixel`` and ``tracking_link``, ``source=``, ``entity=`` and ``target=`` take model
-instances, to which the beacon is tied; every other argument goes into its data and to the
-callbacks.
+instances, which become the generic foreign keys of the beacon. Every other argument goes into
+its data and to the callbacks.
 """
 
 import logging
@@ -25,8 +25,7 @@ logger = logging.getLogger(__name__)
 register = template.Library()
 
 
-# The parameters before the slash are positional only, so that a template can have
-# keyword arguments of the same names.
+# Positional-only parameters let a template pass keyword arguments of the same names.
 
 
 @register.simple_tag(takes_context=True)
@@ -60,11 +59,11 @@ def tracking_link(
     target: Model | None = None,
     **kwargs: Any,
 ) -> str:
-    """Render the URL of a redirect that records a click when it is followed.
+    """Render the URL of a redirect that records a click.
 
     <a href="{% tracking_link 'https://shop.example/' entity=subscriber %}">Shop</a>
 
-    Without a URL it leads where ``target`` says when it is followed.
+    Without a URL, it leads to the URL of ``target`` at the time of the click.
     """
     return links.link_url(
         url, args, kwargs, source=source, entity=entity, target=target, request=_request(context)
@@ -73,7 +72,7 @@ def tracking_link(
 
 @register.simple_tag(takes_context=True)
 def visitors_on_site(context: template.Context, /) -> int:
-    """Return how many visitors are on the site, the reader included.
+    """Return how many visitors are on the site, including the reader.
 
     {% visitors_on_site as visitors %}{{ visitors }} reader{{ visitors|pluralize }}
     """
@@ -82,7 +81,7 @@ def visitors_on_site(context: template.Context, /) -> int:
 
 @register.simple_tag(takes_context=True)
 def visitors_on_page(context: template.Context, /) -> int:
-    """Return how many visitors are on the page that is rendered, the reader included.
+    """Return how many visitors are on the current page, including the reader.
 
     {% visitors_on_page as same_page %}
     """
@@ -93,15 +92,15 @@ def visitors_on_page(context: template.Context, /) -> int:
 
 
 def _with_reader(context: template.Context, count: Callable[[], int]) -> int:
-    """Return a number of visitors; a page must not break where it cannot be found."""
+    """Return a count that includes the reader; errors are logged, so that no page fails."""
     number = 0
-    with log_errors(logger, "Counting of visitors"):
+    with log_errors(logger, "Counting visitors"):
         number = count()
     request = _request(context)
-    # Whoever reads the first page is counted when it has been answered, and is there already.
+    # A reader's first page view is recorded after the response, so add the reader here.
     return max(number, int(request is not None and request_info.is_marked(request)))
 
 
 def _request(context: template.Context) -> HttpRequest | None:
-    request = context.get("request")  # a site may call something else so
+    request = context.get("request")  # a site may use this name for something else
     return request if isinstance(request, HttpRequest) else None

@@ -36,9 +36,11 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return the choices."""
         return [("live", _("In force")), ("expired", _("Expired"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the bans in the chosen state."""
         if self.value() == "live":
             return BannedIP.objects.live() & queryset
         if self.value() == "expired":
