@@ -27,7 +27,7 @@ class TrackingConfig(AppConfig):
         """Register checks, snapshots, metrics, and the callbacks of the site's ``pixels.py``."""
         from django.contrib.auth import get_user_model  # noqa: PLC0415 - models come first
 
-        from tracking import bans, checks, untracked_agents  # noqa: F401, PLC0415
+        from tracking import bans, checks, exclusions  # noqa: F401, PLC0415
 
         post_delete.connect(_forget_user, sender=get_user_model(), dispatch_uid="tracking.user")
         if importlib.util.find_spec("prometheus_client") is not None:

@@ -1,36 +1,151 @@
-"""Whether a response is a page that somebody has asked to see, and if not, why not.
+"""Every rule by which a request is not counted, and the reason that the log gives.
 
-Each rule has a name, by which ``TRACKING_EXCLUDE`` holds it or leaves it out.
+Such a request is answered like any other: its sender must not notice a difference.
+
+An open, a click or a page view is not counted if
+
+- its method is not GET: ``method HEAD``;
+- a header says that a machine fetches it in advance: ``Sec-Purpose: prefetch``;
+- the browser opts out by ``DNT: 1`` or ``Sec-GPC: 1``, and ``TRACKING_RESPECT_OPT_OUT`` is on:
+  ``opt-out``;
+- its user agent contains a keyword of ``UntrackedUserAgent`` (where the site tracks visitors):
+  ``untracked user agent``.
+
+A page view is not counted either if
+
+- the response is a redirect: ``status 302``;
+- the URL is one of this app: ``a URL of tracking``;
+- the path begins with one of ``NO_TRACKING_PREFIXES``: ``prefix /family/``;
+- one of :data:`RULES` applies that ``TRACKING_EXCLUDE`` lists: its name, such as ``xhr``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.conf import settings
+from django.dispatch import receiver
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import get_script_prefix
 from django.utils.functional import Promise
 
+from tracking.caching import snapshots
 from tracking.conf import conf, until_settings_change
-from tracking.enrichment import verdict_rules
+from tracking.models import UntrackedUserAgent
+from tracking.models.change_signals import rows_changing
+
+OPT_OUT = "opt-out"
+UNTRACKED_AGENT = "untracked user agent"
+
+# Requests.
+
+#: Headers by which a client says that nobody has asked for this page yet.
+#: ``Sec-Purpose`` is the standard (Fetch, section "Sec-Purpose"); the others are what
+#: Chromium, WebKit and Gecko sent before it, and some still do.
+_PURPOSE_HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+_PURPOSES = frozenset({"prefetch", "prerender", "preview"})
+
+#: The same headers as WSGI and Django's ASGI handler name them in ``request.META``.
+_PURPOSE_KEYS = tuple((name, "HTTP_" + name.upper().replace("-", "_")) for name in _PURPOSE_HEADERS)
+
+
+def exclude_request(request: HttpRequest) -> str | None:
+    """Return why nobody reads what is requested, or ``None`` if somebody does.
+
+    Args:
+        request: the request as Django hands it to a view.
+
+    Returns:
+        The method, or the header that says so.
+    """
+    if request.method != "GET":
+        return f"method {request.method}"
+    meta = request.META
+    for name, key in _PURPOSE_KEYS:
+        # "prefetch;prerender" and "prefetch;anonymous-client-ip" are prefetches too.
+        if (value := meta.get(key)) and value.partition(";")[0].strip().lower() in _PURPOSES:
+            return f"{name}: {value}"
+    return None
+
+
+# Readers.
+
+
+def opts_out(request: HttpRequest) -> bool:
+    """Return whether the browser asks by a header not to be tracked, and the site respects that.
+
+    The headers are Global Privacy Control (``Sec-GPC``) and its predecessor, Tracking
+    Preference Expression (``DNT``).
+
+    Args:
+        request: the request as Django hands it to a view or middleware.
+    """
+    meta = request.META
+    asks = meta.get("HTTP_SEC_GPC") == "1" or meta.get("HTTP_DNT") == "1"
+    return asks and conf.respect_opt_out
+
+
+class Keywords(dict[str, bool]):
+    """Maps a user agent to whether it contains a keyword; found once, and remembered."""
+
+    #: User agents that are remembered at most.
+    MAX_AGENTS = 10_000
+    #: Characters of the longest that is remembered: headers of 8 kB must not fill the memory.
+    MAX_LENGTH = 512
+
+    def __init__(self, words: Iterable[str] = ()) -> None:
+        """Take the keywords, without the blank ones, which every user agent contains."""
+        super().__init__()
+        lowered = (word.strip().lower() for word in words)
+        self.words = tuple(dict.fromkeys(word for word in lowered if word))
+
+    def __missing__(self, user_agent: str) -> bool:
+        lowered = user_agent.lower()
+        found = any(word in lowered for word in self.words)
+        if len(user_agent) <= self.MAX_LENGTH:
+            if len(self) >= self.MAX_AGENTS:
+                self.clear()
+            self[user_agent] = found
+        return found
+
+
+def is_untracked(user_agent: str) -> bool:
+    """Return whether the user agent contains a keyword of ``UntrackedUserAgent``.
+
+    It reads the snapshot only; the caller refreshes it (:mod:`tracking.caching.snapshots`).
+    """
+    return untracked_agents.current[user_agent]
+
+
+def _load(using: str) -> Keywords:
+    rows = UntrackedUserAgent.objects.using(using)
+    return Keywords(rows.values_list("keyword", flat=True))
+
+
+#: The keywords, the same in all processes of the site.
+untracked_agents = snapshots.Snapshot("filters", _load, Keywords())
+
+
+@receiver(rows_changing, sender=UntrackedUserAgent)
+def _reload(using: str, **_: Any) -> None:
+    snapshots.changed(untracked_agents.name, using)
+
+
+# Pages.
 
 HTML = frozenset({"text/html", "application/xhtml+xml"})
 NOT_MODIFIED = 304
 
 
-def uncounted(request: HttpRequest, response: HttpResponseBase) -> str | None:
-    """Return why this is no page view, or ``None`` if it is one.
+def exclude_page(request: HttpRequest, response: HttpResponseBase) -> str | None:
+    """Return why a response is not a page that somebody reads, or ``None`` if it is.
 
     Args:
         request: the request, with its ``resolver_match`` if a view was found for it.
-        response: what the site answers.
-
-    Returns:
-        A short reason in English, for logs: a method, a header, or the name of a rule.
+        response: the response of the site.
     """
-    if reason := verdict_rules.uncounted(request):
+    if reason := exclude_request(request):
         return reason
     if response.status_code in _REDIRECTS:
         return f"status {response.status_code}"
@@ -40,13 +155,13 @@ def uncounted(request: HttpRequest, response: HttpResponseBase) -> str | None:
     for prefix in policy.prefixes:
         if request.path.startswith(prefix):
             return f"prefix {prefix}"
-    for name, holds in policy.rules:
-        if holds(request, response):
+    for name, applies in policy.rules:
+        if applies(request, response):
             return name
     return None
 
 
-#: Somebody is on the way to another page. (304 is none: that page is in the browser.)
+#: The reader is on the way to another page. (Not with 304: that page is in the browser.)
 _REDIRECTS = frozenset(range(300, 400)) - {NOT_MODIFIED}
 
 

@@ -12,13 +12,12 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 
-from tracking import generic_references, tokens, untracked_agents
+from tracking import exclusions, generic_references, tokens
 from tracking.backends import get_backend
 from tracking.callbacks import renamed, tracker
 from tracking.conf import conf
 from tracking.db.isolation import log_errors, log_errors_with_savepoints, savepoints
 from tracking.destinations import location
-from tracking.enrichment import verdict_rules
 from tracking.hits import Hit, Kind, header
 from tracking.identity import browser_consent, request_info
 from tracking.models import Target
@@ -108,11 +107,11 @@ def is_uncounted(request: HttpRequest) -> bool:
     Args:
         request: the request as Django hands it to a view.
     """
-    reason = verdict_rules.uncounted(request)
-    if reason is None and browser_consent.opts_out(request):
-        reason = "opt-out"
+    reason = exclusions.exclude_request(request)
+    if reason is None and exclusions.opts_out(request):
+        reason = exclusions.OPT_OUT
     if reason is None and _is_untracked(request):
-        reason = "untracked user agent"
+        reason = exclusions.UNTRACKED_AGENT
     if reason is not None:
         logger.debug("%r is not counted: %s", request.path, reason)
     return reason is not None
@@ -203,4 +202,4 @@ def _is_untracked(request: HttpRequest) -> bool:
     # Only where visitors are tracked: for mail alone, a hit stays one INSERT and nothing else.
     if not request_info.is_marked(request):
         return False
-    return untracked_agents.is_untracked(header(request, "HTTP_USER_AGENT"))
+    return exclusions.is_untracked(header(request, "HTTP_USER_AGENT"))

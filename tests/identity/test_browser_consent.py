@@ -3,6 +3,7 @@
 import pytest
 from django.test import RequestFactory
 
+from tracking import exclusions
 from tracking.identity import browser_consent
 from tracking.identity.browser_consent import Consent
 
@@ -64,7 +65,7 @@ def test_a_callable_that_is_not_there_has_not_said_yes(settings, caplog):
     settings.TRACKING_CONSENT = f"{__name__}.missing"
     assert ask() is ask() is Consent.REFUSE
     assert len(caplog.records) == 1
-    assert not browser_consent.opts_out(RequestFactory().get("/"))  # mail is another matter
+    assert not exclusions.opts_out(RequestFactory().get("/"))  # mail is another matter
 
 
 def test_a_header_outweighs_the_callable(settings):

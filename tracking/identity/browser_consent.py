@@ -4,19 +4,15 @@ import logging
 from collections.abc import Callable
 from enum import Enum
 from functools import cache
-from typing import NamedTuple
 
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
+from tracking import exclusions
 from tracking.conf import conf, until_settings_change
 
 logger = logging.getLogger(__name__)
-
-#: Headers by which a browser asks not to be tracked: Tracking Preference Expression (DNT),
-#: and Global Privacy Control, which succeeds it.
-_OPT_OUT_HEADERS = ("HTTP_SEC_GPC", "HTTP_DNT")
 
 
 class Consent(Enum):
@@ -36,13 +32,13 @@ def of(request: HttpRequest) -> Consent:
     Args:
         request: the request as Django hands it to a view or middleware.
     """
-    policy = _policy()
-    if opts_out(request):
+    if exclusions.opts_out(request):
         return Consent.REFUSE
-    if policy.ask is None:
+    ask = _callable_of_the_site()
+    if ask is None:
         return Consent.TRACK
     try:
-        answer = policy.ask(request)
+        answer = ask(request)
     except Exception:
         logger.exception("TRACKING_CONSENT failed; %r is not tracked", request.path)
         return Consent.REFUSE
@@ -51,32 +47,14 @@ def of(request: HttpRequest) -> Consent:
 
 def asks() -> bool:
     """Return whether the site has a callable of its own, which may take its time."""
-    return _policy().ask is not None
-
-
-def opts_out(request: HttpRequest) -> bool:
-    """Return whether the browser asks by a header not to be tracked, and the site obeys.
-
-    Args:
-        request: the request as Django hands it to a view or middleware.
-    """
-    if not _policy().respects_opt_out:
-        return False
-    return any(request.META.get(header) == "1" for header in _OPT_OUT_HEADERS)
-
-
-class _Policy(NamedTuple):
-    respects_opt_out: bool
-    ask: Callable[[HttpRequest], object] | None
+    return _callable_of_the_site() is not None
 
 
 @until_settings_change
 @cache
-def _policy() -> _Policy:
-    return _Policy(conf.respect_opt_out, _callable_of_the_site() if conf.consent else None)
-
-
-def _callable_of_the_site() -> Callable[[HttpRequest], object]:
+def _callable_of_the_site() -> Callable[[HttpRequest], object] | None:
+    if not conf.consent:
+        return None
     try:
         return loaded()
     except (ImportError, TypeError):

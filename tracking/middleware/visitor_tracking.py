@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from tracking import exclusions, untracked_agents
+from tracking import exclusions
 from tracking.backends import get_backend
 from tracking.conf import conf
 from tracking.db.isolation import log_errors
@@ -69,14 +69,14 @@ def _told_once(request: HttpRequest) -> AbstractContextManager[None]:
 
 def _observe(request: HttpRequest, response: HttpResponseBase) -> PageHit | None:
     """Return the hit for a page, or ``None`` for all that is not to be tracked."""
-    if reason := exclusions.uncounted(request, response):
+    if reason := exclusions.exclude_page(request, response):
         logger.debug("%r is not counted: %s", request.path, reason)
         return None
     agreed = browser_consent.of(request)
     if agreed is Consent.REFUSE:
         _take_cookie_back(request, response)
         return None
-    if untracked_agents.is_untracked(header(request, "HTTP_USER_AGENT")):
+    if exclusions.is_untracked(header(request, "HTTP_USER_AGENT")):
         return None
     visitor = visitor_key.recognise(request, daily_salt.today(), agreed)
     if agreed is Consent.TRACK and visitor_key.sets_cookies() and not visitor.has_cookie:
