@@ -12,10 +12,10 @@ import time
 import warnings
 
 import pytest
-from django.core.management import CommandError, call_command
-from django.db import DataError, IntegrityError, OperationalError, connection, transaction
-from django.urls import reverse
+from django.core.management import call_command
+from django.db import DataError, OperationalError, connection, transaction
 
+from tests.support.buffered import QUICK, FakeTable
 from tests.support.processes import Site, wait_until
 from tracking import recording
 from tracking.backends import get_backend
@@ -23,112 +23,25 @@ from tracking.backends.buffered import BufferedBackend
 from tracking.hits import Hit, Kind
 from tracking.models import Beacon
 from tracking.pipeline import write_batch
-from tracking.pipeline.spool import Damage, Record, Spool, encode, look, set_aside
-from tracking.pipeline.spool.folders import Refused
-from tracking.pipeline.write_batch import Unavailable, deliver
+from tracking.pipeline.spool import Spool, look, set_aside
 
 
 def hits(number, **values):
     return [Hit(kind=Kind.OPEN, data={"n": n}, **values) for n in range(number)]
 
 
-def records(hits):
-    return [Record(encode(hit), 0.0) for hit in hits]
-
-
-class Table:
-    """A database that takes hits, unless it is told otherwise."""
-
-    def __init__(self):
-        self.rows = {}
-        self.poison = {}
-        self.error = None
-        self.calls = 0
-        self.threads = set()
-
-    def write(self, hits, receipt=None):
-        self.calls += 1
-        self.threads.add(threading.current_thread())
-        if self.error:
-            raise self.error
-        for hit in hits:
-            if error := self.poison.get(hit.data["n"]):
-                raise error
-        before = len(self.rows)
-        self.rows.update({hit.id: hit for hit in hits})
-        return len(hits) - (len(self.rows) - before)
-
-    @property
-    def numbers(self):
-        return sorted(hit.data["n"] for hit in self.rows.values())
-
-
 @pytest.fixture
 def table(monkeypatch):
-    table = Table()
-    monkeypatch.setattr(write_batch, "write", table.write)
-    real = write_batch.deliver
-    monkeypatch.setattr(
-        write_batch, "deliver", lambda items, **options: real(items, table.write, **options)
-    )
-    return table
-
-
-class Quick(BufferedBackend):
-    interval = 0.02
-    first_pause = 0.02
-    longest_pause = 0.1
-    retry_disk = 0.05
-    look_around = 0.05
+    return FakeTable.instead_of_the_database(monkeypatch)
 
 
 @pytest.fixture
 def backend(settings, tmp_path):
     settings.TRACKING_SPOOL = str(tmp_path / "spool")
-    settings.TRACKING_BACKEND = "tests.backends.test_buffered.Quick"
+    settings.TRACKING_BACKEND = QUICK
     backend = get_backend()
     yield backend
     backend.close()
-
-
-# Delivering.
-
-
-def test_what_is_poisoned_is_found_and_the_rest_is_written(table):
-    table.poison = {3: DataError("too long"), 17: ValueError("no"), 18: IntegrityError("not null")}
-    outcome = deliver([*records(hits(50)), Record(b"?", 0.0), Damage(b"xx")], table.write)
-    assert table.numbers == [n for n in range(50) if n not in {3, 17, 18}]
-    assert outcome.written == 47
-    assert [item.reason.partition(":")[0] for item in outcome.refused] == [
-        "undecodable", "damaged on disk", "DataError", "ValueError", "IntegrityError",
-    ]  # fmt: skip
-    assert table.calls < 60
-
-
-@pytest.mark.parametrize("error", [OperationalError("gone"), AttributeError("?"), MemoryError()])
-def test_a_database_that_is_away_is_not_the_fault_of_hits(table, error):
-    table.error = error
-    with pytest.raises(Unavailable):
-        deliver(records(hits(50)), table.write)
-    assert table.calls == 1
-
-
-def test_if_all_are_refused_it_is_not_their_fault(table):
-    table.error = IntegrityError("a column that the code does not know yet")
-    with pytest.raises(Unavailable):
-        deliver(records(hits(100)), table.write)
-
-
-def test_one_hit_that_looks_like_a_database_away_is_suspected_in_the_end(table):
-    table.poison = {7: OperationalError("incorrect string value")}
-    outcome = deliver(records(hits(20)), table.write, suspicious=True)
-    assert len(table.rows) == 19
-    assert len(outcome.refused) == 1
-    with pytest.raises(Unavailable):  # nothing else says that the database is there
-        deliver(records(hits(8)[7:]), table.write, suspicious=True)
-
-
-# In this process.
 
 
 @pytest.mark.django_db(transaction=True)
@@ -372,53 +285,6 @@ def test_late_hits_are_told_once(backend, table, settings, caplog):
     assert caplog.text.count("have been waiting") == 1
 
 
-# What people see.
-
-
-def test_the_health_view(backend, table, client, settings):
-    url = reverse("tracking:health")
-    assert url == "/t/health"
-    response = client.get(url)
-    assert (response.status_code, response["Cache-Control"]) == (200, "no-store")
-    assert response.json() == {
-        "status": "ok", "problems": [], "waiting": 0, "lag": 0.0, "rejected": 0,
-    }  # fmt: skip
-    assert client.post(url).status_code == 405
-    settings.TRACKING_MAX_LAG = 0.01
-    table.error = OperationalError("password=secret")
-    backend.send_many(hits(7))
-    time.sleep(1.1)  # a look at the disk is good for a second
-    response = client.get(url)
-    assert response.status_code == 503
-    assert (response.json()["problems"], response.json()["waiting"]) == (["hits are late"], 7)
-    assert "secret" not in response.content.decode()
-    assert str(backend.spool.folder) not in response.content.decode()
-
-
-def test_what_a_monitor_finds_late_is_written_also_where_no_hit_comes(
-    backend, table, client, settings
-):
-    settings.TRACKING_MAX_LAG = 0.01
-    left_behind = Spool(backend.spool.folder)
-    left_behind.append(hits(3))
-    left_behind.close()
-    time.sleep(0.05)
-    assert client.get(reverse("tracking:health")).status_code == 503
-    wait_until(lambda: len(table.rows) == 3)
-
-
-def test_the_health_of_a_site_without_a_spool(client):
-    assert client.get(reverse("tracking:health")).json() == {"status": "ok", "problems": []}
-
-
-def test_a_spool_that_takes_nothing_is_not_healthy(backend, table, client):
-    backend.spool.folder.write_text("")
-    backend.send_many(hits(1))
-    response = client.get(reverse("tracking:health"))
-    assert response.status_code == 503
-    assert "the spool takes nothing" in response.json()["problems"]
-
-
 @pytest.mark.django_db
 def test_the_doctor_shows_what_is_waiting(backend, capsys):
     left = Spool(backend.spool.folder)
@@ -426,35 +292,10 @@ def test_the_doctor_shows_what_is_waiting(backend, capsys):
     left.close()
     call_command("tracking_doctor")
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["backend", "tests.backends.test_buffered.Quick"]
+    assert lines[0].split() == ["backend", QUICK]
     assert {" ".join(line.split()) for line in lines} >= {
         "hits waiting 3", "left behind 1", "hits set aside 0", "All is well.",
     }  # fmt: skip
-
-
-@pytest.mark.django_db(transaction=True)
-def test_draining_by_hand(backend, capsys):
-    left = Spool(backend.spool.folder)
-    left.append(hits(1_234))
-    left.close()
-    call_command("tracking_drain")
-    assert Beacon.objects.count() == 1_234
-    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert lines[:2] == [["files", "1"], ["hits", "written", "1,234"]]
-
-
-def test_draining_says_that_the_database_is_away(backend, table):
-    left = Spool(backend.spool.folder)
-    left.append(hits(3))
-    left.close()
-    table.error = OperationalError("gone")
-    with pytest.raises(CommandError, match=r"stays where it is.*gone"):
-        call_command("tracking_drain", verbosity=0)
-    assert look(backend.spool.folder).waiting == 3
-    set_aside(backend.spool.folder, [Refused(encode(hits(1)[0]), "x")])
-    with pytest.raises(CommandError, match="gone"):
-        call_command("tracking_replay", verbosity=0)
-    assert look(backend.spool.folder).rejected == 1
 
 
 @pytest.mark.parametrize("place", ["relative", "/proc/1/nowhere", "{file}", "{open}"])
@@ -472,8 +313,6 @@ def test_a_folder_that_is_not_there_yet_is_fine_and_is_not_made(settings, tmp_pa
     assert BufferedBackend().check() == []
     assert not list(tmp_path.iterdir())
 
-
-# Other processes.
 
 #: Sends for ever, and tells of each hit that was taken over.
 SENDER = """

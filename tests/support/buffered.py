@@ -1,0 +1,55 @@
+"""A buffered backend that writes at once, and a table that takes what it writes or refuses it."""
+
+import threading
+
+from tracking.backends.buffered import BufferedBackend
+from tracking.pipeline import write_batch
+
+#: A path for ``TRACKING_BACKEND``.
+QUICK = "tests.support.buffered.QuickBackend"
+
+
+class QuickBackend(BufferedBackend):
+    interval = 0.02
+    first_pause = 0.02
+    longest_pause = 0.1
+    retry_disk = 0.05
+    look_around = 0.05
+
+
+class FakeTable:
+    """A database that takes hits, unless it is told otherwise."""
+
+    def __init__(self):
+        self.rows = {}
+        self.poison = {}
+        self.error = None
+        self.calls = 0
+        self.threads = set()
+
+    def write(self, hits, receipt=None):
+        self.calls += 1
+        self.threads.add(threading.current_thread())
+        if self.error:
+            raise self.error
+        for hit in hits:
+            if error := self.poison.get(hit.data["n"]):
+                raise error
+        before = len(self.rows)
+        self.rows.update({hit.id: hit for hit in hits})
+        return len(hits) - (len(self.rows) - before)
+
+    @property
+    def numbers(self):
+        return sorted(hit.data["n"] for hit in self.rows.values())
+
+    @classmethod
+    def instead_of_the_database(cls, monkeypatch):
+        """Return a table into which batches are written from now on."""
+        table = cls()
+        monkeypatch.setattr(write_batch, "write", table.write)
+        real = write_batch.deliver
+        monkeypatch.setattr(
+            write_batch, "deliver", lambda items, **options: real(items, table.write, **options)
+        )
+        return table

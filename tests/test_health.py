@@ -1,0 +1,75 @@
+"""The health of the spool, for a monitor."""
+
+import time
+
+import pytest
+from django.db import OperationalError
+from django.urls import reverse
+
+from tests.support.buffered import QUICK, FakeTable
+from tests.support.processes import wait_until
+from tracking.backends import get_backend
+from tracking.hits import Hit, Kind
+from tracking.pipeline.spool import Spool
+
+
+def hits(number, **values):
+    return [Hit(kind=Kind.OPEN, data={"n": n}, **values) for n in range(number)]
+
+
+@pytest.fixture
+def table(monkeypatch):
+    return FakeTable.instead_of_the_database(monkeypatch)
+
+
+@pytest.fixture
+def backend(settings, tmp_path):
+    settings.TRACKING_SPOOL = str(tmp_path / "spool")
+    settings.TRACKING_BACKEND = QUICK
+    backend = get_backend()
+    yield backend
+    backend.close()
+
+
+def test_the_health_view(backend, table, client, settings):
+    url = reverse("tracking:health")
+    assert url == "/t/health"
+    response = client.get(url)
+    assert (response.status_code, response["Cache-Control"]) == (200, "no-store")
+    assert response.json() == {
+        "status": "ok", "problems": [], "waiting": 0, "lag": 0.0, "rejected": 0,
+    }  # fmt: skip
+    assert client.post(url).status_code == 405
+    settings.TRACKING_MAX_LAG = 0.01
+    table.error = OperationalError("password=secret")
+    backend.send_many(hits(7))
+    time.sleep(1.1)  # a look at the disk is good for a second
+    response = client.get(url)
+    assert response.status_code == 503
+    assert (response.json()["problems"], response.json()["waiting"]) == (["hits are late"], 7)
+    assert "secret" not in response.content.decode()
+    assert str(backend.spool.folder) not in response.content.decode()
+
+
+def test_what_a_monitor_finds_late_is_written_also_where_no_hit_comes(
+    backend, table, client, settings
+):
+    settings.TRACKING_MAX_LAG = 0.01
+    left_behind = Spool(backend.spool.folder)
+    left_behind.append(hits(3))
+    left_behind.close()
+    time.sleep(0.05)
+    assert client.get(reverse("tracking:health")).status_code == 503
+    wait_until(lambda: len(table.rows) == 3)
+
+
+def test_the_health_of_a_site_without_a_spool(client):
+    assert client.get(reverse("tracking:health")).json() == {"status": "ok", "problems": []}
+
+
+def test_a_spool_that_takes_nothing_is_not_healthy(backend, table, client):
+    backend.spool.folder.write_text("")
+    backend.send_many(hits(1))
+    response = client.get(reverse("tracking:health"))
+    assert response.status_code == 503
+    assert "the spool takes nothing" in response.json()["problems"]
