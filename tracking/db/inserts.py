@@ -154,7 +154,7 @@ def _copy_text(rows: Sequence[Row]) -> str:
 
     https://www.postgresql.org/docs/current/sql-copy.html, "Text Format".
 
-        >>> _lines([("a\tb", None), ("", "\\N")])
+        >>> _copy_text([("a\tb", None), ("", "\\N")])
         'a\\tb\t\\N\n\t\\\\N\n'
     """
     text = "".join(

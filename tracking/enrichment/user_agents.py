@@ -2,8 +2,6 @@
 
     >>> identify("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")
     Agent(browser='Firefox 128', os='Linux', device='desktop')
-    >>> bot_name("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)")
-    'Googlebot'
 
 Nothing of this is proof: a client writes what it likes. Both answers come from lists that
 the extra ``[bots]`` brings (ua-parser and crawler-user-agents). Without them the agent is

@@ -1,7 +1,7 @@
 """Verdicts: whether a human, a mail proxy, a prefetch or a bot sent a hit.
 
 >>> classify("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)")
-Verdict(label=<Label.BOT: 'bot'>, reason='calls itself Googlebot')
+Verdict(label=Label.BOT, reason='calls itself Googlebot')
 """
 
 from collections.abc import Callable
