@@ -10,7 +10,6 @@ import statistics
 import time as clock
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -18,6 +17,7 @@ from itertools import islice
 from django.db import connections
 from django.db.models import QuerySet
 from django.utils import timezone
+from msgspec.structs import replace
 
 from benchmarks import batches
 from benchmarks.databases import made

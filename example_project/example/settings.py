@@ -1,4 +1,4 @@
-"""A small shop that tracks its mail with django-beacons. For your own machine only."""
+"""Settings of a small shop that tracks its mail with django-beacons. Not for production."""
 
 import os
 from importlib.util import find_spec
@@ -22,24 +22,24 @@ INSTALLED_APPS = [
     "shop",
 ]
 
-# The map of active visitors. It is the extra django-beacons[map].
+# For the map of active visitors: pip install django-beacons[map].
 if find_spec("js_lib_leaflet"):
     INSTALLED_APPS.append("js_lib_leaflet")
 
 MIDDLEWARE = [
-    # First: who is banned costs nothing more than this.
+    # First, so that banned clients cost nothing else.
     "tracking.middleware.BannedIPMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "shop.policy.StrictAdminMiddleware",
+    "shop.csp.StrictAdminMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    # After sessions and users, of which it notes what a page has used.
+    # After sessions and users: it records what a page has used of them.
     "tracking.middleware.VisitorTrackingMiddleware",
-    # Last. A large site runs tracking_cleanup by a timer instead.
+    # Last. Large sites run tracking_cleanup with cron instead.
     "tracking.middleware.VisitorCleanUpMiddleware",
 ]
 
@@ -65,8 +65,8 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("EXAMPLE_DATABASE", BASE_DIR / "db.sqlite3"),
-        # Readers and one writer side by side; a writer waits for its turn, and does
-        # not fail because it began as a reader.
+        # WAL allows readers beside one writer. IMMEDIATE makes a writer wait for its turn
+        # instead of failing when a read transaction starts to write.
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
@@ -79,35 +79,35 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "static/"
 
-# Mail is not sent but put into a folder, where the page "Outbox" finds it.
+# Mail goes into a folder. The page "Outbox" shows it.
 EMAIL_BACKEND = "shop.outbox.FolderBackend"
 EMAIL_FILE_PATH = os.environ.get("EXAMPLE_OUTBOX", BASE_DIR / "outbox")
 DEFAULT_FROM_EMAIL = "The Tea Shop <hello@tea-shop.example>"
 
-# Mail has no request to take the host from.
+# Mail has no request from which to take the host.
 TRACKING_BASE_URL = f"http://127.0.0.1:{PORT}"
 
-# Pages of whoever keeps the shop, and the mail of its readers.
+# Pages for the shop owner, and the outbox.
 NO_TRACKING_PREFIXES = ["/live/", "/outbox/"]
 
-# The demo builds this database, of networks that only documents use.
+# The demo builds this database. It contains networks reserved for documentation.
 TRACKING_USE_GEOIP = True
 GEOIP_PATH = os.environ.get("EXAMPLE_PLACES", str(BASE_DIR / "places.mmdb"))
 
-# The visitors who are played come from this machine, and say in X-Forwarded-For which place
-# they are from. So does a proxy on the same machine as the site. The consequence: whoever can
-# connect from 127.0.0.1 can claim any address, and get around each ban. Trust your own proxies,
-# and nothing that other people's requests come from directly.
+# Simulated visitors connect from this machine and name their address in X-Forwarded-For, like a
+# proxy on the same machine. As a consequence, every client that connects from 127.0.0.1 can
+# claim any address and evade bans. Trust only your own proxies, and no address from which other
+# people can connect directly.
 TRACKING_TRUSTED_PROXIES = ["127.0.0.1"]
 
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"not_played": {"()": "shop.quiet.NotPlayed"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["not_played"]}},
+    "filters": {"not_simulated": {"()": "shop.log_filter.NotSimulated"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "filters": ["not_simulated"]}},
     "loggers": {
         "shop": {"handlers": ["console"], "level": "INFO"},
         "tracking": {"handlers": ["console"], "level": "INFO"},
-        "django.request": {"filters": ["not_played"]},
+        "django.request": {"filters": ["not_simulated"]},
     },
 }

@@ -6,7 +6,7 @@ from tracking.admin import TrackingAdminMixin
 
 @admin.register(Affiliate)
 class AffiliateAdmin(TrackingAdminMixin, admin.ModelAdmin):
-    """A source: its page links to a report, its list has opens and clicks."""
+    """A source: its page links to its report, its list shows opens and clicks."""
 
     list_display = ["name", "slug", "tracking_opens", "tracking_clicks"]
     search_fields = ["name"]

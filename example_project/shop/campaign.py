@@ -1,4 +1,4 @@
-"""A mail campaign: one message for each subscriber."""
+"""Send a mail campaign: one message to each subscriber."""
 
 from collections.abc import Iterator
 
@@ -13,10 +13,10 @@ def send(campaign: str) -> int:
     """Send the campaign to every subscriber.
 
     Args:
-        campaign: its name, kept with each open and click.
+        campaign: its name, stored with each open and click.
 
     Returns:
-        How many messages went out.
+        The number of messages sent.
     """
     connection = get_connection()
     return connection.send_messages(list(messages(campaign))) or 0

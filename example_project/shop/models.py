@@ -1,4 +1,4 @@
-"""The shop's own models, and what each of them is to a beacon."""
+"""The shop's own models, and the role that each has for a beacon."""
 
 import uuid
 
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 
 class Affiliate(models.Model):
-    """Whoever sends readers to the shop: a source."""
+    """A source: sends readers to the shop."""
 
     name = models.CharField(max_length=100)
     slug = models.SlugField(unique=True)
@@ -27,7 +27,7 @@ class Affiliate(models.Model):
 
 
 class Product(models.Model):
-    """A target: links lead to its page, as ``get_absolute_url`` says."""
+    """A target: links lead to its page (``get_absolute_url``)."""
 
     name = models.CharField(max_length=100)
     slug = models.SlugField(unique=True)
@@ -45,7 +45,7 @@ class Product(models.Model):
 
 
 class Offer(models.Model):
-    """A target that leads elsewhere than to a page of its own, as ``get_beacon_url`` says."""
+    """A target without a page of its own: links lead to ``get_beacon_url``."""
 
     product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="offers")
     code = models.SlugField(unique=True)
@@ -59,7 +59,7 @@ class Offer(models.Model):
 
 
 class Subscriber(models.Model):
-    """Who gets the mail: an entity."""
+    """An entity: receives the mail."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     email = models.EmailField(unique=True)
@@ -80,5 +80,5 @@ class Subscriber(models.Model):
         return self.email
 
     def beacon_update(self, request: HttpRequest) -> None:
-        """Take note of a visit; the tracking view saves what is changed here."""
+        """Remember when the subscriber was last seen. The tracking view saves the change."""
         self.last_seen = timezone.now()

@@ -1,4 +1,4 @@
-"""Mail that goes into a folder instead of out: one ``.eml`` file per message."""
+"""An e-mail backend that writes each message into a folder, as an ``.eml`` file."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -19,9 +19,9 @@ def folder() -> Path:
 
 
 class FolderBackend(BaseEmailBackend):
-    """Writes each message into a file that is named after its subject and recipient.
+    """Writes each message to a file named after its subject and recipient.
 
-    A campaign sent again replaces its messages.
+    Sending a campaign again replaces its messages.
     """
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
@@ -32,20 +32,20 @@ class FolderBackend(BaseEmailBackend):
 
     def _name(self, message: EmailMessage) -> str:
         text = f"{message.subject} {' '.join(message.recipients())}"
-        # Two addresses may have one slug.
+        # The checksum keeps addresses with the same slug apart.
         return f"{slugify(text)}-{zlib.crc32(text.encode()):08x}.eml"
 
 
 def messages() -> Iterator[tuple[str, ParsedMessage]]:
-    """Yield the name of each message, without ``.eml``, and its headers."""
+    """Yield the file name of each message, without ``.eml``, and its headers."""
     for path in sorted(folder().glob("*.eml")):
         with path.open("rb") as file:
             yield path.stem, BytesParser(policy=policy.default).parse(file, headersonly=True)
 
 
 def message(name: str) -> ParsedMessage | None:
-    """Return one message, or ``None`` if there is none of that name."""
+    """Return the message with this name, or ``None``."""
     for path in folder().glob("*.eml"):
-        if path.stem == name:  # compared and not joined, so that no name leads out of the folder
+        if path.stem == name:  # compared, not joined: a name cannot leave the folder
             return BytesParser(policy=policy.default).parsebytes(path.read_bytes())
     return None

@@ -1,4 +1,4 @@
-"""What the shop does whenever a pixel is loaded or a link followed."""
+"""Log each open and click."""
 
 import logging
 

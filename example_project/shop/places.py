@@ -1,8 +1,8 @@
 """Where the visitors of the example shop come from.
 
-Their networks are those that documents have to themselves (RFC 5737, RFC 3849), dealt out to
-cities by ``data/places.csv``. No real address is in them, and no real database of places has
-them: so the shop builds a small one of its own, laid out as MaxMind does it.
+``data/places.csv`` assigns the networks reserved for documentation (RFC 5737, RFC 3849) to
+cities. They contain no real addresses, and no real GeoIP database contains them, so the shop
+builds a small database in MaxMind's format.
 """
 
 import csv
@@ -14,7 +14,7 @@ FILE = Path(__file__).parent / "data" / "places.csv"
 
 
 class Place(NamedTuple):
-    """One network, and the city that it is in."""
+    """A network and its city."""
 
     network: str
     country: str
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 def places() -> list[Place]:
-    """Return all places of the file. A city has one IPv4 and one IPv6 network."""
+    """Return all places of the file. Each city has one IPv4 and one IPv6 network."""
     with FILE.open(newline="", encoding="utf-8") as file:
         return [
             Place(
@@ -41,21 +41,21 @@ def places() -> list[Place]:
 
 
 def build(path: Path) -> None:
-    """Write the database of places, unless it is there and newer than the file.
+    """Write the GeoIP database, unless it exists and is newer than the CSV file.
 
     Raises:
         ImportError: mmdb-writer is not installed.
     """
     if path.exists() and path.stat().st_mtime > FILE.stat().st_mtime:
         return
-    from mmdb_writer import MMDBWriter  # noqa: PLC0415 - the demo runs without it
+    from mmdb_writer import MMDBWriter  # noqa: PLC0415 - optional
     from netaddr import IPSet  # noqa: PLC0415
 
     writer = MMDBWriter(6, "GeoLite2-City", ipv4_compatible=True)
     for place in places():
         writer.insert_network(IPSet([place.network]), _record(place))
-    # Renamed into place, because a server may have the old one mapped into memory. Two that
-    # build at once do not share a draft.
+    # Renamed into place, because a server may have the old file mapped into memory. Each process
+    # has its own draft.
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     writer.to_db_file(str(draft))
     draft.replace(path)

@@ -13,7 +13,7 @@ urlpatterns = [
     path("outbox/", views.outbox_list, name="outbox"),
     path("outbox/<str:name>/", views.outbox_message, name="outbox-message"),
     path("outbox/<str:name>/body/", views.outbox_body, name="outbox-body"),
-    # Links of the shop itself: readable, and tied to the objects that they name.
+    # Readable links. Their beacons are tied to the objects that the URL names.
     path("go/<int:target_id>/<int:source_id>/", trigger, offer_of_affiliate, name="go"),
     path(
         "go/<int:target_id>/<int:source_id>/<uuid:entity_id>/",

@@ -30,7 +30,7 @@ def product(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def live(request: HttpRequest) -> HttpResponse:
-    """Show who is in the shop now to those who may see it, and to others where to log in."""
+    """Show who is in the shop now, to users who may see it. Ask others to log in."""
     if not request.user.has_perm("tracking.view_visitor"):
         return render(request, "shop/live_refused.html", status=403)
     return render(request, "shop/live.html")
@@ -46,7 +46,7 @@ def outbox_list(request: HttpRequest) -> HttpResponse:
 
 
 def _opens_and_clicks() -> dict[str, dict[str, int]]:
-    """Return how often each subscriber has opened and clicked, by address."""
+    """Return the numbers of opens and clicks of each subscriber, by e-mail address."""
     subscribers = ContentType.objects.get_for_model(Subscriber)
     counted = (
         Beacon.objects.filter(entity_type=subscribers)
@@ -70,10 +70,10 @@ def outbox_message(request: HttpRequest, name: str) -> HttpResponse:
 
 @xframe_options_sameorigin
 def outbox_body(request: HttpRequest, name: str) -> HttpResponse:
-    """Answer with the HTML of a message, kept apart from the shop as mail clients do."""
+    """Return the HTML of a message, sandboxed as a mail client would."""
     body = _message(name).get_body(["html"])
     html = body.get_content() if body else ""
-    # Links open in a window of their own; scripts, forms and cookies are out of reach.
+    # Links open in a new window. Scripts, forms and cookies are blocked.
     response = HttpResponse(html.replace("<head>", '<head><base target="_blank">', 1))
     response["Content-Security-Policy"] = (
         "sandbox allow-popups allow-popups-to-escape-sandbox; script-src 'none'"

@@ -1,4 +1,4 @@
-"""The overview and the report of a mailing, played through the real shop and used in a browser."""
+"""The overview and the report of a mailing, simulated in the real shop and used in a browser."""
 
 import csv
 import re
@@ -19,7 +19,7 @@ def shop(tmp_path_factory):
     """A shop whose campaign was read, and in which a few were today."""
     shop = Shop(tmp_path_factory.mktemp("shop"))
     shop.manage("demo", "--no-server")
-    shop.manage("play_day", "--visitors", "60")
+    shop.manage("simulate_visitors", "--visitors", "60")
     with shop.served_by("manage.py", "runserver", "--noreload", f"127.0.0.1:{shop.port}"):
         yield shop
 

@@ -6,64 +6,66 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from shop import campaign, places, player, stock
+from shop import campaign, places, sample_data, simulator
 from tracking.models import Visit
 
 NAME, PASSWORD = "admin", "admin"
 
 
 class Command(BaseCommand):
-    help = "Set up the example shop, send a campaign, and serve it. Can be run again and again."
+    help = "Set up the example shop, send a campaign, and serve it. Safe to run again."
 
-    # The checks miss the database of places, which is built here; runserver does them after.
+    # The checks would report the missing GeoIP database, which is built here. runserver runs them.
     requires_system_checks = []
 
     def add_arguments(self, parser):
-        parser.add_argument("--no-server", action="store_true", help="Set up, and stop there.")
+        parser.add_argument("--no-server", action="store_true", help="Only set up.")
         parser.add_argument(
             "--visitors",
             type=int,
             default=300,
-            help="How many have been there on the day before (%(default)s); "
-            "with 0 nobody comes now, either.",
+            help="Simulated visitors of the last 24 hours (%(default)s); 0 simulates nobody.",
         )
 
     def handle(self, *args, no_server: bool, visitors: int, **options):
         call_command("migrate", verbosity=0)
-        stock.fill()
+        sample_data.load()
         self._make_admin()
         self._build_places()
         sent = campaign.send("spring-sale")
         if no_server:
-            self._tell(sent)
+            self._print_urls(sent)
             return
         with self._visitors(visitors):
-            self._tell(sent)
+            self._print_urls(sent)
             call_command("runserver", f"127.0.0.1:{settings.PORT}", use_reloader=False)
 
     @contextmanager
     def _visitors(self, visitors: int):
-        """Play a day if there was none yet, and let visitors come and go meanwhile."""
+        """Simulate a day unless there are visits already, then visitors in the background."""
         if not visitors:
             yield
             return
-        with player.front_door() as address:
+        with simulator.own_server() as address:
             if not Visit.objects.exists():
-                self.stdout.write(f"\nPlaying a day of {visitors} visitors ...")
+                self.stdout.write(f"\nSimulating a day with {visitors} visitors ...")
                 self.stdout.flush()
                 call_command(
-                    "play_day", visitors=visitors, port=address[1], stdout=self.stdout._out
+                    "simulate_visitors",
+                    visitors=visitors,
+                    port=address[1],
+                    stdout=self.stdout._out,
                 )
-            with player.living(address):
+            with simulator.background_visitors(address):
                 yield
 
-    def _tell(self, sent: int) -> None:
+    def _print_urls(self, sent: int) -> None:
         base_url = settings.TRACKING_BASE_URL
         lines = (
             ("Shop", f"{base_url}/"),
-            ("Live", f"{base_url}/live/   who is there now; log in first"),
-            ("Map", f"{base_url}/admin/tracking/visitor/active/   where they are"),
-            ("Outbox", f"{base_url}/outbox/   {sent} messages; open one, follow its link"),
+            ("Live", f"{base_url}/live/   who is on the site now; log in first"),
+            ("Map", f"{base_url}/admin/tracking/visitor/active/   where visitors are"),
+            ("Outbox", f"{base_url}/outbox/   {sent} messages; open one and follow its link"),
             ("Admin", f"{base_url}/admin/tracking/beacon/   name {NAME}, password {PASSWORD}"),
         )
         self.stdout.write("")
@@ -76,7 +78,7 @@ class Command(BaseCommand):
         try:
             places.build(Path(settings.GEOIP_PATH))
         except ImportError:
-            self.stderr.write("mmdb-writer is not installed: the demo knows no places.")
+            self.stderr.write("mmdb-writer is not installed: the demo shows no places.")
 
     def _make_admin(self) -> None:
         users = get_user_model()._default_manager

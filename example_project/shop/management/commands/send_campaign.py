@@ -5,7 +5,7 @@ from shop.campaign import send
 
 
 class Command(BaseCommand):
-    help = "Send a campaign to every subscriber, into the outbox."
+    help = "Send a campaign to every subscriber. The mail goes into the outbox."
 
     def add_arguments(self, parser):
         parser.add_argument("--campaign", default="spring-sale", help="Default: %(default)s.")

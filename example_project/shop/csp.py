@@ -1,15 +1,15 @@
-"""What the browser is told to refuse on pages of the admin."""
+"""A strict Content-Security-Policy for the admin."""
 
 from django.urls import reverse
 
-#: Nothing from elsewhere, and no script or style that stands in the page itself.
+#: Nothing from other sites, no inline scripts or styles.
 POLICY = "default-src 'self'; script-src 'self'; style-src 'self'"
 
 
 class StrictAdminMiddleware:
-    """Sends a strict Content-Security-Policy with all pages of the admin.
+    """Adds a strict Content-Security-Policy to all pages of the admin.
 
-    Django 6.0 and newer can do that by themselves: ``SECURE_CSP``.
+    Django 6.0 and later have the setting ``SECURE_CSP`` for that.
     """
 
     def __init__(self, get_response):

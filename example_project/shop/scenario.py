@@ -1,10 +1,10 @@
-"""What the visitors of an ordinary day do: who they are, where they come from, what they read.
+"""Invent the visitors of an ordinary day: who they are, where they come from, what they read.
 
-Nothing here makes a request: :mod:`shop.player` does.
+This module only plans requests; :mod:`shop.simulator` sends them.
 
-    cast = Cast(Random(1))
-    for arrival in cast.arrivals(300):
-        for sitting in arrival.sittings:
+    scenario = Scenario(Random(1))
+    for arrival in scenario.arrivals(300):
+        for session in arrival.sessions:
             ...
 """
 
@@ -33,10 +33,10 @@ class Client:
     """A program that sends requests: a browser, a mail client, a machine.
 
     Attributes:
-        address: where it sends them from.
-        user_agent: what it calls itself.
+        address: its IP address.
+        user_agent: its user agent.
         opts_out: whether it asks not to be tracked.
-        cookies: what the shop has given it, by name.
+        cookies: the cookies that the shop has set, by name.
     """
 
     address: str
@@ -45,12 +45,12 @@ class Client:
     cookies: dict[str, str] = field(default_factory=dict)
 
 
-class Step(NamedTuple):
+class Request(NamedTuple):
     """One request.
 
     Attributes:
-        after: seconds since the sitting began.
-        path: what is asked for, with its query.
+        after: seconds since the session began.
+        path: the path with its query string.
         referrer: the page of another site that led here, or ``""``.
     """
 
@@ -59,54 +59,54 @@ class Step(NamedTuple):
     referrer: str = ""
 
 
-class Sitting(NamedTuple):
-    """What a client asks for in one go.
+class Session(NamedTuple):
+    """The requests of a client without a long pause.
 
     Attributes:
-        client: who sits there.
+        client: the program that sends them.
         after: seconds since the arrival.
-        steps: the requests, in order.
+        requests: the requests, in order.
     """
 
     client: Client
     after: float
-    steps: Sequence[Step]
+    requests: Sequence[Request]
 
 
 class Arrival(NamedTuple):
-    """All that somebody does on that day.
+    """Everything that one visitor does on the day.
 
     Attributes:
-        place: where.
-        sittings: one after the other.
+        place: where the visitor is.
+        sessions: in order of time.
     """
 
     place: Place
-    sittings: Sequence[Sitting]
+    sessions: Sequence[Session]
 
-    def until(self, seconds: float) -> Iterator[Sitting]:
-        """Yield the sittings that are over so many seconds after the arrival."""
-        for sitting in self.sittings:
-            if sitting.after + sitting.steps[-1].after <= seconds:
-                yield sitting
+    def until(self, seconds: float) -> Iterator[Session]:
+        """Yield the sessions that end within this many seconds after the arrival."""
+        for session in self.sessions:
+            if session.after + session.requests[-1].after <= seconds:
+                yield session
 
 
-class Letter(NamedTuple):
-    """What a mail of the campaign has for its reader: paths of the shop."""
+class CampaignMail(NamedTuple):
+    """The pixel and the links of one mail, as paths of the shop."""
 
     pixel: str
     links: Sequence[str]
 
 
-class NoLettersError(Exception):
-    """No campaign is in the outbox."""
+class NoMailError(Exception):
+    """The outbox contains no campaign."""
 
 
-def letters() -> list[Letter]:
-    """Return what is in each mail of the outbox.
+def campaign_mails() -> list[CampaignMail]:
+    """Return pixel and links of each mail in the outbox.
 
     Raises:
-        NoLettersError: it is empty.
+        NoMailError: the outbox is empty.
     """
     base = re.escape(settings.TRACKING_BASE_URL)
     found = []
@@ -116,13 +116,13 @@ def letters() -> list[Letter]:
         pixels = [html.unescape(url) for url in urls if url.endswith(".gif")]
         links = [html.unescape(url) for url in urls if not url.endswith(".gif")]
         if pixels and links:
-            found.append(Letter(pixels[0], links))
+            found.append(CampaignMail(pixels[0], links))
     if not found:
-        raise NoLettersError
+        raise NoMailError
     return found
 
 
-# --- Who they are ------------------------------------------------------------------------
+# --- Who visitors are ------------------------------------------------------------------------
 
 _WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 _SAFARI = "AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.6"
@@ -139,7 +139,7 @@ BROWSERS = (
     f"Mozilla/5.0 (Linux; Android 13; SM-X710) {_WEBKIT} Chrome/140.0.0.0 Safari/537.36",
     f"Mozilla/5.0 (iPad; CPU OS 17_7 like Mac OS X) {_SAFARI} Mobile/15E148 Safari/604.1",
 )
-#: How many of them there are, in the same order.
+#: Their shares, in the same order.
 BROWSERS_WEIGHTS = (22, 20, 18, 10, 8, 7, 4, 5, 3, 3)
 
 MAIL_PROGRAMS = (
@@ -147,7 +147,7 @@ MAIL_PROGRAMS = (
     "Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0.17928; Pro)",
 )
 GMAIL = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
-#: All that Apple Mail says when it loads images ahead of the reader.
+#: The user agent of Apple Mail when it loads images ahead of the reader.
 APPLE_MAIL = "Mozilla/5.0"
 
 BOTS = (
@@ -164,33 +164,33 @@ SOCIAL = {
     "mastodon": "https://mastodon.example/@tea-shop",
 }
 
-#: How twenty visitors come. A pattern and no chance, so that twenty have one of each.
+#: How twenty visitors arrive. A fixed pattern, so that any twenty include every way.
 _WAYS = (
     *("search", "gmail", "direct", "social", "bot", "search", "apple_mail", "affiliate"),
     *("search", "gmail", "direct", "social", "search", "mail_program", "opted_out"),
     *("search", "bot", "direct", "social", "affiliate"),
 )
 
-#: How many come at each hour of their own day, from midnight on.
+#: Share of visitors in each hour of their local day, from midnight on.
 CURVE = (3, 2, 1, 1, 1, 2, 5, 9, 13, 15, 14, 13, 14, 12, 11, 11, 12, 13, 15, 18, 20, 17, 11, 6)
 
 
-class Cast:
-    """Makes visitors up. The same random numbers make the same ones."""
+class Scenario:
+    """Invents visitors. The same random numbers give the same visitors."""
 
     def __init__(self, random: Random) -> None:
-        """Learn what the shop has to offer.
+        """Load the places, the mail and the pages of the shop.
 
         Raises:
-            NoLettersError: no campaign was sent.
+            NoMailError: no campaign was sent.
         """
         self._random = random
         self._places = places()
-        # The file begins with the cities that most come from.
+        # The file lists the cities with the most visitors first.
         cities = len({place.city for place in self._places})
         self._weights = [2 + cities - index % cities for index in range(len(self._places))]
         self._used: set[str] = set()
-        self._mail = cycle(letters())
+        self._mail = cycle(campaign_mails())
         self._home = reverse("home")
         self._products = [product.get_absolute_url() for product in Product.objects.all()]
         self._affiliate_links = [
@@ -200,70 +200,70 @@ class Cast:
         ]
 
     def arrivals(self, count: int | None = None) -> Iterator[Arrival]:
-        """Yield ``count`` visitors in no order of time, or ever more."""
+        """Yield ``count`` visitors, or endlessly many, not in order of time."""
         for way in islice(cycle(_WAYS), count):
             place = self._random.choices(self._places, self._weights)[0]
-            come: Callable[[Place], list[Sitting]] = getattr(self, f"_by_{way}")
-            yield Arrival(place, come(place))
+            arrive: Callable[[Place], list[Session]] = getattr(self, f"_by_{way}")
+            yield Arrival(place, arrive(place))
 
     def moment(self, arrival: Arrival, end: datetime) -> datetime:
-        """Return when somebody came on the day that ends at ``end``, by the hours of the place."""
+        """Return a time of arrival in the 24 hours before ``end``, likely by local time."""
         hours = range(24)
         weights = [
             CURVE[round((end - timedelta(hours=ago)).hour + arrival.place.longitude / 15) % 24]
             for ago in hours
         ]
         ago = self._random.choices(hours, weights)[0] + self._random.random()
-        # What they come for first must be over by then.
-        first = timedelta(seconds=arrival.sittings[0].steps[-1].after)
+        # The first session must end before ``end``.
+        first = timedelta(seconds=arrival.sessions[0].requests[-1].after)
         return end - max(timedelta(hours=ago), first)
 
-    # How they come. Each returns what somebody does that comes in this way.
+    # Ways to arrive. Each method returns the sessions of a visitor who arrives that way.
 
-    def _by_search(self, place: Place) -> list[Sitting]:
+    def _by_search(self, place: Place) -> list[Session]:
         referrer = self._random.choices(SEARCHES, SEARCHES_WEIGHTS)[0]
         return self._reading(self._browser(place), self._some_page(), referrer)
 
-    def _by_direct(self, place: Place) -> list[Sitting]:
+    def _by_direct(self, place: Place) -> list[Session]:
         return self._reading(self._browser(place), self._home)
 
-    def _by_social(self, place: Place) -> list[Sitting]:
+    def _by_social(self, place: Place) -> list[Session]:
         name, referrer = self._random.choice(list(SOCIAL.items()))
         query = f"?utm_source={name}&utm_medium=social&utm_campaign=spring-sale"
         return self._reading(self._browser(place), self._some_page() + query, referrer)
 
-    def _by_affiliate(self, place: Place) -> list[Sitting]:
+    def _by_affiliate(self, place: Place) -> list[Session]:
         link, slug = self._random.choice(self._affiliate_links)
         referrer = f"https://{slug}.example/teas-of-spring"
         return self._reading(self._browser(place), link, referrer)
 
-    def _by_gmail(self, place: Place) -> list[Sitting]:
+    def _by_gmail(self, place: Place) -> list[Session]:
         return self._mail_read_with(GMAIL, place, clicks=0.75)
 
-    def _by_apple_mail(self, place: Place) -> list[Sitting]:
-        # It loads the image whether or not anybody ever reads the mail.
+    def _by_apple_mail(self, place: Place) -> list[Session]:
+        # Apple Mail loads the image whether or not anybody reads the mail.
         return self._mail_read_with(APPLE_MAIL, place, clicks=0.4)
 
-    def _by_mail_program(self, place: Place) -> list[Sitting]:
+    def _by_mail_program(self, place: Place) -> list[Session]:
         return self._mail_read_with(self._random.choice(MAIL_PROGRAMS), place, clicks=0.75)
 
-    def _by_bot(self, place: Place) -> list[Sitting]:
+    def _by_bot(self, place: Place) -> list[Session]:
         pages = [self._home, *self._products]
-        steps = [Step(2.0 * number, page) for number, page in enumerate(pages)]
+        requests = [Request(2.0 * number, page) for number, page in enumerate(pages)]
         bot = Client(self._address(place), self._random.choice(BOTS))
-        return [Sitting(bot, 0, steps)]
+        return [Session(bot, 0, requests)]
 
-    def _by_opted_out(self, place: Place) -> list[Sitting]:
+    def _by_opted_out(self, place: Place) -> list[Session]:
         browser = self._browser(place)
         browser.opts_out = True
         return self._reading(browser, self._home)
 
-    # What they do.
+    # What visitors do.
 
-    def _mail_read_with(self, user_agent: str, place: Place, *, clicks: float) -> list[Sitting]:
-        """Return the opening of a mail and, with a probability of ``clicks``, what follows."""
+    def _mail_read_with(self, user_agent: str, place: Place, *, clicks: float) -> list[Session]:
+        """Return the opening of a mail and, with probability ``clicks``, a click and more pages."""
         pixel, links = next(self._mail)
-        opening = Sitting(Client(self._address(place), user_agent), 0, [Step(0, pixel)])
+        opening = Session(Client(self._address(place), user_agent), 0, [Request(0, pixel)])
         if self._random.random() > clicks:
             return [opening]
         later = self._random.uniform(5, 60)
@@ -272,20 +272,20 @@ class Cast:
 
     def _reading(
         self, browser: Client, first: str, referrer: str = "", *, after: float = 0
-    ) -> list[Sitting]:
-        """Return what a person reads: pages from ``first`` on, and perhaps more of it later."""
-        found = [Sitting(browser, after, self._pages(first, referrer))]
-        if self._random.random() < 0.3:  # noqa: PLR2004 - of ten, three come again
+    ) -> list[Session]:
+        """Return a session that begins with ``first``, and for some visitors a later one."""
+        found = [Session(browser, after, self._pages(first, referrer))]
+        if self._random.random() < 0.3:  # noqa: PLR2004 - three of ten return
             again = after + self._random.uniform(1.5, 8) * HOUR
-            found.append(Sitting(browser, again, self._pages(self._some_page())))
+            found.append(Session(browser, again, self._pages(self._some_page())))
         return found
 
-    def _pages(self, first: str, referrer: str = "") -> list[Step]:
-        steps = [Step(0, first, referrer)]
+    def _pages(self, first: str, referrer: str = "") -> list[Request]:
+        requests = [Request(0, first, referrer)]
         for _ in range(self._random.choices(range(7), (30, 20, 18, 14, 9, 6, 3))[0]):
             pause = min(8 + self._random.expovariate(1 / 45), 5 * 60)
-            steps.append(Step(steps[-1].after + pause, self._some_page()))
-        return steps
+            requests.append(Request(requests[-1].after + pause, self._some_page()))
+        return requests
 
     def _some_page(self) -> str:
         return self._random.choice([self._home, *self._products])
@@ -295,7 +295,7 @@ class Cast:
         return Client(self._address(place), user_agent)
 
     def _address(self, place: Place) -> str:
-        """Return an address of the place that nobody has yet, as long as there is one."""
+        """Return an address of the place, unused if possible."""
         network = ipaddress.ip_network(place.network)
         size = min(network.num_addresses, 1 << 32)
         for _ in range(50):

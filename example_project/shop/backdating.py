@@ -1,7 +1,7 @@
-"""Moves what was just recorded to when it should have been.
+"""Backdate the rows that simulated requests have just created.
 
-A day is played in seconds. Of each request it is known who sent it, when, and when it was
-meant to be; its rows are found by that, and only rows of the play are touched.
+A day is simulated in seconds. For each request we know the address that sent it, when it was
+sent and when it should have been sent. That identifies its rows; other rows are not touched.
 """
 
 from collections import defaultdict
@@ -16,13 +16,13 @@ from shop.models import Subscriber
 from tracking.models import Beacon, PageView, Visit, Visitor
 
 
-class Move(NamedTuple):
-    """One request that was played.
+class Simulated(NamedTuple):
+    """One simulated request.
 
     Attributes:
-        address: who sent it.
-        began, ended: when.
-        to: when it was meant to be.
+        address: the address that sent it.
+        began, ended: when it was sent and answered.
+        to: when it should have been sent.
     """
 
     address: str
@@ -32,24 +32,24 @@ class Move(NamedTuple):
 
 
 @transaction.atomic
-def spread(moves: Sequence[Move]) -> None:
-    """Move the rows that these requests have made."""
-    if not moves:
+def backdate(simulated: Sequence[Simulated]) -> None:
+    """Move the rows of these requests to the times they should have."""
+    if not simulated:
         return
-    when = _clock(moves)
-    since = min(move.began for move in moves)
+    when = _clock(simulated)
+    since = min(move.began for move in simulated)
     _move_beacons(since, when)
     visits = _move_page_views(since, when)
-    _follow(visits)
+    _move_visitors(visits)
 
 
-#: Returns when a row of an address was meant to be, or ``None`` for a row of somebody else.
+#: Takes the address and time of a row. Returns its new time, or ``None`` if it was not simulated.
 _Clock = Callable[[str | None, datetime], datetime | None]
 
 
-def _clock(moves: Sequence[Move]) -> _Clock:
+def _clock(simulated: Sequence[Simulated]) -> _Clock:
     by_address = defaultdict(list)
-    for move in moves:
+    for move in simulated:
         by_address[move.address].append(move)
 
     def when(address: str | None, recorded: datetime) -> datetime | None:
@@ -72,7 +72,7 @@ def _move_beacons(since: datetime, when: _Clock) -> None:
 
 
 def _move_subscribers(beacons: Sequence[Beacon]) -> None:
-    """Set when subscribers were last seen, which their ``beacon_update`` has set to now."""
+    """Correct ``last_seen``, which ``Subscriber.beacon_update`` has set to now."""
     subscribers = ContentType.objects.get_for_model(Subscriber)
     seen = {
         beacon.entity_id: beacon.time
@@ -86,7 +86,7 @@ def _move_subscribers(beacons: Sequence[Beacon]) -> None:
 
 
 def _move_page_views(since: datetime, when: _Clock) -> list[Visit]:
-    """Move page views and their visits; return these."""
+    """Move page views and their visits, and return the visits."""
     moved: list[PageView] = []
     visits: dict[Any, Visit] = {}
     for page in PageView.objects.filter(time__gte=since).select_related("visit").order_by("time"):
@@ -102,8 +102,8 @@ def _move_page_views(since: datetime, when: _Clock) -> list[Visit]:
     return list(visits.values())
 
 
-def _follow(visits: Sequence[Visit]) -> None:
-    """Set since when visitors are here, and when they were last seen, by their visit."""
+def _move_visitors(visits: Sequence[Visit]) -> None:
+    """Copy start and end of each visit to its visitor."""
     by_visitor = {visit.visitor_id: visit for visit in visits}
     visitors = Visitor.objects.in_bulk(list(by_visitor), field_name="key")
     for key, visitor in visitors.items():

@@ -1,4 +1,4 @@
-"""The visitors who are played in the example shop."""
+"""The simulated visitors of the example shop."""
 
 import csv
 import signal
@@ -27,19 +27,21 @@ def time_of(text):
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):
-    """A shop that somebody has just looked at, and where a day was played after that."""
+    """A shop that somebody has just looked at, and where a day was simulated after that."""
     shop = Shop(tmp_path_factory.mktemp("day"))
     shop.manage("demo", "--no-server")
     with shop.served_by("manage.py", "runserver", "--noreload", f"127.0.0.1:{shop.port}"):
         shop.ask("GET", "/", {"User-Agent": "me"})
         shop.before = shop.rows("SELECT * FROM tracking_visitor")
-        shop.output = shop.manage("play_day", f"--visitors={VISITORS}", f"--port={shop.port}")
+        shop.output = shop.manage(
+            "simulate_visitors", f"--visitors={VISITORS}", f"--port={shop.port}"
+        )
         yield shop
 
 
-def test_it_says_what_was_played(shop):
-    assert shop.output.startswith(f"{VISITORS} visitors and ")
-    assert "spread over the last 24 hours" in shop.output
+def test_it_says_what_was_simulated(shop):
+    assert shop.output.startswith(f"Simulated {VISITORS} visitors with ")
+    assert "over the last 24 hours" in shop.output
     assert len(shop.output.splitlines()) == 1  # no progress in a file
 
 
@@ -139,14 +141,14 @@ def test_a_day_needs_no_server_but_a_campaign(tmp_path):
     shop = Shop(tmp_path)
     shop.manage("migrate", "--verbosity=0")
     with pytest.raises(subprocess.CalledProcessError) as error:
-        shop.manage("play_day", "--visitors=20")
-    assert "There is no mail yet; run send_campaign." in error.value.stderr
+        shop.manage("simulate_visitors", "--visitors=20")
+    assert "There is no mail yet. Run send_campaign first." in error.value.stderr
     shop.manage("demo", "--no-server")
-    assert shop.manage("play_day", "--visitors=20").startswith("20 visitors")
+    assert shop.manage("simulate_visitors", "--visitors=20").startswith("Simulated 20 visitors")
     pages = shop.rows("SELECT count(*) FROM tracking_pageview")
     assert pages > [(20,)]
     # Live, two seconds are enough for the first to come.
-    shop.manage("play_day", "--live", "--minutes=0.03")
+    shop.manage("simulate_visitors", "--live", "--minutes=0.03")
     assert shop.rows("SELECT count(*) FROM tracking_pageview") > pages
 
 
@@ -177,7 +179,7 @@ def demo(tmp_path):
         process.stdout.close()
 
 
-def test_the_demo_plays_one_day_is_alive_and_ends_with_ctrl_c(demo):
+def test_the_demo_simulates_one_day_is_alive_and_ends_with_ctrl_c(demo):
     process, shop = demo(), demo.shop
     day = shop.rows("SELECT count(*) FROM tracking_visit")
     deadline = time.monotonic() + 10
@@ -185,13 +187,13 @@ def test_the_demo_plays_one_day_is_alive_and_ends_with_ctrl_c(demo):
         assert time.monotonic() < deadline, "nobody comes"
         time.sleep(0.1)
     first = end(process)
-    assert "Playing a day of 20 visitors" in first
+    assert "Simulating a day with 20 visitors" in first
     assert f"Live    {shop.url}/live/" in first
-    # Of the visitors who are played, the console says nothing.
+    # The console shows no simulated requests.
     assert "Campaign" not in first
     assert first.count('"GET ') <= 1
 
-    assert "Playing" not in end(demo())
+    assert "Simulating" not in end(demo())
 
 
 def end(process):
@@ -238,5 +240,5 @@ def test_the_demo_goes_on_without_mmdb_writer(tmp_path):
         text=True,
         check=True,
     )
-    assert "mmdb-writer is not installed: the demo knows no places." in run.stderr
+    assert "mmdb-writer is not installed: the demo shows no places." in run.stderr
     assert "60 messages" in run.stdout

@@ -1,4 +1,4 @@
-"""What the example shop sells, and to whom. Filling the tables again changes nothing."""
+"""Products, offers, affiliates and subscribers of the example shop."""
 
 import csv
 from decimal import Decimal
@@ -28,8 +28,8 @@ PRODUCTS = {
 OFFERS = {"spring-20": ("first-flush-darjeeling", 20), "smoke-10": ("lapsang-souchong", 10)}
 
 
-def fill() -> None:
-    """Make the products, offers and affiliates, and the subscribers of the CSV file."""
+def load() -> None:
+    """Create the sample data, with the subscribers of the CSV file. Safe to run again."""
     for slug, name in AFFILIATES.items():
         Affiliate.objects.update_or_create(slug=slug, defaults={"name": name})
     for slug, (name, price, description) in PRODUCTS.items():
