@@ -1,10 +1,11 @@
 import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.test import Client
-from django.utils import translation
+from django.utils import timezone, translation
 from hypothesis import HealthCheck, settings
 
 from tests.support import browsers, services
@@ -93,3 +94,11 @@ def callbacks(monkeypatch: pytest.MonkeyPatch) -> Tracker:
     """The registry of callbacks, empty for the length of a test."""
     monkeypatch.setattr(tracker, "_callbacks", {})
     return tracker
+
+
+@pytest.fixture
+def calendar(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
+    """A calendar that is moved by hand: ``calendar[0]`` is now."""
+    today = [datetime(2026, 11, 21, 12, tzinfo=UTC)]
+    monkeypatch.setattr(timezone, "now", lambda: today[0])
+    return today

@@ -4,7 +4,7 @@
 service), ``postgresql`` or ``mariadb``, as they listen on this machine. Its tables are in the
 database ``test_tracking``, or ``test_`` and what ``TRACKING_TEST_NAME`` says, so that two may
 test at the same time. With ``TRACKING_TEST_PARTITIONED`` its large tables are in parts by months
-(PostgreSQL only; leave out ``test_partition*``, which begin with tables that are not).
+(PostgreSQL only; leave out the tests that partition tables themselves: ``-k "not partition"``).
 """
 
 import os
