@@ -22,7 +22,8 @@ from tracking.db import inserts
 from tracking.db.parameters import LEAVE_TO_DJANGO, converters_for
 from tracking.hits import Hit, Kind, Reference
 from tracking.models import Beacon, PageView, Source, Visit, Visitor
-from tracking.recording import beacons, visitors
+from tracking.recording.beacon_rows import COLUMNS, BeaconRows
+from tracking.recording.visitors import upsert_visitors
 
 ROUNDS = 7
 
@@ -72,8 +73,8 @@ def _hits(number: int) -> list[Hit]:
 
 
 def _values(hits: list[Hit], using: str) -> list[dict[str, Any]]:
-    rows = beacons.Rows(using, LEAVE_TO_DJANGO)
-    return [dict(zip(beacons.COLUMNS, rows.of(hit), strict=True)) for hit in hits]
+    rows = BeaconRows(using, LEAVE_TO_DJANGO)
+    return [dict(zip(COLUMNS, rows.values_of(hit), strict=True)) for hit in hits]
 
 
 def _beacons(using: str) -> None:
@@ -160,13 +161,13 @@ def _copy_of_text(hits: list[Hit], using: str) -> Callable[[], object]:
 
 
 def _ready(hits: list[Hit], using: str) -> list[tuple[Any, ...]]:
-    rows = beacons.Rows(using, converters_for(connections[using]))
-    return [rows.of(hit) for hit in hits]
+    rows = BeaconRows(using, converters_for(connections[using]))
+    return [rows.values_of(hit) for hit in hits]
 
 
 def _copied(send: Callable[[Any], object], using: str) -> None:
     connection = connections[using]
-    table = inserts._table_with_columns(connection, Beacon, beacons.COLUMNS)
+    table = inserts._table_with_columns(connection, Beacon, COLUMNS)
     with (
         transaction.atomic(using=using),
         connection.cursor() as cursor,
@@ -182,7 +183,7 @@ def _visitors(using: str) -> None:
         for name, work in {"get and save": _get_and_save, "upsert": _upsert}.items():
             rows = _seen()
             _empty(using)
-            visitors.upsert(rows, using)
+            upsert_visitors(rows, using)
             rounds[name].append(VISITORS / _timed(partial(work, rows, using)))
     print_spread("visitors, get and save", rounds["get and save"], "rows/s", "")
     print_spread(f"visitors, upsert of {VISITORS}", rounds["upsert"], "rows/s", "")
@@ -212,7 +213,7 @@ def _get_and_save(rows: list[Visitor], using: str) -> None:
 
 def _upsert(rows: list[Visitor], using: str) -> None:
     with transaction.atomic(using=using):
-        visitors.upsert(rows, using)
+        upsert_visitors(rows, using)
 
 
 def _timed(work: Callable[[], object]) -> float:

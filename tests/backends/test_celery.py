@@ -140,7 +140,7 @@ def test_a_database_that_is_away_does_not_hold_up_what_is_new(backend, published
     def gone(keys):
         raise OperationalError("gone")
 
-    monkeypatch.setattr("tracking.recording.written_batches.known", gone)
+    monkeypatch.setattr("tracking.recording.written_batches.find_written", gone)
     backend.look_around = 0.02
     for _ in range(3):
         backend.send_many(hits(1))

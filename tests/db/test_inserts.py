@@ -29,7 +29,8 @@ from tracking.enrichment.enrich import enrich
 from tracking.enrichment.geoip_records import Location
 from tracking.hits import ROLES, Hit, Kind, PageHit, Reference, uuid7
 from tracking.models import Beacon, PageView
-from tracking.recording import beacons, write
+from tracking.recording import write
+from tracking.recording.beacon_rows import COLUMNS
 from tracking.signals import beacon_recorded, beacons_recorded
 
 pytestmark = pytest.mark.django_db
@@ -149,8 +150,8 @@ def check(hits):
         transaction.set_rollback(True)
     assert ours == theirs
     for mine, other in zip(written, expected, strict=True):
-        assert {name: getattr(mine, name) for name in beacons.COLUMNS} == {
-            name: getattr(other, name) for name in beacons.COLUMNS
+        assert {name: getattr(mine, name) for name in COLUMNS} == {
+            name: getattr(other, name) for name in COLUMNS
         }
 
 
@@ -219,9 +220,7 @@ def test_page_views_are_as_the_orm_writes_them(settings, use_tz, hits):
 
 
 def test_every_column_is_written():
-    assert sorted(beacons.COLUMNS) == sorted(
-        field.attname for field in Beacon._meta.concrete_fields
-    )
+    assert sorted(COLUMNS) == sorted(field.attname for field in Beacon._meta.concrete_fields)
 
 
 def test_nul_and_mappings_deep_in_the_data():
@@ -358,7 +357,7 @@ def test_an_unknown_model_is_logged_once_in_a_batch(caplog):
     written = write(hits)
     assert written[8].data == {"unresolved": {"entity": ["elsewhere.customer", "8"]}}
     assert [record.getMessage() for record in caplog.records] == [
-        "Hits are tied to the unknown model elsewhere.customer; kept in their data."
+        "Hits refer to the unknown model elsewhere.customer; the reference is kept in their data."
     ]
 
 

@@ -160,7 +160,7 @@ def test_a_database_that_cannot_say_changes_nothing(post, monkeypatch):
 
     post.send(ago=10**6)
     before = post.waiting
-    monkeypatch.setattr(written_batches, "known", gone)
+    monkeypatch.setattr(written_batches, "find_written", gone)
     with pytest.raises(OperationalError):
         post.round()
     assert post.waiting == before

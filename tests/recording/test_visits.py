@@ -309,7 +309,7 @@ def test_more_visitors_than_fit_into_one_statement():
 
 
 def test_a_batch_is_written_or_not_as_a_whole(monkeypatch):
-    monkeypatch.setattr(visits, "_bring_up_to_date", lambda *_: 1 / 0)
+    monkeypatch.setattr(visits, "update_visitors", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write([hit(), hit(visitor="ben")])
     assert not Visitor.objects.exists()

@@ -42,16 +42,16 @@ def spool(settings, tmp_path):
 
 
 def test_every_database_takes_the_key_of_every_batch():
-    keys = [written_batches.key_of([b"%d" % n]) for n in range(1_000)]
+    keys = [written_batches.batch_key([b"%d" % n]) for n in range(1_000)]
     WrittenBatch.objects.bulk_create([WrittenBatch(id=key) for key in keys])
-    assert written_batches.known(keys) == set(keys)
+    assert written_batches.find_written(keys) == set(keys)
 
 
 def test_a_batch_is_known_by_its_hits_in_their_order():
     payloads = [encode(hit) for hit in hits(3)]
-    assert written_batches.key_of(payloads) == written_batches.key_of(iter(payloads))
+    assert written_batches.batch_key(payloads) == written_batches.batch_key(iter(payloads))
     others = [payloads[:2], payloads[::-1], [encode(hit) for hit in hits(3)], []]
-    keys = {written_batches.key_of(other) for other in [payloads, *others]}
+    keys = {written_batches.batch_key(other) for other in [payloads, *others]}
     assert len(keys) == 5
     assert {(key.version, key.variant) for key in keys} == {(4, uuid.RFC_4122)}
 
@@ -60,7 +60,7 @@ def test_a_batch_is_known_by_its_hits_in_their_order():
 def test_rows_and_receipt_are_one_transaction(sent, monkeypatch):
     key = uuid.uuid4()
     recording.write(sent, key)
-    assert written_batches.known([key, uuid.uuid4()]) == {key}
+    assert written_batches.find_written([key, uuid.uuid4()]) == {key}
     counts = Beacon.objects.count(), Visit.objects.count()
     recording.write(sent, key)
     assert (Beacon.objects.count(), Visit.objects.count()) == counts
@@ -73,7 +73,7 @@ def test_a_batch_that_is_refused_has_no_receipt(sent, monkeypatch):
         raise DataError("no")
 
     monkeypatch.setattr("tracking.recording.beacons.insert", refuse)
-    monkeypatch.setattr("tracking.recording.visits._save", refuse)
+    monkeypatch.setattr("tracking.recording.visits._save_histories", refuse)
     with pytest.raises(DataError):
         recording.write(sent, uuid.uuid4())
     assert not WrittenBatch.objects.exists()
@@ -84,7 +84,7 @@ def test_a_batch_whose_rows_are_there_gets_its_receipt():
     recording.write(sent)
     recording.write(sent[:3], key)
     recording.write(sent, other := uuid.uuid4())
-    assert written_batches.known([key, other]) == {key, other}
+    assert written_batches.find_written([key, other]) == {key, other}
     assert Beacon.objects.count() == 3
     assert Visit.objects.get().page_views == 2
 
@@ -201,7 +201,7 @@ def test_what_is_refused_of_a_message_is_set_aside_once(spool):
         celery_messages.record(message, 0)
     assert Beacon.objects.count() == 3
     assert look(spool).rejected == 2
-    assert written_batches.known([celery_messages.key_of(items)])
+    assert written_batches.find_written([celery_messages.key_of(items)])
 
 
 def test_a_message_of_nothing_but_damage_gets_its_receipt(spool):
@@ -216,7 +216,7 @@ def test_a_database_that_cannot_say_keeps_the_message(spool, monkeypatch):
         raise RuntimeError("gone")
 
     message = celery_messages.packed([*records(hits(1)), Damage(b"torn")])
-    for name in ("known", "ensure"):
+    for name in ("find_written", "ensure_marked"):
         with monkeypatch.context() as patch:
             patch.setattr(written_batches, name, gone)
             with pytest.raises(write_batch.Unavailable):

@@ -11,7 +11,7 @@ class WrittenBatch(models.Model):
     that it has arrived.
     """
 
-    #: What :func:`tracking.recording.written_batches.key_of` says of the batch.
+    #: What :func:`tracking.recording.written_batches.batch_key` says of the batch.
     id = models.UUIDField(primary_key=True, editable=False)
     time = models.DateTimeField(default=timezone.now)
 

@@ -54,7 +54,7 @@ def key_of(items: Iterable[Item]) -> UUID:
         items: what is in it.
     """
     # Damage counts, too: a batch of nothing else has a key of its own.
-    return written_batches.key_of(
+    return written_batches.batch_key(
         item.payload if isinstance(item, Record) else item.raw for item in items
     )
 
@@ -106,12 +106,12 @@ def write(message: str, *, suspicious: bool = False) -> Outcome:
 
 def _is_written(key: UUID) -> bool:
     with _or_unavailable():
-        return bool(written_batches.known([key]))
+        return bool(written_batches.find_written([key]))
 
 
 def _note(key: UUID) -> None:
     with _or_unavailable():
-        written_batches.ensure(key)
+        written_batches.ensure_marked(key)
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def confirm(
     with in_flight.looking_around(folder, every) as turn:
         if turn is None or not (sendings := in_flight.on_their_way(folder)):
             return
-        written = written_batches.known(list({sending.key for sending in sendings}))
+        written = written_batches.find_written(list({sending.key for sending in sendings}))
         _forget(sendings, written, turn)
         waiting = [sending for sending in sendings if sending.key not in written]
         now = time()

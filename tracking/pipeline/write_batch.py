@@ -180,8 +180,8 @@ class _Bisection:
     def _try(self, known: Sequence[tuple[bytes, AnyHit]]) -> Exception | None:
         hits = [hit for _, hit in known]
         receipt = None
-        if self._with_receipts or written_batches.are_needed(hits):
-            receipt = written_batches.key_of(payload for payload, _ in known)
+        if self._with_receipts or written_batches.needs_key(hits):
+            receipt = written_batches.batch_key(payload for payload, _ in known)
         try:
             duplicate = self._write(hits, receipt)
         except Exception as error:  # noqa: BLE001 - told apart by the caller

@@ -1,11 +1,11 @@
-"""Receipts: which batches are written.
+"""Batches that are saved, by their keys.
 
-    key = key_of(payloads)
-    write(hits, receipt=key)     # notes it in the transaction of its rows
-    known([key])                 # {key}
+    key = batch_key(payloads)
+    write(hits, key)             # marks the batch in the transaction of its rows
+    find_written([key])          # {key}
 
-A batch is known by its content, so that nobody has to hand a number around: whoever has the
-same records, a worker or the sender, in this life or the next, finds the same receipt.
+The key is a digest of the content, so nobody has to pass it around: a worker and the sender,
+before or after a restart, compute the same key from the same hits.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,14 +20,14 @@ from tracking.hits import AnyHit, PageHit
 from tracking.models import WrittenBatch
 
 
-def key_of(payloads: Iterable[bytes]) -> UUID:
-    """Return the key of a batch: a digest of its hits, each of which has a key of its own.
+def batch_key(payloads: Iterable[bytes]) -> UUID:
+    """Return the key of a batch: a digest of its hits, each of which has a unique key.
 
-    It is spelled as a UUID of version 4 (RFC 9562), as bits by chance are. MariaDB takes
-    those of version 8, for bits of one's own, but for each 64th (of which byte 8 is 80).
+    It has the form of a random UUID (version 4, RFC 9562). Version 8 is meant for custom values,
+    but MariaDB rejects one in 64 of them: those whose byte 8 is 0x80.
 
     Args:
-        payloads: the hits as bytes, in their order.
+        payloads: the serialized hits, in order.
     """
     digest = blake2b(digest_size=16, person=b"tracking.batch")
     for payload in payloads:
@@ -38,41 +38,40 @@ def key_of(payloads: Iterable[bytes]) -> UUID:
     return UUID(int=number)
 
 
-def are_needed(hits: Iterable[AnyHit]) -> bool:
-    """Return whether nothing but a receipt could tell that these hits are written already.
+def needs_key(hits: Iterable[AnyHit]) -> bool:
+    """Return whether a batch can be recognised by its key only.
 
-    So it is with pages where ``TRACKING_PAGE_VIEWS`` is off: they are counted, and leave no
-    row to be known by.
+    With ``TRACKING_PAGE_VIEWS`` off, page hits are counted but leave no rows.
     """
     return not conf.page_views and any(isinstance(hit, PageHit) for hit in hits)
 
 
-def known(keys: Sequence[UUID]) -> set[UUID]:
-    """Return which batches are written.
+def find_written(keys: Sequence[UUID]) -> set[UUID]:
+    """Return the keys of those batches that are written.
 
     Raises:
-        django.db.DatabaseError: the database cannot say.
+        django.db.DatabaseError: the database failed.
     """
     return existing_keys(WrittenBatch.objects.using(_using()), keys)
 
 
-def note(key: UUID, using: str) -> None:
-    """Note a batch as written, in the transaction of its rows.
+def mark_written(key: UUID, using: str) -> None:
+    """Mark a batch as written, in the transaction of its rows and before them.
 
-    It comes before these: who delivers the same at the same moment waits here, and does
-    nothing in vain.
+    If another process writes the same batch at the same moment, this waits for it, and no work is
+    done in vain.
 
     Raises:
-        django.db.IntegrityError: it is noted already.
+        django.db.IntegrityError: the batch is marked already.
     """
     WrittenBatch.objects.using(using).create(id=key)
 
 
-def ensure(key: UUID) -> None:
-    """Note a batch as written, of which all parts are, unless that is noted already.
+def ensure_marked(key: UUID) -> None:
+    """Mark a batch as written if it is not, after all its rows were found.
 
     Raises:
-        django.db.DatabaseError: the database refuses.
+        django.db.DatabaseError: the database failed.
     """
     WrittenBatch.objects.using(_using()).bulk_create([WrittenBatch(id=key)], ignore_conflicts=True)
 

@@ -1,0 +1,36 @@
+"""Write a batch of hits."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from tracking.hits import AnyHit, Hit, PageHit
+from tracking.models import Beacon
+from tracking.recording.beacons import save_beacons
+from tracking.recording.visits import save_page_views
+
+
+def write(hits: Iterable[AnyHit], batch_key: UUID | None = None) -> Sequence[Beacon]:
+    """Save a batch of hits, each hit once, and send the signals.
+
+    A hit that is already saved changes nothing, so a failed batch can safely be delivered again.
+    All beacons of the batch are saved or none, and likewise its page views. Within a transaction
+    of the site each of the two gets a savepoint, so that a failure does not break the transaction.
+
+    Args:
+        hits: the hits, in any order.
+        batch_key: marks the batch as written, in the last transaction of the batch. A batch that is
+            marked already changes nothing.
+
+    Returns:
+        The beacons that are new rows. Each is created on first access.
+
+    Raises:
+        django.db.DatabaseError: the database failed. Deliver the batch again.
+    """
+    batch = list(hits)
+    page_hits = [hit for hit in batch if isinstance(hit, PageHit)]
+    new_beacons = save_beacons(
+        [hit for hit in batch if isinstance(hit, Hit)], None if page_hits else batch_key
+    )
+    save_page_views(page_hits, batch_key)
+    return new_beacons
