@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from benchmarks.measuring import ROUNDS, Variant, compare, print_row, print_spread
-from tracking.bans.prefix_set import BanList
+from tracking.bans.prefix_set import PrefixSet
 
 ADDRESSES, NETWORKS = 100_000, 10_000
 
@@ -62,14 +62,14 @@ def ending(rows: Rows, share: float) -> Rows:
 def megabytes(rows: Rows) -> float:
     """Return what a list of these rows holds on to."""
     tracemalloc.start()
-    kept = BanList.build(rows)
+    kept = PrefixSet.from_networks(rows)
     size = tracemalloc.get_traced_memory()[0] / 1e6
     tracemalloc.stop()
     assert rows[0][0].partition("/")[0] in kept
     return size
 
 
-def addresses(rows: Iterable[str], bans: BanList) -> dict[str, str]:
+def addresses(rows: Iterable[str], bans: PrefixSet) -> dict[str, str]:
     """Return what is looked up."""
     alone = next(network for network in rows if "/" not in network)
     wide = next(network.partition("/")[0] for network in rows if network.endswith("/28"))
@@ -86,7 +86,7 @@ def main() -> None:
     rows = networks()
     rows_of_six = six(rows)
     for name, share in (("", 0.0), (", a tenth ends", 0.1), (", all end", 1.0)):
-        both = BanList.build(ending(rows + rows_of_six, share))
+        both = PrefixSet.from_networks(ending(rows + rows_of_six, share))
         looked_up = addresses([network for network, _ in rows], both)
         rounds = compare(
             {
@@ -105,7 +105,9 @@ def main() -> None:
         ", all end": ending(rows, 1.0),
     }
     for name, some in figures_of.items():
-        built = timeit.repeat(lambda some=some: BanList.build(some), number=1, repeat=ROUNDS)
+        built = timeit.repeat(
+            lambda some=some: PrefixSet.from_networks(some), number=1, repeat=ROUNDS
+        )
         print_spread(f"built{name}", built, "s", "at most 0.3 s")
         # All ending is above the target too: each then keeps its end beside its number.
         print_row(f"memory{name}", f"{megabytes(some):.1f} MB", "at most 10 MB")

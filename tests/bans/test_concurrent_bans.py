@@ -9,8 +9,8 @@ from django.db import connection
 
 from tests.support.concurrency import together
 from tracking import bans
-from tracking.bans import import_export
-from tracking.bans.import_export import Entry
+from tracking.bans import bulk_ban
+from tracking.bans.bulk_ban import BanEntry
 from tracking.models import BannedIP, Visitor
 
 pytestmark = [
@@ -22,7 +22,7 @@ pytestmark = [
 
 
 def entries(numbers):
-    return [Entry(n, f"10.0.{n // 256}.{n % 256}", "", None) for n in numbers]
+    return [BanEntry(n, f"10.0.{n // 256}.{n % 256}", "", None) for n in numbers]
 
 
 def test_many_ban_the_same_addresses():
@@ -53,7 +53,7 @@ def test_many_ban_and_lift():
 
 def test_two_imports_in_different_order():
     lists = iter([entries(range(5_000)), entries(reversed(range(5_000)))])
-    assert together(2, lambda: import_export.add(next(lists))) == []
+    assert together(2, lambda: bulk_ban.ban_all(next(lists))) == []
     assert BannedIP.objects.count() == 5_000
 
 
@@ -68,7 +68,7 @@ def test_a_slow_source_keeps_nobody_waiting():
 
     def take_in():
         try:
-            import_export.add(slowly())
+            bulk_ban.ban_all(slowly())
         finally:
             connection.close()
 

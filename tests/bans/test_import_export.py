@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracking import bans
-from tracking.bans import import_export
-from tracking.bans.import_export import Entry, Flaw
+from tracking.bans import bulk_ban, import_export
+from tracking.bans.bulk_ban import BanEntry
+from tracking.bans.import_export import InvalidLine
 from tracking.caching import snapshots
 from tracking.models import BannedIP
 
@@ -25,11 +26,11 @@ def test_lists_are_read_line_by_line():
         "192.0.2.7\n"
         "192.0.2.8,'=1+1,2026-12-31"
     )
-    assert [*import_export.entries_from(text)] == [
-        Entry(4, "192.0.2.0/24", "scrapes", datetime(2026, 12, 31, 17, tzinfo=UTC)),
-        Entry(5, "2001:db8::1", 'one, "two"', None),
-        Entry(6, "192.0.2.7", "", None),
-        Entry(7, "192.0.2.8", "=1+1", datetime(2026, 12, 30, 23, tzinfo=UTC)),
+    assert [*import_export.parse_lines(text)] == [
+        BanEntry(4, "192.0.2.0/24", "scrapes", datetime(2026, 12, 31, 17, tzinfo=UTC)),
+        BanEntry(5, "2001:db8::1", 'one, "two"', None),
+        BanEntry(6, "192.0.2.7", "", None),
+        BanEntry(7, "192.0.2.8", "=1+1", datetime(2026, 12, 30, 23, tzinfo=UTC)),
     ]
 
 
@@ -54,11 +55,11 @@ def test_lists_are_read_line_by_line():
     ],
 )
 def test_a_line_that_makes_no_sense_is_told_with_its_number(line):
-    first, second, third = import_export.entries_from(["192.0.2.1", line, "192.0.2.2"])
+    first, second, third = import_export.parse_lines(["192.0.2.1", line, "192.0.2.2"])
     if line == '"192.0.2.7':  # a quote that is left open does not swallow the next line
-        assert second == Entry(2, "192.0.2.7", "", None)
+        assert second == BanEntry(2, "192.0.2.7", "", None)
     else:
-        assert isinstance(second, Flaw)
+        assert isinstance(second, InvalidLine)
         assert second.line == 2
         assert second.why
         assert len(second.text) <= 60
@@ -68,8 +69,8 @@ def test_a_line_that_makes_no_sense_is_told_with_its_number(line):
 
 @given(st.lists(st.text(max_size=80), max_size=10))
 def test_no_text_breaks_the_reader(lines):
-    for found in import_export.entries_from(lines):
-        assert isinstance(found, Entry | Flaw)
+    for found in import_export.parse_lines(lines):
+        assert isinstance(found, BanEntry | InvalidLine)
 
 
 @TABLE
@@ -78,33 +79,33 @@ def test_what_is_exported_is_imported_the_same():
     end = datetime(2030, 1, 1, tzinfo=UTC)
     for number, reason in enumerate(reasons):
         bans.ban(f"192.0.2.{number}", reason, end if number % 2 else None)
-    text = "".join(import_export.export(BannedIP.objects.all()))
+    text = "".join(import_export.export_bans(BannedIP.objects.all()))
     for line in text.splitlines()[1:]:
         cell = line.split(",", 1)[1].lstrip('"')
         assert cell[:1] not in set("=+-@\t\r")
     before = dict.fromkeys(BannedIP.objects.values_list("network", "reason", "expires_at"))
     BannedIP.objects.all().delete()
-    added = import_export.add(import_export.entries_from(text))
-    assert (len(added.new), len(added.known)) == (len(reasons), 0)
+    added = bulk_ban.ban_all(import_export.parse_lines(text))
+    assert (len(added.new), len(added.updated)) == (len(reasons), 0)
     assert set(BannedIP.objects.values_list("network", "reason", "expires_at")) == set(before)
-    added = import_export.add(import_export.entries_from(text))
-    assert (len(added.new), len(added.known)) == (0, len(reasons))
+    added = bulk_ban.ban_all(import_export.parse_lines(text))
+    assert (len(added.new), len(added.updated)) == (0, len(reasons))
 
 
 @TABLE
 def test_reasons_of_several_lines_stay_on_one():
     BannedIP.objects.create(network="192.0.2.7", reason="one\r\ntwo\x0bthree")
-    [_header, line] = import_export.export(BannedIP.objects.all())
+    [_header, line] = import_export.export_bans(BannedIP.objects.all())
     assert line == "192.0.2.7,one two three,\r\n"
 
 
 @TABLE
 def test_an_import_brings_known_bans_up_to_date_in_batches(monkeypatch):
-    monkeypatch.setattr(import_export, "BATCH", 3)
-    monkeypatch.setattr(import_export, "LOOK_UP", 2)
+    monkeypatch.setattr(bulk_ban, "ROWS_PER_STATEMENT", 3)
+    monkeypatch.setattr(bulk_ban, "NETWORKS_PER_QUERY", 2)
     bans.ban("192.0.2.1", "old")
     lines = [f"192.0.2.{n % 8},new {n}" for n in range(10)]
-    import_export.add(import_export.entries_from(lines))
+    bulk_ban.ban_all(import_export.parse_lines(lines))
     assert BannedIP.objects.count() == 8
     assert BannedIP.objects.get(network="192.0.2.1").reason == "new 9"
     snapshots.refresh()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracking import bans
-from tracking.bans.networks import common_beginning
+from tracking.bans.networks import common_text_prefix
 
 
 @pytest.mark.parametrize(
@@ -24,19 +24,19 @@ from tracking.bans.networks import common_beginning
 )
 def test_of_a_masked_visitor_the_network_is_banned(settings, anonymize, address, narrow, wide):
     settings.TRACKING_ANONYMIZE_IP = anonymize
-    assert bans.network_for(address, wide=False) == narrow
-    assert bans.network_for(address, wide=True) == wide
+    assert bans.network_to_ban(address, wide=False) == narrow
+    assert bans.network_to_ban(address, wide=True) == wide
 
 
 def test_the_networks_around_an_address():
-    around = bans.networks_around("192.0.2.7")
+    around = bans.containing_networks("192.0.2.7")
     assert len(around) == 33
     assert {"192.0.2.7", "192.0.2.0/24", "0.0.0.0/0"} <= set(around)
-    assert bans.networks_around("192.0.2.0/24") == bans.networks_around(
+    assert bans.containing_networks("192.0.2.0/24") == bans.containing_networks(
         "192.0.2.7", at_most=(24, 48)
     )
-    assert len(bans.networks_around("2001:db8::1")) == 129
-    assert bans.networks_around("rubbish") == []
+    assert len(bans.containing_networks("2001:db8::1")) == 129
+    assert bans.containing_networks("rubbish") == []
 
 
 @given(
@@ -45,7 +45,7 @@ def test_the_networks_around_an_address():
 )
 def test_addresses_of_a_network_begin_like_it(address, bits):
     network = ipaddress.ip_network((address, min(bits, address.max_prefixlen)), strict=False)
-    beginning = common_beginning(str(network))
+    beginning = common_text_prefix(str(network))
     for one in (address, network[0], network[-1]):
         # IPv4 in another spelling is looked for beside it.
         assert str(one).startswith((beginning, "::ffff:"))

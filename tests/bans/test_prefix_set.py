@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracking import bans
-from tracking.bans.prefix_set import BanList
+from tracking.bans.prefix_set import PrefixSet
 
 
 def listed(*networks):
-    return BanList.build((network, None) for network in networks)
+    return PrefixSet.from_networks((network, None) for network in networks)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,9 @@ def test_at_110000_entries_it_is_small_and_quick_to_look_up():
 def test_of_two_spellings_of_a_network_the_later_end_counts():
     past, future = timezone.now() - timedelta(hours=1), timezone.now() + timedelta(hours=1)
     for rows in itertools.permutations([("192.0.2.9/24", past), ("192.0.2.0/24", future)]):
-        assert "192.0.2.7" in BanList.build(rows)
+        assert "192.0.2.7" in PrefixSet.from_networks(rows)
     for rows in itertools.permutations([("192.0.2.9/24", past), ("192.0.2.0/24", None)]):
-        assert "192.0.2.7" in BanList.build(rows)
-    assert "192.0.2.7" not in BanList.build([("192.0.2.9/24", past), ("192.0.2.0/24", past)])
+        assert "192.0.2.7" in PrefixSet.from_networks(rows)
+    assert "192.0.2.7" not in PrefixSet.from_networks(
+        [("192.0.2.9/24", past), ("192.0.2.0/24", past)]
+    )

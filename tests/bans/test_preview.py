@@ -15,7 +15,7 @@ def test_objections(settings):
     settings.TRACKING_TRUSTED_PROXIES = ["10.0.0.0/8", "unix", "2001:db8:1::/48"]
 
     def against(network, own_address="203.0.113.9"):
-        return bans.objections(network, own_address=own_address)
+        return bans.find_objections(network, own_address=own_address)
 
     assert against("192.0.2.7") == []
     assert against("203.0.113.9", None) == []
@@ -34,7 +34,7 @@ def test_objections(settings):
 
 def test_believing_the_whole_world_does_not_make_bans_impossible(settings):
     settings.TRACKING_TRUSTED_PROXIES = ["0.0.0.0/0"]
-    assert bans.objections("192.0.2.7", own_address=None) == []
+    assert bans.find_objections("192.0.2.7", own_address=None) == []
 
 
 @TABLE
@@ -44,8 +44,10 @@ def test_visitors_of_now_are_counted():
     Visitor.objects.create(
         ip_address="192.0.2.9", last_update=timezone.now() - timedelta(minutes=30)
     )
-    assert bans.visitors_hit(["192.0.2.0/24", "192.0.2.7"]) == 3
-    assert bans.visitors_hit(["192.0.2.0/24"], minutes=60) == 4
-    assert bans.visitors_hit([]) == 0
-    counts = bans.visitors_by_network(["192.0.2.0/24", "192.0.2.7", "2001:db8::/32", "10.0.0.1"])
+    assert bans.count_affected_visitors(["192.0.2.0/24", "192.0.2.7"]) == 3
+    assert bans.count_affected_visitors(["192.0.2.0/24"], minutes=60) == 4
+    assert bans.count_affected_visitors([]) == 0
+    counts = bans.count_affected_by_network(
+        ["192.0.2.0/24", "192.0.2.7", "2001:db8::/32", "10.0.0.1"]
+    )
     assert counts == {"192.0.2.0/24": 3, "192.0.2.7": 2, "2001:db8::/32": 1, "10.0.0.1": 0}

@@ -9,8 +9,8 @@ from django.dispatch import receiver
 from django.test.utils import CaptureQueriesContext
 
 from tracking import bans
-from tracking.bans import import_export
-from tracking.bans.import_export import Entry
+from tracking.bans import bulk_ban
+from tracking.bans.bulk_ban import BanEntry
 from tracking.caching import snapshots
 from tracking.models import BannedIP, SharedValue
 from tracking.signals import address_banned
@@ -53,7 +53,7 @@ def test_who_listens_is_told_of_new_bans_only(told):
     BannedIP.objects.bulk_create(
         [BannedIP(network="192.0.2.7"), BannedIP(network="192.0.2.8/32")], ignore_conflicts=True
     )
-    import_export.add([Entry(1, "192.0.2.8", "", None), Entry(2, "192.0.2.9", "", None)])
+    bulk_ban.ban_all([BanEntry(1, "192.0.2.8", "", None), BanEntry(2, "192.0.2.9", "", None)])
     assert [str(network) for network in told] == ["192.0.2.7", "192.0.2.8", "192.0.2.9"]
 
 
@@ -96,7 +96,7 @@ def test_what_changes_nothing_tells_nobody():
     assert rows.filter(pk=-1).delete()[0] == 0
     assert rows.filter(pk=-1).update(reason="x") == 0
     assert rows.bulk_create([]) == []
-    assert import_export.add([]).new == []
+    assert bulk_ban.ban_all([]).new == []
     assert dict(SharedValue.objects.values_list("name", "value")) == before
     with pytest.raises(FieldDoesNotExist):
         rows.filter(pk=-1).update(nonsense=1)
@@ -109,7 +109,7 @@ def test_each_change_begins_with_the_row_that_all_write(change):
     rows = BannedIP.objects
     changes = {
         "ban": lambda: bans.ban("192.0.2.7", "again"),
-        "add": lambda: import_export.add([Entry(1, "192.0.2.8", "", None)]),
+        "add": lambda: bulk_ban.ban_all([BanEntry(1, "192.0.2.8", "", None)]),
         "create": lambda: rows.create(network="192.0.2.8"),
         "update": lambda: rows.update(reason="new"),
         "delete": lambda: rows.all().delete(),

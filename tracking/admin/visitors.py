@@ -97,7 +97,7 @@ class VisitorAdmin(BaseVisitorAdmin):
 
     def _networks(self, queryset: QuerySet[Visitor], *, wide: bool) -> list[str]:
         addresses = queryset.exclude(ip_address=None).values_list("ip_address", flat=True)
-        return [bans.network_for(str(address), wide=wide) for address in addresses]
+        return [bans.network_to_ban(str(address), wide=wide) for address in addresses]
 
     # Columns.
 

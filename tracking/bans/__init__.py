@@ -5,18 +5,23 @@ is_banned("192.0.2.7")            # True, from memory
 """
 
 from tracking.bans.banning import ban, unban
-from tracking.bans.networks import network_for, networks_around
-from tracking.bans.preview import keeping_out, objections, visitors_by_network, visitors_hit
+from tracking.bans.networks import containing_networks, network_to_ban
+from tracking.bans.preview import (
+    bans_covering,
+    count_affected_by_network,
+    count_affected_visitors,
+    find_objections,
+)
 from tracking.bans.snapshot import is_banned
 
 __all__ = [
     "ban",
+    "bans_covering",
+    "containing_networks",
+    "count_affected_by_network",
+    "count_affected_visitors",
+    "find_objections",
     "is_banned",
-    "keeping_out",
-    "network_for",
-    "networks_around",
-    "objections",
+    "network_to_ban",
     "unban",
-    "visitors_by_network",
-    "visitors_hit",
 ]

@@ -11,7 +11,7 @@ from tracking.conf import conf
 WIDE_BITS = (24, 64)
 
 
-def network_for(address: str, *, wide: bool) -> str:
+def network_to_ban(address: str, *, wide: bool) -> str:
     """Return what to ban to keep out a visitor.
 
     Args:
@@ -34,7 +34,7 @@ def network_for(address: str, *, wide: bool) -> str:
     return str(ipaddress.ip_network((address, bits), strict=False))
 
 
-def networks_around(address: str, *, at_most: tuple[int, int] = (32, 128)) -> list[str]:
+def containing_networks(address: str, *, at_most: tuple[int, int] = (32, 128)) -> list[str]:
     """Return all networks that contain an address or network, as they are spelled in the table.
 
     Args:
@@ -51,12 +51,12 @@ def networks_around(address: str, *, at_most: tuple[int, int] = (32, 128)) -> li
     return networks
 
 
-def common_beginning(network: str) -> str:
+def common_text_prefix(network: str) -> str:
     """Return how all addresses of a network begin as text, ``""`` if that is not known.
 
-    >>> common_beginning("203.0.113.0/24"), common_beginning("2001:db8:1b00::/40")
+    >>> common_text_prefix("203.0.113.0/24"), common_text_prefix("2001:db8:1b00::/40")
     ('203.0.113.', '2001:db8:')
-    >>> common_beginning("::/8")
+    >>> common_text_prefix("::/8")
     ''
     """
     found = client_address.network_of(network)

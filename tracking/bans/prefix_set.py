@@ -1,6 +1,6 @@
 """The ban list in memory: a look-up of a few steps, however long the list is.
 
-    bans = BanList.build([("192.0.2.0/24", None), ("2001:db8::7", expires_at)])
+    bans = PrefixSet.from_networks([("192.0.2.0/24", None), ("2001:db8::7", expires_at)])
     "192.0.2.7" in bans
 
 It is one set of integers for each length of prefix that occurs, IPv4 and IPv6 apart. An
@@ -44,13 +44,13 @@ class Prefix(NamedTuple):
             packed = inet_pton(AF_INET6 if is_six else AF_INET, address)
             shift = 8 * len(packed) - int(bits) if slash else 0
         except (OSError, ValueError):
-            return cls._of_odd(network)
+            return cls._of_unusual(network)
         if not 0 <= shift <= 8 * len(packed) or packed.startswith(_MAPPED):
-            return cls._of_odd(network)
+            return cls._of_unusual(network)
         return cls(is_six, shift, int.from_bytes(packed) >> shift)
 
     @classmethod
-    def _of_odd(cls, text: str) -> "Prefix | None":
+    def _of_unusual(cls, text: str) -> "Prefix | None":
         network = client_address.network_of(text.strip())
         if network is None:
             return None
@@ -58,7 +58,7 @@ class Prefix(NamedTuple):
         return cls(network.version == 6, shift, int(network.network_address) >> shift)  # noqa: PLR2004
 
 
-class BanList:
+class PrefixSet:
     """Networks, made for one question: whether an address is in any of them now."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class BanList:
         self._ends_of_six: dict[int, dict[int, float]] = {}
 
     @classmethod
-    def build(cls, rows: Iterable[tuple[str, datetime | None]]) -> "BanList":
+    def from_networks(cls, rows: Iterable[tuple[str, datetime | None]]) -> "PrefixSet":
         """Return the list of the networks.
 
         Args:
@@ -121,7 +121,7 @@ class BanList:
                     return True
         return False
 
-    def prefixes(self, address: str) -> Iterator[Prefix]:
+    def matching_prefixes(self, address: str) -> Iterator[Prefix]:
         """Yield the prefixes of all networks that the address is in."""
         whole = Prefix.of(address)
         if whole is None:

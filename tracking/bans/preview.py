@@ -8,8 +8,8 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from tracking import client_address
-from tracking.bans.networks import common_beginning, networks_around
-from tracking.bans.prefix_set import BanList, Prefix
+from tracking.bans.networks import common_text_prefix, containing_networks
+from tracking.bans.prefix_set import Prefix, PrefixSet
 from tracking.db.chunks import read_in_chunks
 from tracking.models import BannedIP, Visitor
 
@@ -18,7 +18,7 @@ from tracking.models import BannedIP, Visitor
 LEAST_BITS = (3, 4)
 
 
-def objections(network: str, *, own_address: str | None) -> list[str]:
+def find_objections(network: str, *, own_address: str | None) -> list[str]:
     """Return what speaks against a ban, each as a sentence for people.
 
     Args:
@@ -44,14 +44,14 @@ def objections(network: str, *, own_address: str | None) -> list[str]:
     return found
 
 
-def keeping_out(network: str) -> list[str]:
+def bans_covering(network: str) -> list[str]:
     """Return the bans in force that keep out all of an address or network, the widest first."""
-    around = networks_around(network)
+    around = containing_networks(network)
     found = BannedIP.objects.live().filter(network__in=around).values_list("network", flat=True)
     return sorted(found, key=around.index)
 
 
-def visitors_hit(networks: Iterable[str], *, minutes: float | None = None) -> int:
+def count_affected_visitors(networks: Iterable[str], *, minutes: float | None = None) -> int:
     """Return how many of the visitors who are on the site now would be kept out.
 
     Args:
@@ -59,11 +59,13 @@ def visitors_hit(networks: Iterable[str], *, minutes: float | None = None) -> in
         minutes: who counts as being on the site; by default ``TRACKING_TIMEOUT``.
     """
     networks = list(networks)
-    wanted = BanList.build((network, None) for network in networks)
+    wanted = PrefixSet.from_networks((network, None) for network in networks)
     return sum(address in wanted for address in _active_addresses(networks, minutes))
 
 
-def visitors_by_network(networks: Iterable[str], *, minutes: float | None = None) -> dict[str, int]:
+def count_affected_by_network(
+    networks: Iterable[str], *, minutes: float | None = None
+) -> dict[str, int]:
     """Return for each network how many visitors who are on the site now it would keep out.
 
     Args:
@@ -71,10 +73,10 @@ def visitors_by_network(networks: Iterable[str], *, minutes: float | None = None
         minutes: who counts as being on the site; by default ``TRACKING_TIMEOUT``.
     """
     prefixes = {network: Prefix.of(network) for network in networks}
-    wanted = BanList.build((network, None) for network in prefixes)
+    wanted = PrefixSet.from_networks((network, None) for network in prefixes)
     counts: Counter[Prefix | None] = Counter()
     for address in _active_addresses(prefixes, minutes):
-        counts.update(wanted.prefixes(address))
+        counts.update(wanted.matching_prefixes(address))
     return {network: counts[prefix] for network, prefix in prefixes.items()}
 
 
@@ -85,7 +87,7 @@ _FEW = 20
 def _active_addresses(networks: Collection[str], minutes: float | None) -> Iterator[str]:
     """Yield the addresses of who is on the site now, of which some may be in the networks."""
     active = Visitor.objects.active(minutes).exclude(ip_address=None)
-    beginnings = {common_beginning(network) for network in networks}
+    beginnings = {common_text_prefix(network) for network in networks}
     if len(beginnings) <= _FEW and "" not in beginnings:
         # To compare texts in the database is far cheaper than to read 100,000 of them.
         alike = Q(ip_address__startswith="::ffff:")  # another spelling of IPv4

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from tracking.bans.prefix_set import BanList
+from tracking.bans.prefix_set import PrefixSet
 from tracking.caching import snapshots
 from tracking.db.chunks import read_in_chunks
 from tracking.models import BannedIP
@@ -31,13 +31,13 @@ def is_banned(address: str | None) -> bool:
     return address is not None and address in snapshot.current
 
 
-def _load(using: str) -> BanList:
-    rows = BannedIP.objects.using(using).live().with_ends()
-    return BanList.build(read_in_chunks(rows, "network", "ends"))
+def _load(using: str) -> PrefixSet:
+    rows = BannedIP.objects.using(using).live().with_readable_expiry()
+    return PrefixSet.from_networks(read_in_chunks(rows, "network", "expiry"))
 
 
 #: The ban list, as all processes of the site know it.
-snapshot = snapshots.Snapshot("bans", _load, BanList())
+snapshot = snapshots.Snapshot("bans", _load, PrefixSet())
 
 
 @receiver(rows_changing, sender=BannedIP)

@@ -1,9 +1,12 @@
 """Read many rows in chunks, so that memory stays bounded."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
 
 from django.db.models import QuerySet
+
+T = TypeVar("T")
 
 #: Rows that one query fetches.
 CHUNK_SIZE = 20_000
@@ -26,3 +29,10 @@ def read_in_chunks(rows: QuerySet[Any], *columns: str) -> Iterator[tuple[Any, ..
         if len(chunk) < CHUNK_SIZE:
             return
         chunk = list(ordered.filter(pk__gt=chunk[-1][0])[:CHUNK_SIZE])
+
+
+def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of at most ``size``: ``itertools.batched`` of Python 3.12."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

@@ -35,13 +35,14 @@ class BannedIPQuerySet(ChangeSignalQuerySet["BannedIP"]):
         """
         return self.exclude(expires_at__lte=moment or timezone.now())
 
-    def with_ends(self) -> Self:
-        """Add ``ends``, the expiry as far as it can be read: what raw SQL has put further away
-        than any calendar goes is none, and one such row does not make all unreadable.
+    def with_readable_expiry(self) -> Self:
+        """Add ``expiry``: the expiry, or ``None`` if it is too far away for Python to read.
+
+        Raw SQL can write such a time. One such row must not make all rows unreadable.
         """
         end_of_time = storable_time(datetime(STORABLE_YEARS.stop, 1, 1, tzinfo=UTC))
-        ends = models.Case(models.When(expires_at__lt=end_of_time, then=models.F("expires_at")))
-        return self.annotate(ends=ends)
+        expiry = models.Case(models.When(expires_at__lt=end_of_time, then=models.F("expires_at")))
+        return self.annotate(expiry=expiry)
 
     def _new_instances(self, instances: Sequence["BannedIP"]) -> Sequence["BannedIP"]:
         if not address_banned.has_listeners(self.model):

@@ -14,7 +14,7 @@ from django.utils import timezone
 from tests.support.admin_pages import BANS, text_of
 from tracking.admin.bans import confirmation, import_export_pages
 from tracking.admin.bans.confirmation import ban_confirmation, can_ban, confirmation_url
-from tracking.bans import import_export
+from tracking.bans import bulk_ban
 from tracking.models import BannedIP, Visitor
 
 pytestmark = pytest.mark.django_db
@@ -122,13 +122,13 @@ def test_a_list_that_was_shown_can_be_confirmed(admin_client, monkeypatch):
 
 def test_what_is_banned_already_is_asked_for_once(admin_client, monkeypatch):
     asked = []
-    known = import_export.known
+    known = bulk_ban.active_bans
 
     def counted(*arguments):
         asked.append(arguments)
         return known(*arguments)
 
-    monkeypatch.setattr(import_export, "known", counted)
+    monkeypatch.setattr(bulk_ban, "active_bans", counted)
     text_of(admin_client.post(f"{BANS}import/", {"text": "192.0.2.7\n192.0.2.8"}))
     assert len(asked) == 1
 

@@ -9,8 +9,8 @@ from django.utils.translation import gettext
 from tracking import bans, client_address, tokens
 from tracking.admin.bans.permissions import ban_visibility
 from tracking.admin.masking import display_network, may_view_full_addresses
-from tracking.bans import import_export
-from tracking.bans.import_export import Entry
+from tracking.bans import bulk_ban
+from tracking.bans.bulk_ban import BanEntry
 
 _SALT = "tracking.admin.bans.candidates"
 
@@ -27,7 +27,7 @@ class Candidate(NamedTuple):
     #: Reasons that forbid the ban.
     objections: list[str]
     #: The ban in force, if there is one that the user may know of.
-    known: Entry | None
+    known: BanEntry | None
 
 
 def ban_candidates(request: HttpRequest, networks: Sequence[str]) -> list[Candidate]:
@@ -39,14 +39,14 @@ def ban_candidates(request: HttpRequest, networks: Sequence[str]) -> list[Candid
     """
     full, own_address = may_view_full_addresses(request), client_address.address(request)
     visible = [network for network in networks if ban_visibility(request)(network)]
-    visitors = bans.visitors_by_network(visible)
-    known = import_export.known(visible)
+    visitors = bans.count_affected_by_network(visible)
+    known = bulk_ban.active_bans(visible)
     return [
         Candidate(
             display_network(network, full=full),
             [network_token(network)],
             visitors.get(network),
-            bans.objections(network, own_address=own_address),
+            bans.find_objections(network, own_address=own_address),
             known.get(network),
         )
         for network in networks
@@ -72,8 +72,8 @@ def ban_choices(address: str) -> dict[str, str]:
     # Where addresses are recorded masked, both networks are the same. The second text wins:
     # a ban then covers more than one address.
     return {
-        bans.network_for(address, wide=False): gettext("Ban this address"),
-        bans.network_for(address, wide=True): gettext("Ban this network"),
+        bans.network_to_ban(address, wide=False): gettext("Ban this address"),
+        bans.network_to_ban(address, wide=True): gettext("Ban this network"),
     }
 
 

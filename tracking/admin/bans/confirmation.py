@@ -32,8 +32,8 @@ from tracking.admin.bans.outcome import add_messages, log_bans
 from tracking.admin.bans.pages import back_to_list, page
 from tracking.admin.bans.permissions import existing_ban_policy, may_change_bans
 from tracking.admin.masking import display_network, may_view_full_addresses
-from tracking.bans import import_export
-from tracking.bans.import_export import Entry
+from tracking.bans import bulk_ban
+from tracking.bans.bulk_ban import BanEntry
 
 #: One confirmation takes at most this many networks.
 MAX_NETWORKS = 200
@@ -87,7 +87,7 @@ def ban_confirmation(
     Args:
         request: the current request; see :func:`can_ban`.
         admin_site: the admin site.
-        networks: what to ban; see :func:`tracking.bans.network_for`.
+        networks: what to ban; see :func:`tracking.bans.network_to_ban`.
         title: the heading.
         form: the form as the user sent it, if it has errors.
 
@@ -156,10 +156,10 @@ def confirmation_view(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest
     days = _DAYS[form.cleaned_data["days"]]
     expires_at = None if days is None else timezone.now() + timedelta(days=days)
     entries = [
-        Entry(0, network, form.cleaned_data["reason"], expires_at)
+        BanEntry(0, network, form.cleaned_data["reason"], expires_at)
         for network in _bannable(request, networks)
     ]
-    added = import_export.add(
+    added = bulk_ban.ban_all(
         entries, existing_ban_policy(request, replace=form.cleaned_data["replace"])
     )
     log_bans(request, added)
@@ -172,7 +172,7 @@ def _bannable(request: HttpRequest, networks: Iterable[str]) -> list[str]:
     full, own_address = may_view_full_addresses(request), client_address.address(request)
     found = []
     for network in dict.fromkeys(networks):
-        if why := bans.objections(network, own_address=own_address):
+        if why := bans.find_objections(network, own_address=own_address):
             name = display_network(network, full=full)
             messages.warning(request, gettext("%s is not banned.") % name + " " + " ".join(why))
         else:

@@ -41,7 +41,7 @@ class BanForm(_ModelForm):
             self.add_error("network", message)
         # The model's own validation reports a malformed network.
         elif client_address.network_of(network) and changes and not self._has_expired():
-            if found := bans.objections(network, own_address=self.own_address):
+            if found := bans.find_objections(network, own_address=self.own_address):
                 self.add_error("network", found)
             elif not self.cleaned_data.get("confirmed"):
                 self._ask_for_confirmation(network)
@@ -67,7 +67,7 @@ class BanForm(_ModelForm):
         return True
 
     def _ask_for_confirmation(self, network: str) -> None:
-        count = bans.visitors_hit([network]) if self.is_visible(network) else 0
+        count = bans.count_affected_visitors([network]) if self.is_visible(network) else 0
         if count:
             self.fields["confirmed"].widget = forms.CheckboxInput()
             message = ngettext(

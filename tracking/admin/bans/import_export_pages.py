@@ -20,8 +20,9 @@ from tracking.admin.bans.permissions import (
     may_change_bans,
 )
 from tracking.admin.masking import may_view_full_addresses
-from tracking.bans import import_export
-from tracking.bans.import_export import Entry, Flaw
+from tracking.bans import bulk_ban, import_export
+from tracking.bans.bulk_ban import BanEntry
+from tracking.bans.import_export import InvalidLine
 from tracking.models import BannedIP
 
 #: Characters of an imported list. The preview sends it back; Django accepts 2.5 MB.
@@ -70,31 +71,31 @@ class Preview:
 
     Args:
         request: the current request.
-        text: the list, as :func:`tracking.bans.import_export.entries_from` reads it.
+        text: the list, as :func:`tracking.bans.import_export.parse_lines` reads it.
     """
 
     def __init__(self, request: HttpRequest, text: str) -> None:
-        self.entries: dict[str, Entry] = {}
-        self.flaws: list[Flaw] = []
-        self.refused: list[Flaw] = []
+        self.entries: dict[str, BanEntry] = {}
+        self.flaws: list[InvalidLine] = []
+        self.refused: list[InvalidLine] = []
         self.may_change = may_change_bans(request)
         self._is_visible = ban_visibility(request)
         own_address = client_address.address(request)
-        for found in import_export.entries_from(text):
-            if isinstance(found, Flaw):
+        for found in import_export.parse_lines(text):
+            if isinstance(found, InvalidLine):
                 self.flaws.append(found)
-            elif import_export.is_over(found):
+            elif found.is_expired:
                 why = gettext("The ban would be over before it begins.")
-                self.refused.append(Flaw(found.line, found.network, why))
-            elif objections := bans.objections(found.network, own_address=own_address):
-                self.refused.append(Flaw(found.line, found.network, " ".join(objections)))
+                self.refused.append(InvalidLine(found.line, found.network, why))
+            elif objections := bans.find_objections(found.network, own_address=own_address):
+                self.refused.append(InvalidLine(found.line, found.network, " ".join(objections)))
             else:
                 self.entries[found.network] = found
 
     @cached_property
-    def known(self) -> list[Entry]:
+    def known(self) -> list[BanEntry]:
         """Existing bans of listed networks, as far as the user may know of them."""
-        return list(import_export.known(filter(self._is_visible, self.entries)).values())
+        return list(bulk_ban.active_bans(filter(self._is_visible, self.entries)).values())
 
     @property
     def new(self) -> int:
@@ -109,20 +110,20 @@ class Preview:
     @cached_property
     def visitors(self) -> int:
         """Number of current visitors affected, as far as that reveals no address."""
-        return bans.visitors_hit(filter(self._is_visible, self.entries))
+        return bans.count_affected_visitors(filter(self._is_visible, self.entries))
 
     @property
-    def shown_known(self) -> list[Entry]:
+    def shown_known(self) -> list[BanEntry]:
         """The first of the existing bans."""
         return self.known[:MAX_SHOWN]
 
     @property
-    def shown_flaws(self) -> list[Flaw]:
+    def shown_flaws(self) -> list[InvalidLine]:
         """The first of the lines that cannot be read."""
         return self.flaws[:MAX_SHOWN]
 
     @property
-    def shown_refused(self) -> list[Flaw]:
+    def shown_refused(self) -> list[InvalidLine]:
         """The first of the networks that must not be banned."""
         return self.refused[:MAX_SHOWN]
 
@@ -145,7 +146,7 @@ def import_view(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> H
     if "confirmed" not in request.POST:
         return render("preview", text=form.cleaned_data["text"], preview=preview)
     replace = "replace" in request.POST
-    added = import_export.add(
+    added = bulk_ban.ban_all(
         preview.entries.values(), existing_ban_policy(request, replace=replace)
     )
     log_import(request, added)
@@ -169,7 +170,7 @@ def export_view(
     if not may_export(model_admin, request):
         raise PermissionDenied
     return StreamingHttpResponse(
-        import_export.export(BannedIP.objects.all()),
+        import_export.export_bans(BannedIP.objects.all()),
         content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="bans.csv"'},
     )

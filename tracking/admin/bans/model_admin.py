@@ -24,8 +24,8 @@ from tracking.admin.bans.permissions import ban_visibility
 from tracking.admin.bans.urls import urls
 from tracking.admin.large_tables import LargeTableAdmin
 from tracking.admin.masking import MASK_PREFIXES, display_network, may_view_full_addresses
-from tracking.bans import import_export
-from tracking.bans.import_export import Added, Entry, Known
+from tracking.bans import bulk_ban
+from tracking.bans.bulk_ban import BanEntry, BulkBanResult, ExistingBanPolicy
 from tracking.models import BannedIP
 
 
@@ -112,14 +112,14 @@ class BannedIPAdmin(LargeTableAdmin):
         if self._may_open(request, obj):
             super().save_model(request, obj, form, change)
         else:
-            entry = Entry(0, obj.network, obj.reason, obj.expires_at)
-            import_export.add([entry], lambda _network: Known.KEPT)
+            entry = BanEntry(0, obj.network, obj.reason, obj.expires_at)
+            bulk_ban.ban_all([entry], lambda _network: ExistingBanPolicy.KEEP)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Log the ban."""
         if self._may_open(request, obj):
             return super().log_addition(request, obj, message)
-        return log_bans(request, Added([obj.network], [], []))
+        return log_bans(request, BulkBanResult([obj.network], [], []))
 
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> Any:
         """Report the ban, and redirect."""
@@ -181,7 +181,7 @@ class BannedIPAdmin(LargeTableAdmin):
         if not term:
             return queryset, False
         if client_address.network_of(address):
-            around = bans.networks_around(address, at_most=at_most)
+            around = bans.containing_networks(address, at_most=at_most)
             return queryset.filter(network__in=around), False
         return queryset.filter(reason__icontains=term.replace("\0", "")), False
 

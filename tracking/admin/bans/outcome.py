@@ -11,20 +11,20 @@ from django.utils.translation import gettext_noop, ngettext
 from tracking.admin import formatting
 from tracking.admin.bans.permissions import ban_visibility
 from tracking.admin.masking import display_network, may_view_full_addresses
-from tracking.bans.import_export import Added
+from tracking.bans.bulk_ban import BulkBanResult
 from tracking.models import BannedIP
 
 #: The message names at most this many networks whose bans did not change.
 MAX_NAMED = 20
 
 
-def add_messages(request: HttpRequest, added: Added) -> None:
+def add_messages(request: HttpRequest, added: BulkBanResult) -> None:
     """Add a message with the number of banned networks, and one about bans that did not change.
 
     A network whose ban the user may not know of counts as banned, which is true.
     """
     is_visible = ban_visibility(request)
-    kept = [network for network in added.kept if is_visible(network)]
+    kept = [network for network in added.unchanged if is_visible(network)]
     if kept:
         message = ngettext(
             "%(count)s was banned already, and stays as it was: %(networks)s",
@@ -40,13 +40,13 @@ def add_messages(request: HttpRequest, added: Added) -> None:
         messages.success(request, message % {"count": formatting.count(count)})
 
 
-def log_bans(request: HttpRequest, added: Added) -> None:
+def log_bans(request: HttpRequest, added: BulkBanResult) -> None:
     """Write a log entry for each banned network; meant for a few."""
     full, is_visible = may_view_full_addresses(request), ban_visibility(request)
     # A ban that the user may not know of is logged like a new one ...
-    new = [*added.new, *(network for network in added.kept if not is_visible(network))]
+    new = [*added.new, *(network for network in added.unchanged if not is_visible(network))]
     rows = BannedIP.objects.values_list("network", "pk")
-    keys = dict(rows.filter(network__in=[*new, *added.known]))
+    keys = dict(rows.filter(network__in=[*new, *added.updated]))
     LogEntry.objects.bulk_create(
         [
             _log_entry(
@@ -56,17 +56,17 @@ def log_bans(request: HttpRequest, added: Added) -> None:
                 # ... and without its primary key: a small one would show that it is old.
                 keys.get(network) if is_visible(network) else None,
             )
-            for action, networks in ((ADDITION, new), (CHANGE, added.known))
+            for action, networks in ((ADDITION, new), (CHANGE, added.updated))
             for network in networks
         ]
     )
 
 
-def log_import(request: HttpRequest, added: Added) -> None:
+def log_import(request: HttpRequest, added: BulkBanResult) -> None:
     """Write one log entry for an imported list."""
     is_visible = ban_visibility(request)
-    hidden = [network for network in added.kept if not is_visible(network)]
-    if count := len(added.new) + len(added.known) + len(hidden):
+    hidden = [network for network in added.unchanged if not is_visible(network)]
+    if count := len(added.new) + len(added.updated) + len(hidden):
         text = ngettext("%(count)s imported network", "%(count)s imported networks", count)
         _log_entry(request, text % {"count": formatting.count(count)}, ADDITION, None).save()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.http import HttpRequest
 
 from tracking.admin.masking import is_coarse, may_view_full_addresses
-from tracking.bans.import_export import Known
+from tracking.bans.bulk_ban import ExistingBanPolicy
 
 
 def may_change_bans(request: HttpRequest) -> bool:
@@ -23,7 +23,9 @@ def ban_visibility(request: HttpRequest) -> Callable[[str], bool]:
     return lambda network: full or is_coarse(network)
 
 
-def existing_ban_policy(request: HttpRequest, *, replace: bool) -> Callable[[str], Known]:
+def existing_ban_policy(
+    request: HttpRequest, *, replace: bool
+) -> Callable[[str], ExistingBanPolicy]:
     """Return a function that returns what happens to the existing ban of a network.
 
     Args:
@@ -31,5 +33,5 @@ def existing_ban_policy(request: HttpRequest, *, replace: bool) -> Callable[[str
         replace: whether to replace reason and expiry, even if that shortens the ban.
     """
     may_change, is_visible = may_change_bans(request), ban_visibility(request)
-    changed = Known.REPLACED if replace else Known.PROLONGED
-    return lambda network: changed if may_change and is_visible(network) else Known.KEPT
+    changed = ExistingBanPolicy.REPLACE if replace else ExistingBanPolicy.EXTEND
+    return lambda network: changed if may_change and is_visible(network) else ExistingBanPolicy.KEEP

@@ -15,8 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from tracking import bans
-from tracking.bans import import_export
-from tracking.bans.import_export import Entry, Flaw
+from tracking.bans import bulk_ban, import_export
+from tracking.bans.bulk_ban import BanEntry
+from tracking.bans.import_export import InvalidLine
 from tracking.db.chunks import read_in_chunks
 from tracking.models import BannedIP
 
@@ -105,9 +106,9 @@ class Command(BaseCommand):
     ) -> None:
         for network in networks:  # all or nothing: no half of a list that has a slip in it
             BannedIP(network=network, reason=reason, expires_at=expires_at).clean_fields()
-            if (found := bans.objections(network, own_address=None)) and not force:
+            if (found := bans.find_objections(network, own_address=None)) and not force:
                 raise CommandError(_("%s is not banned.") % network + " " + " ".join(found))
-        hit = bans.visitors_by_network(networks)
+        hit = bans.count_affected_by_network(networks)
         for network in networks:
             banned = bans.ban(network, reason, expires_at)
             line = ngettext(
@@ -120,7 +121,7 @@ class Command(BaseCommand):
     def _remove(self, networks: list[str]) -> None:
         for network in networks:
             removed = bans.unban([network])
-            wider = ", ".join(bans.keeping_out(network))
+            wider = ", ".join(bans.bans_covering(network))
             if not removed and wider:
                 raise CommandError(
                     _("%(network)s is not banned by itself. It is kept out by: %(bans)s")
@@ -135,9 +136,9 @@ class Command(BaseCommand):
 
     def _list(self) -> None:
         now = timezone.now()
-        columns = ("network", "created_at", "ends", "reason")
+        columns = ("network", "created_at", "expiry", "reason")
         for network, created_at, expires_at, reason in read_in_chunks(
-            BannedIP.objects.with_ends(), *columns
+            BannedIP.objects.with_readable_expiry(), *columns
         ):
             ends = _("never")
             if expires_at is not None:
@@ -150,7 +151,7 @@ class Command(BaseCommand):
         self, source: str, reason: str, expires_at: datetime | None, *, force: bool
     ) -> None:
         BannedIP(reason=reason, expires_at=expires_at).clean_fields(exclude=["network"])
-        flaws: list[Flaw] = []
+        flaws: list[InvalidLine] = []
         with _opened(source) as lines:
             entries = [
                 entry._replace(
@@ -158,12 +159,12 @@ class Command(BaseCommand):
                 )
                 for entry in self._entries(lines, flaws, force=force)
             ]
-        added = import_export.add(entries)
+        added = bulk_ban.ban_all(entries)
         for flaw in flaws[: self.MAX_FLAWS]:
             self.stderr.write(_("Line %(line)d: %(text)s: %(why)s") % flaw._asdict())
         counts = {
             "new": _number(len(added.new)),
-            "known": _number(len(added.known)),
+            "known": _number(len(added.updated)),
             "flaws": _number(len(flaws)),
         }
         line = _("%(new)s new bans, %(known)s known ones, %(flaws)s lines left out.") % counts
@@ -171,23 +172,29 @@ class Command(BaseCommand):
             raise CommandError(line)
         self.stdout.write(line)
 
-    def _entries(self, lines: Iterable[str], flaws: list[Flaw], *, force: bool) -> Iterator[Entry]:
+    def _entries(
+        self, lines: Iterable[str], flaws: list[InvalidLine], *, force: bool
+    ) -> Iterator[BanEntry]:
         """Yield what can be banned; the rest goes into ``flaws``."""
-        for count, found in enumerate(import_export.entries_from(lines), start=1):
+        for count, found in enumerate(import_export.parse_lines(lines), start=1):
             if count % self.PROGRESS == 0:
                 self.stderr.write(_("%s lines ...") % _number(count))
-            if isinstance(found, Flaw):
+            if isinstance(found, InvalidLine):
                 flaws.append(found)
-            elif import_export.is_over(found):
+            elif found.is_expired:
                 why = _("The ban would be over before it begins.")
-                flaws.append(Flaw(found.line, found.network, why))
-            elif why := "" if force else " ".join(bans.objections(found.network, own_address=None)):
-                flaws.append(Flaw(found.line, found.network, why))
+                flaws.append(InvalidLine(found.line, found.network, why))
+            elif (
+                why := ""
+                if force
+                else " ".join(bans.find_objections(found.network, own_address=None))
+            ):
+                flaws.append(InvalidLine(found.line, found.network, why))
             else:
                 yield found
 
     def _export(self, target: str) -> None:
-        lines = import_export.export(BannedIP.objects.all())
+        lines = import_export.export_bans(BannedIP.objects.all())
         if target == "-":
             for line in lines:
                 self.stdout.write(line, ending="")
@@ -206,7 +213,7 @@ def _expiry(
     """
     now = timezone.now()
     try:
-        ends = import_export.moment_from(until or "")
+        ends = import_export.parse_expiry(until or "")
         if hours is not None or days is not None:
             ends = now + timedelta(hours=hours or 0, days=days or 0)
     except (ValueError, OverflowError) as error:
