@@ -1,1 +1,1 @@
-"""Measurements of what the targets name. ``python -m benchmarks``, or one: ``… tokens``."""
+"""Benchmarks. Run all short ones with ``python -m benchmarks``, one with ``… tokens``."""

@@ -1,8 +1,7 @@
-"""``python -m benchmarks`` runs all that take minutes, ``python -m benchmarks tokens`` one.
+"""Run benchmarks: ``python -m benchmarks`` all short ones, ``python -m benchmarks tokens`` one.
 
-Those of millions of rows take half an hour each, and are run if they are named: ``celery``,
-``growth``, ``reports``, ``soak``.
-What follows the name of one is for it: ``python -m benchmarks servers --rounds 3``.
+``celery``, ``growth``, ``reports`` and ``soak`` use millions of rows and take half an hour each.
+They run only when named. Options follow the name: ``python -m benchmarks servers --rounds 3``.
 """
 
 import importlib
@@ -22,18 +21,18 @@ NAMES = sorted(
     if module.name not in {"__main__", "databases", "measuring"}
 )
 
-#: Run only if they are named.
+#: Benchmarks that run only when named.
 LONG = {"celery", "growth", "reports", "soak"}
 
 
 def main(arguments: list[str]) -> None:
-    """Run the benchmarks that are named, or all that take minutes."""
+    """Run the named benchmarks, or all short ones."""
     chosen = list(takewhile(lambda argument: not argument.startswith("-"), arguments))
     options = arguments[len(chosen) :]
     if unknown := set(chosen) - set(NAMES):
-        sys.exit(f"There is no benchmark {', '.join(unknown)}; there are: {', '.join(NAMES)}.")
+        sys.exit(f"Unknown benchmark: {', '.join(unknown)}. Choose from: {', '.join(NAMES)}.")
     if options and chosen != ["servers"]:
-        sys.exit(f"Only servers has options: {' '.join(options)}")
+        sys.exit(f"Only servers takes options: {' '.join(options)}")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
     measuring.print_machine()

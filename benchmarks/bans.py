@@ -1,4 +1,4 @@
-"""The ban list: what a look-up costs, and what it takes to build one."""
+"""The ban list: the cost of a look-up, and the time and memory to build one."""
 
 import ipaddress
 import random
@@ -14,7 +14,7 @@ from tracking.bans.prefix_set import PrefixSet
 
 ADDRESSES, NETWORKS = 100_000, 10_000
 
-#: How long the prefixes of lists that are passed around are.
+#: Typical prefix lengths of published ban lists.
 LENGTHS = (12, 15, 16, 18, 20, 21, 22, 23, 24, 25, 26, 28)
 
 
@@ -22,7 +22,7 @@ Rows = list[tuple[str, datetime | None]]
 
 
 def networks() -> Rows:
-    """Return that many addresses and networks, the same each time."""
+    """Return the addresses and networks to ban; the same on each run."""
     chance = random.Random(7)
 
     def address() -> int:
@@ -35,8 +35,8 @@ def networks() -> Rows:
     return [(row, None) for row in rows]
 
 
-def six(rows: Rows) -> Rows:
-    """Return as many of IPv6."""
+def as_ipv6(rows: Rows) -> Rows:
+    """Return as many IPv6 addresses and networks."""
     chance = random.Random(7)
     found: Rows = []
     for row, _ in rows:
@@ -50,8 +50,8 @@ def six(rows: Rows) -> Rows:
     return found
 
 
-def ending(rows: Rows, share: float) -> Rows:
-    """Return the rows, the first of which end, each at a time of its own."""
+def with_expiry(rows: Rows, share: float) -> Rows:
+    """Return the rows; the given share of them expires, each at its own time."""
     now = timezone.now()
     return [
         (network, now + timedelta(hours=1, seconds=number) if number < share * len(rows) else None)
@@ -60,17 +60,17 @@ def ending(rows: Rows, share: float) -> Rows:
 
 
 def megabytes(rows: Rows) -> float:
-    """Return what a list of these rows holds on to."""
+    """Return the memory that a list of these rows occupies."""
     tracemalloc.start()
-    kept = PrefixSet.from_networks(rows)
+    ban_list = PrefixSet.from_networks(rows)
     size = tracemalloc.get_traced_memory()[0] / 1e6
     tracemalloc.stop()
-    assert rows[0][0].partition("/")[0] in kept
+    assert rows[0][0].partition("/")[0] in ban_list
     return size
 
 
 def addresses(rows: Iterable[str], bans: PrefixSet) -> dict[str, str]:
-    """Return what is looked up."""
+    """Return the addresses to look up, by title."""
     alone = next(network for network in rows if "/" not in network)
     wide = next(network.partition("/")[0] for network in rows if network.endswith("/28"))
     free = next(
@@ -84,9 +84,9 @@ def addresses(rows: Iterable[str], bans: PrefixSet) -> dict[str, str]:
 def main() -> None:
     """Measure and print."""
     rows = networks()
-    rows_of_six = six(rows)
-    for name, share in (("", 0.0), (", a tenth ends", 0.1), (", all end", 1.0)):
-        both = PrefixSet.from_networks(ending(rows + rows_of_six, share))
+    ipv6_rows = as_ipv6(rows)
+    for name, share in (("", 0.0), (", a tenth expires", 0.1), (", all expire", 1.0)):
+        both = PrefixSet.from_networks(with_expiry(rows + ipv6_rows, share))
         looked_up = addresses([network for network, _ in rows], both)
         rounds = compare(
             {
@@ -95,19 +95,19 @@ def main() -> None:
             }
         )
         for what, figures in rounds.items():
-            # A ban that ends is above the target: Django's clock, which is asked where an
-            # address was found, takes half a microsecond by itself.
+            # Bans that expire miss the target: a hit reads Django's clock, which alone takes half
+            # a microsecond.
             print_spread(f"look-up, {what}{name}", figures, "µs", "at most 1 µs")
     figures_of = {
         "": rows,
-        ", IPv6": rows_of_six,
-        ", a tenth ends": ending(rows, 0.1),
-        ", all end": ending(rows, 1.0),
+        ", IPv6": ipv6_rows,
+        ", a tenth expires": with_expiry(rows, 0.1),
+        ", all expire": with_expiry(rows, 1.0),
     }
     for name, some in figures_of.items():
         built = timeit.repeat(
             lambda some=some: PrefixSet.from_networks(some), number=1, repeat=ROUNDS
         )
         print_spread(f"built{name}", built, "s", "at most 0.3 s")
-        # All ending is above the target too: each then keeps its end beside its number.
+        # A list in which all expire misses the target too: each then stores its expiry.
         print_row(f"memory{name}", f"{megabytes(some):.1f} MB", "at most 10 MB")

@@ -1,8 +1,8 @@
-"""Writing beacons and visitors in batches, on every database that answers.
+"""Write beacons and visitors in batches, on every database that is available.
 
-``create()`` and ``bulk_create()`` get values whose agent, place and verdict are known
-already, and the raw COPY gets rows, or text, that only have to be sent: what ours finds out
-and spells by itself is in its time alone.
+``create()`` and ``bulk_create()`` get values with agent, place and verdict filled in, and the raw
+COPY gets rows or text that are ready to send. Only our own time includes the work to find and
+format these values.
 """
 
 import random
@@ -15,7 +15,7 @@ from typing import Any
 from django.contrib.contenttypes.models import ContentType
 from django.db import connections, transaction
 
-from benchmarks.databases import CONFIGURED, made
+from benchmarks.databases import CONFIGURED, temporary_database
 from benchmarks.measuring import print_spread, ratios
 from tracking import recording
 from tracking.db import inserts
@@ -27,13 +27,13 @@ from tracking.recording.visitors import upsert_visitors
 
 ROUNDS = 7
 
-#: Hits of one batch, as the buffered backend writes them.
+#: Hits in a batch of the buffered backend.
 BATCH = 2_000
 
-#: Beacons that ``create()`` writes in each round; it is the slow one.
+#: Beacons that ``create()`` writes in each round. Few, because it is slow.
 ONE_BY_ONE = 200
 
-#: Visitors of one upsert.
+#: Visitors in one upsert.
 VISITORS = 500
 
 BROWSERS = [
@@ -46,9 +46,9 @@ Rounds = dict[str, list[float]]
 
 def main() -> None:
     """Measure and print."""
-    print(f"Rows in a second; {ROUNDS} rounds here; the tables are emptied before each.")
+    print(f"Rows a second, {ROUNDS} rounds. The tables are emptied before each.")
     for title in CONFIGURED:
-        with made(title) as using:
+        with temporary_database(title) as using:
             if using:
                 print(f" {title}")
                 _beacons(using)
@@ -228,6 +228,6 @@ def _empty(using: str) -> None:
             table = connections[using].ops.quote_name(model._meta.db_table)
             verb = "DELETE FROM"
             cursor.execute(f"{verb} {table}")
-    if connections[using].vendor == "postgresql":  # what is deleted stays in the way until then
+    if connections[using].vendor == "postgresql":  # deleted rows slow down inserts until then
         with connections[using].cursor() as cursor:
             cursor.execute("VACUUM tracking_beacon, tracking_visitor")

@@ -1,7 +1,7 @@
-"""Capacity on paper: from measured figures to a number of opens a day.
+"""Calculate the hardware for a number of opens a day from measured figures.
 
-``docs/capacity.rst`` holds what this prints; a test compares the two. When a figure is measured
-anew, it is changed here, in ``MEASURED``, and nowhere else.
+``docs/capacity.rst`` contains the output; a test compares the two. To update a measured figure,
+change it in ``MEASURED`` and in that page.
 """
 
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ DAY = 24 * 60 * 60
 
 
 class Measured(NamedTuple):
-    """What one hit costs.
+    """The cost of one hit.
 
     Attributes:
         pixel_us: microseconds of CPU of a web process for a pixel inside Django: gunicorn,
-            six middlewares, the append to the spool, the writer's thread.
-        message_bytes: of a hit in a message of 2,000, as the broker has it.
-        worker_us: microseconds of CPU of a Celery worker: unpacking, and ``recording.write``.
+            six middlewares, the append to the spool, the writer thread.
+        message_bytes: bytes of a hit in a broker message of 2,000 hits.
+        worker_us: microseconds of CPU of a Celery worker, to unpack and ``recording.write``.
         database_us: microseconds of CPU of PostgreSQL, by COPY.
-        wal_bytes: of the write-ahead log, with the pages in full after each checkpoint.
-        row_bytes, index_bytes: on disk.
-        scattered_bytes: of those in indexes that are written to all over: entity and address.
+        wal_bytes: bytes of write-ahead log, including full pages after each checkpoint.
+        row_bytes, index_bytes: bytes on disk.
+        scattered_bytes: bytes in indexes whose entries land on random pages: entity, address.
     """
 
     pixel_us: int = 650
@@ -35,13 +35,13 @@ class Measured(NamedTuple):
 
 
 class Assumed(NamedTuple):
-    """What is chosen, and not measured.
+    """Assumptions that are not measured.
 
     Attributes:
-        peak: how many times the average the busiest minutes have.
-        load: how much of a core is used at the peak.
-        outage: seconds for which workers may be away at the peak.
-        kept_days: for which beacons are kept.
+        peak: rate of the busiest minutes, in multiples of the average.
+        load: share of a core that is used at the peak.
+        outage: seconds for which workers may be down at the peak.
+        kept_days: days for which beacons are kept.
     """
 
     peak: int = 5
@@ -57,7 +57,7 @@ OPENS = (1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
 
 
 class Row(NamedTuple):
-    """One line of the table: what is needed, for each number of opens."""
+    """One line of the table, with a value for each number of opens."""
 
     title: str
     values: tuple[str, ...]
@@ -98,7 +98,7 @@ def rows(measured: Measured = MEASURED, assumed: Assumed = ASSUMED) -> Iterator[
 
 
 def table() -> str:
-    """Return the table as it stands in the documents."""
+    """Return the table as it appears in ``docs/capacity.rst``."""
     rule = " ".join(["=" * 35, *["=" * 13] * len(OPENS)])
     heading = Row("opens a day", tuple(f"{opens:,}" for opens in OPENS))
     lines = [

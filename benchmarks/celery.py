@@ -1,7 +1,7 @@
-"""A million hits through Celery, from one process by a broker to two workers and PostgreSQL.
+"""Send a million hits through Celery: one sender, a broker, two workers, PostgreSQL.
 
-All are real processes. The clock runs from the first hit until the database has a receipt for
-the last batch, and all of it is counted then. ``TRACKING_BENCHMARK_HITS`` has another number.
+All are real processes. The time is measured from the first hit until the database has the receipt
+of the last batch; then all rows are counted. ``TRACKING_BENCHMARK_HITS`` changes the number.
 """
 
 import json
@@ -18,7 +18,7 @@ import pytest
 from django.db import connections
 
 from benchmarks.batches import _empty, _hits, _values
-from benchmarks.databases import made
+from benchmarks.databases import temporary_database
 from benchmarks.measuring import print_row, print_spread
 from tests.support.brokers import BROKERS, Broker
 from tests.support.processes import Site, wait_until
@@ -29,7 +29,7 @@ from tracking.pipeline.spool import look
 HITS = int(os.environ.get("TRACKING_BENCHMARK_HITS", "1_000_000"))
 WORKERS = 2
 
-#: Beacons that ``create()`` writes, in so many rounds before each run and after it.
+#: Beacons that ``create()`` writes in a round, and rounds before and after each run.
 ONE_BY_ONE, ROUNDS = 2_000, 3
 
 SETTINGS = """
@@ -42,7 +42,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = %r
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 """
 
-#: Sends as the requests of a site do, one hit after the other, and stays until all is written.
+#: Sends hits one by one, as the requests of a site do, and exits when all are written.
 SENDER = """
 import celery_site, django, json, sys, time
 django.setup()
@@ -69,7 +69,7 @@ print(json.dumps({"begun": begun, "sending": spent, "sent": sent, "arrived": tim
 
 def main() -> None:
     """Measure and print."""
-    print(f"{HITS:,} hits, one process that sends, {WORKERS} workers, PostgreSQL.")
+    print(f"{HITS:,} hits, one sender, {WORKERS} workers, PostgreSQL.")
     for name in BROKERS:
         print(f" {name}")
         with _site(name) as found:
@@ -80,7 +80,7 @@ def main() -> None:
 @contextmanager
 def _site(name: str) -> Iterator[tuple[Site, str] | None]:
     with ExitStack() as stack:
-        using = stack.enter_context(made("postgresql"))
+        using = stack.enter_context(temporary_database("postgresql"))
         if using is None:
             yield None
             return
@@ -90,7 +90,7 @@ def _site(name: str) -> Iterator[tuple[Site, str] | None]:
             print(f"  not measured: {error}")
             yield None
             return
-        # Slow brokers are none of killed workers.
+        # A slow run must not look like a killed worker.
         options = {**broker.options, **({"visibility_timeout": 600} if broker.options else {})}
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "celery_site.py").write_text(APP)
@@ -113,7 +113,7 @@ def _run(site: Site, using: str) -> None:
         sender = site.start("-c", SENDER, str(HITS), stdout=-1)
         while sender.poll() is None:
             state = look(site.spool)
-            progress = f"  {state.waiting:,} hits are waiting, {state.sent} batches on their way"
+            progress = f"  {state.waiting:,} hits waiting, {state.sent} batches in flight"
             print(f"\x1b[2K{progress}", end="\r", file=sys.stderr, flush=True)
             clock.sleep(1)
         print(end="\x1b[2K", file=sys.stderr, flush=True)
@@ -133,15 +133,15 @@ def _print(times: dict[str, float], one_by_one: list[float], rows: int, batches:
     seconds = times["arrived"] - times["begun"]
     print_row("rows", f"{rows:,} in {batches:,} batches", f"{HITS:,}")
     print_row("from the first hit to the last row", f"{seconds:.0f} s", "")
-    print_row("  of it sending", f"{times['sent'] - times['begun']:.0f} s", "")
-    print_row("a request's part", f"{times['sending'] / HITS * 1e6:.0f} microseconds a hit", "")
+    print_row("  of which sending", f"{times['sent'] - times['begun']:.0f} s", "")
+    print_row("time of a request", f"{times['sending'] / HITS * 1e6:.0f} microseconds a hit", "")
     print_row("rate", f"{HITS / seconds:,.0f} rows/s", "")
     print_spread("create()", one_by_one, "rows/s", "")
     print_spread("  to create()", [HITS / seconds / rate for rate in one_by_one], "times", "")
 
 
 def _one_by_one(using: str) -> float:
-    """Return how many rows a second a plain ``create()`` writes."""
+    """Return the rows a second of a plain ``create()``."""
     values = _values(_hits(ONE_BY_ONE), using)
     started = clock.perf_counter()
     for row in values:

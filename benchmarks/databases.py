@@ -1,4 +1,4 @@
-"""Databases to measure on: made for it, and removed afterwards."""
+"""Temporary databases to measure on."""
 
 import os
 import tempfile
@@ -12,10 +12,10 @@ from django.test import override_settings
 
 from tests.settings import SERVERS
 
-#: Another for each ``TRACKING_TEST_NAME``, so that two may measure at the same time.
+#: A separate one for each ``TRACKING_TEST_NAME``, so that two can measure at the same time.
 NAME = os.environ.get("TRACKING_TEST_NAME", "tracking") + "_benchmark"
 
-#: A file as Django opens it, and as it is advised for sites.
+#: SQLite with Django's defaults, and with the settings recommended for sites.
 _STOCK: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3"}
 _WAL = {
     **_STOCK,
@@ -33,29 +33,29 @@ CONFIGURED: dict[str, dict[str, Any]] = {
 }
 
 
-class ToTheOneMeasured:
-    """A router that sends everything to the database that is being measured."""
+class MeasuredDatabaseRouter:
+    """Routes all models to the database that is measured."""
 
     alias = "default"
 
     def db_for_read(self, model: object, **hints: object) -> str:
-        """Return the alias."""
+        """Return the alias of that database."""
         return self.alias
 
     db_for_write = db_for_read
 
 
 @contextmanager
-def made(title: str) -> Iterator[str | None]:
-    """Make a database with the tables of the app, and remove it afterwards.
+def temporary_database(title: str) -> Iterator[str | None]:
+    """Create a database with the tables of the app, and remove it when the block ends.
 
-    Within it all models are read from and written to it.
+    Within the block all models use this database.
 
     Args:
         title: one of ``CONFIGURED``.
 
-    Returns:
-        Its alias; ``None`` if its server does not answer.
+    Yields:
+        Its alias, or ``None`` if the server is not available.
     """
     with tempfile.TemporaryDirectory() as folder:
         values = dict(CONFIGURED[title])
@@ -72,8 +72,8 @@ def made(title: str) -> Iterator[str | None]:
             print(f"  {title}: not measured ({str(error).splitlines()[0]})")
             yield None
             return
-        router = f"{__name__}.{ToTheOneMeasured.__name__}"
-        ToTheOneMeasured.alias = title
+        router = f"{__name__}.{MeasuredDatabaseRouter.__name__}"
+        MeasuredDatabaseRouter.alias = title
         try:
             with override_settings(DATABASE_ROUTERS=[router]):
                 yield title

@@ -1,6 +1,7 @@
-"""A PostgreSQL table of a million beacons: its size, and what parts by months do to it.
+"""A PostgreSQL table of a million beacons, in one piece and in monthly partitions.
 
-``ROWS=100000 python -m benchmarks growth`` is quicker.
+Prints size, write rate, query times and the cost of conversion and deletion. A quicker run:
+``ROWS=100000 python -m benchmarks growth``.
 """
 
 import os
@@ -16,11 +17,12 @@ from itertools import islice
 
 from django.db import connections
 from django.db.models import QuerySet
+from django.test import override_settings
 from django.utils import timezone
 from msgspec.structs import replace
 
 from benchmarks import batches
-from benchmarks.databases import made
+from benchmarks.databases import temporary_database
 from benchmarks.measuring import print_row, print_spread
 from tracking import partitions, recording, retention
 from tracking.hits import Hit, Reference
@@ -31,8 +33,8 @@ ROWS = int(os.environ.get("ROWS", "1000000"))
 DAYS = 360
 ROUNDS = 15
 
-#: What is asked of the table: by the list of the admin, by reports, by the clean-up.
-QUESTIONS: dict[str, Callable[[], QuerySet[Beacon]]] = {
+#: Queries of the list in the admin, of reports and of the clean-up.
+QUERIES: dict[str, Callable[[], QuerySet[Beacon]]] = {
     "the newest 100": lambda: Beacon.objects.order_by("-time", "-id")[:100],
     "one kind, the newest 100": lambda: Beacon.objects.clicks().order_by("-time", "-id")[:100],
     "one source, the newest 100": lambda: Beacon.objects.for_source(Source(pk=20)).order_by(
@@ -52,7 +54,7 @@ QUESTIONS: dict[str, Callable[[], QuerySet[Beacon]]] = {
 
 def main() -> None:
     """Measure and print."""
-    with made("postgresql") as using:
+    with temporary_database("postgresql") as using:
         if not using:
             return
         _fill(using)
@@ -65,10 +67,10 @@ def main() -> None:
         _print_timed("converted, rows copied into months", rewrite)
         with connections[using].cursor() as cursor:
             cursor.execute("VACUUM ANALYZE tracking_beacon")
-        _sizes(using, "in parts")
-        _write_rate(using, "in parts")
+        _sizes(using, "partitioned")
+        _write_rate(using, "partitioned")
         _print_plans(before, _plans(using))
-        _leave(using)
+        _compare_deletion(using)
 
 
 def _days_ago(days: int) -> datetime:
@@ -113,7 +115,7 @@ def _sizes(using: str, title: str) -> None:
 
 
 def _write_rate(using: str, title: str) -> None:
-    """Write batches of now into the table as it is, and take them out again."""
+    """Write batches of current hits into the table, and delete them again."""
     rates = []
     for _ in range(ROUNDS):
         hits = batches._hits(batches.BATCH)
@@ -133,7 +135,7 @@ Plan = tuple[float, float]
 
 
 def _plans(using: str) -> dict[str, Plan]:
-    return {title: _planned(question(), using) for title, question in QUESTIONS.items()}
+    return {title: _planned(query(), using) for title, query in QUERIES.items()}
 
 
 def _planned(rows: QuerySet[Beacon], using: str) -> Plan:
@@ -148,14 +150,14 @@ def _planned(rows: QuerySet[Beacon], using: str) -> Plan:
 
 
 def _print_plans(before: dict[str, Plan], after: dict[str, Plan]) -> None:
-    print("  milliseconds, planning + execution, one table and in parts")
+    print("  milliseconds, planning + execution, one table and partitioned")
     for title, plan in before.items():
         old, new = (f"{a:.2f} + {b:.2f}" for a, b in (plan, after[title]))
         print_row(f"    {title}", old, new)
 
 
-def _leave(using: str) -> None:
-    """Compare a month that is dropped with one whose rows are deleted."""
+def _compare_deletion(using: str) -> None:
+    """Drop two months, then delete the rows of another month, and print the times."""
     this = Month.of(timezone.now())
     oldest = [part for part in partitions.layout(Beacon, using).partitions if part.ends_at][:3]
     cutoff = oldest[1].ends_at
@@ -167,9 +169,10 @@ def _leave(using: str) -> None:
     print_row(f"{rows:,} rows dropped, two months", f"{seconds * 1000:.0f} ms", "")
     cutoff = oldest[2].ends_at
     assert cutoff is not None
-    old = retention._Old(retention.TABLES["beacon"], cutoff, set())
+    days = (timezone.now() - cutoff) / timedelta(days=1)
     start, deleted = clock.perf_counter(), 0
-    while gone := retention._delete_oldest(old, retention.CHUNK):
-        deleted += gone.total()
+    with override_settings(TRACKING_BEACON_RETENTION=days):
+        while gone := retention.delete_chunk(retention.CHUNK):
+            deleted += gone.total()
     seconds = clock.perf_counter() - start
     print_row(f"{deleted:,} rows deleted, a month", f"{seconds:.2f} s", "")

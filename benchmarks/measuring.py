@@ -1,4 +1,4 @@
-"""How things are measured: side by side, in several rounds, with their spread."""
+"""Measure variants side by side, in several rounds, and print their spread."""
 
 import platform
 import statistics
@@ -12,14 +12,14 @@ ROUNDS = 25
 
 
 class Variant(NamedTuple):
-    """Something to be measured, and the circumstances it is measured in."""
+    """A call to measure, and the context manager it runs in."""
 
     call: Callable[[], object]
     within: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 class Spread(NamedTuple):
-    """A figure over all rounds."""
+    """Median, lowest and highest of a figure over all rounds."""
 
     median: float
     lowest: float
@@ -27,31 +27,32 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, figures: list[float]) -> "Spread":
+        """Return the spread of figures."""
         return cls(statistics.median(figures), min(figures), max(figures))
 
 
 def compare(variants: Mapping[str, Variant], calls: int = 3_000) -> dict[str, list[float]]:
     """Return the microseconds of one call of each variant, round by round.
 
-    The variants take turns within each round, so that what else the machine does falls on
-    all of them alike.
+    The variants take turns within each round, so that other load on the machine affects all of
+    them.
     """
     rounds: dict[str, list[float]] = {name: [] for name in variants}
     for _ in range(ROUNDS):
         for name, (call, within) in variants.items():
             with within():
-                call()  # fills what is cached
+                call()  # fills the caches
                 rounds[name].append(timeit.timeit(call, number=calls) / calls * 1e6)
     return rounds
 
 
 def ratios(figures: list[float], to: list[float]) -> list[float]:
-    """Return how many times ``to`` the figures are, round by round."""
+    """Return the ratio of ``figures`` to ``to``, round by round."""
     return [mine / theirs for mine, theirs in zip(figures, to, strict=True)]
 
 
 def print_machine() -> None:
-    """Print what the figures are measured on."""
+    """Print the machine, Python and the packages that are measured."""
     packages = ", ".join(
         f"{name} {version(name)}" for name in ("Django", "cryptography", "msgspec")
     )

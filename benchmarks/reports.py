@@ -1,8 +1,8 @@
-"""Reports about five million beacons and a million visitors, on PostgreSQL and SQLite.
+"""Reports on five million beacons and a million visitors, on PostgreSQL and SQLite.
 
-``REPORTS_BEACONS`` makes it smaller, and ``REPORTS_DATABASES`` chooses where. Fifty mailings
-went out over ninety days, each to two fifths as many recipients as it has beacons. With a tenth
-of the beacons, ``REPORTS_MAILINGS=5`` and ``REPORTS_DAYS=9`` each mailing and each day is as large.
+``REPORTS_BEACONS`` sets another number, and ``REPORTS_DATABASES`` the databases. Fifty mailings are
+sent over ninety days; the recipients of each are two fifths of its beacons. With a tenth of the
+beacons, ``REPORTS_MAILINGS=5`` and ``REPORTS_DAYS=9``, each mailing and day has the same size.
 """
 
 import os
@@ -16,7 +16,7 @@ from django.db import connections
 from django.db.models import Model
 from django.test.utils import CaptureQueriesContext
 
-from benchmarks.databases import CONFIGURED, made
+from benchmarks.databases import CONFIGURED, temporary_database
 from benchmarks.measuring import print_row, print_spread
 from tracking.hits import Reference
 from tracking.models import Beacon, PageView, Source, Visit, Visitor
@@ -24,7 +24,7 @@ from tracking.reports import Filters, Period, campaign, overview, recipients
 from tracking.rollups.build import roll_up
 
 ROUNDS = 9
-#: Characters of a line of a plan that are printed: the tree of days is longer than a page.
+#: Printed characters of each line of a query plan; some are longer than a page.
 WIDTH = 150
 BEACONS = int(os.environ.get("REPORTS_BEACONS", "5000000"))
 VISITORS = BEACONS // 5
@@ -40,7 +40,7 @@ def main() -> None:
     for title in DATABASES:
         if title not in CONFIGURED:
             continue
-        with made(title) as using:
+        with temporary_database(title) as using:
             if using:
                 print(f" {title}")
                 _fill(using)
@@ -66,7 +66,7 @@ def _fill(using: str) -> None:
 
 
 def _with_few_indexes(model: type[Model], using: str, fill: Callable[[], None]) -> None:
-    """Fill a table faster: its indexes are made afterwards."""
+    """Fill a table and create its indexes afterwards, which is faster."""
     connection = connections[using]
     with connection.schema_editor() as editor:
         for index in model._meta.indexes:
@@ -78,7 +78,7 @@ def _with_few_indexes(model: type[Model], using: str, fill: Callable[[], None]) 
 
 
 class _Dialect:
-    """How a database spells what the rows are made of."""
+    """SQL expressions of a database that make up the rows."""
 
     def __init__(self, using: str, start: datetime) -> None:
         self.is_postgres = connections[using].vendor == "postgresql"
@@ -129,7 +129,7 @@ _OBSERVED = {
 
 def _beacons(using: str, values: dict[str, Any]) -> None:
     say = _Dialect(using, values["start"])
-    # One mailing after the other, as they are written.
+    # One mailing after the other, in the order of writing.
     each = BEACONS // MAILINGS
     mailing, turn = f"(i / {each})", f"(i % {each})"
     people = BEACONS // MAILINGS * 2 // 5
@@ -166,7 +166,7 @@ def _beacons(using: str, values: dict[str, Any]) -> None:
 
 
 def _begin() -> str:
-    # Nobody comes in the last minutes, so that what is measured does not change.
+    # No visitors in the last minutes, so that results do not change during the run.
     return f"i * 1.0 / {VISITORS} * {DAYS * 86400 - 4000}"
 
 
@@ -257,7 +257,7 @@ def _ask(name: str, ask: Callable[[], object], target: str, using: str) -> None:
         began = clock.perf_counter()
         ask()
         rounds.append((clock.perf_counter() - began) * 1e3)
-        if sum(rounds) > 20_000:  # noqa: PLR2004 - nobody waits for more
+        if sum(rounds) > 20_000:  # noqa: PLR2004 - long enough
             break
     print_spread(name, rounds, "ms", target)
     with CaptureQueriesContext(connection) as queries:

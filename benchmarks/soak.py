@@ -1,10 +1,9 @@
-"""An hour of load, condensed: does the process that answers stay as it was?
+"""Two million requests: do memory, open files or threads of the server process grow?
 
-A real server with one worker and ``BufferedBackend``, on PostgreSQL, is asked for pixels and
-pages by another process that keeps its connections. Its memory, open files and threads are
-sampled; in the end there are as many rows as answers. ``TRACKING_BENCHMARK_REQUESTS`` has another
-number, ``TRACKING_BENCHMARK_SERVER`` another server. An interrupt (Ctrl-C) ends the load, and what
-has been asked by then is shown.
+A load generator requests pixels and pages over persistent connections from a real server with one
+worker, ``BufferedBackend`` and PostgreSQL. Memory, open files and threads are sampled. At the end
+there must be one row for each answer. ``TRACKING_BENCHMARK_REQUESTS`` sets the number of requests,
+``TRACKING_BENCHMARK_SERVER`` the server. Ctrl-C ends the load early and prints the results so far.
 """
 
 import http.client
@@ -21,7 +20,7 @@ from typing import Any, NamedTuple
 
 from django.db import connections
 
-from benchmarks.databases import made
+from benchmarks.databases import temporary_database
 from benchmarks.measuring import print_row
 from tests.support.processes import Site, free_port, wait_until, workers_of
 from tracking import links
@@ -31,18 +30,18 @@ from tracking.pipeline.spool import look
 REQUESTS = int(os.environ.get("TRACKING_BENCHMARK_REQUESTS", "2_000_000"))
 SERVER = os.environ.get("TRACKING_BENCHMARK_SERVER", "gunicorn")
 
-#: One request in so many is for a page, the others are for pixels.
+#: One of this many requests is for a page, the others for pixels.
 PAGES = 5
 VISITORS = 200
 CONNECTIONS = 4
 
-#: Seconds between two looks at the process, and lines of the table.
+#: Seconds between two samples, and lines of the printed table.
 EVERY, LINES = 1.0, 20
 
 SETTINGS = """
 DATABASES = {"default": %r}
 ROOT_URLCONF = "site_urls"
-INSTALLED_APPS.remove("tests.site")  # its callbacks keep what they are given
+INSTALLED_APPS.remove("tests.site")  # its callbacks store their arguments
 MIDDLEWARE += ["tracking.middleware.VisitorTrackingMiddleware"]
 """
 
@@ -70,8 +69,8 @@ SERVERS = {
     ),
 }
 
-#: Asks over a few connections, and notes what it was answered. Nothing but sockets: most of
-#: the machine is for the server.
+#: Sends requests over a few connections and counts the answers. It uses plain sockets, to leave
+#: most of the machine to the server.
 LOAD = """
 import collections, json, signal, socket, sys, threading
 port, total, connections = (int(argument) for argument in sys.argv[1:4])
@@ -119,7 +118,7 @@ print(json.dumps([[*key, count] for key, count in answers.items()]))
 
 
 class Sample(NamedTuple):
-    """How the process is doing.
+    """A sample of the server process.
 
     Attributes:
         seconds: since the load began.
@@ -137,13 +136,13 @@ class Sample(NamedTuple):
 def main() -> None:
     """Measure and print."""
     print(f"{REQUESTS:,} requests, one in {PAGES} for a page; {SERVER}, one worker, PostgreSQL.")
-    with made("postgresql") as using, tempfile.TemporaryDirectory() as name:
+    with temporary_database("postgresql") as using, tempfile.TemporaryDirectory() as name:
         if using is None:
             return
         site = _site(Path(name), using)
         with _served(site) as (server, port):
             pages = _pages(port)
-            # What is asked for first fills what is cached.
+            # The first requests fill the caches.
             first = _answers(_load(site, port, 5_000, pages))
             samples, answers = _watched(site, server, port, pages)
         _print(samples, sum(answers.values()))
@@ -279,10 +278,10 @@ def _print(samples: list[Sample], requests: int) -> None:
 
 
 def _check(site: Site, answers: dict[str, int]) -> None:
-    site.run("-m", "django", "tracking_drain")  # what the end has left
+    site.run("-m", "django", "tracking_drain")  # what is still in the spool
     rows = {
         "pixel": Beacon.objects.count(),
-        "page": PageView.objects.count() - VISITORS,  # those that have had no cookie yet
+        "page": PageView.objects.count() - VISITORS,  # the first pages, before the load
     }
     for kind, number in answers.items():
         print_row(f"answers to a {kind}", f"{number:,}", f"{rows[kind]:,} rows")

@@ -1,4 +1,4 @@
-"""Tokens: their length, and what reading one costs with one key, with three, and elsewhere."""
+"""Tokens: their length, and the cost of reading one with one key, three keys and django-ptrack."""
 
 import base64
 import json
@@ -17,13 +17,13 @@ THREE = partial(override_settings, TRACKING_SECRET_KEYS=["just made", "made befo
 
 
 def ptrack_dumps(*args: object, **kwargs: object) -> str:
-    """Return a token by the scheme of django-ptrack 2.2: JSON in a SecretBox, in base64url."""
+    """Return a token in the format of django-ptrack 2.2: JSON in a SecretBox, as base64url."""
     box = nacl.secret.SecretBox(b"k" * nacl.secret.SecretBox.KEY_SIZE)
     return base64.urlsafe_b64encode(box.encrypt(json.dumps((args, kwargs)).encode())).decode()
 
 
 def ptrack_loads(token: str) -> object:
-    """Return what such a token says."""
+    """Return the payload of such a token."""
     box = nacl.secret.SecretBox(b"k" * nacl.secret.SecretBox.KEY_SIZE)
     return json.loads(box.decrypt(base64.urlsafe_b64decode(token.encode())))
 

@@ -1,4 +1,4 @@
-"""The tracking middleware: what it adds to a request that is answered all the same."""
+"""The tracking middleware: the time it adds to a request."""
 
 from functools import partial
 
@@ -14,15 +14,15 @@ from tracking.identity import visitor_key
 from tracking.middleware import VisitorTrackingMiddleware
 
 
-class Nowhere(BaseBackend):
-    """Takes hits and forgets them: what a backend costs is measured elsewhere."""
+class DiscardBackend(BaseBackend):
+    """Discards hits. The cost of backends is measured elsewhere."""
 
     def send(self, hit: AnyHit) -> None:
-        """Forget the hit."""
+        """Discard the hit."""
 
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
-WITHIN = partial(override_settings, TRACKING_BACKEND=f"{__name__}.Nowhere")
+WITHIN = partial(override_settings, TRACKING_BACKEND=f"{__name__}.DiscardBackend")
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
     new = factory.get("/tea/")
     picture = factory.get("/tea/", HTTP_SEC_PURPOSE="prefetch")
     for request in (known, from_afar, new, picture):
-        _ = request.COOKIES  # which every site reads
+        _ = request.COOKIES  # every site reads them
     rounds = compare(
         {
             "nothing": Variant(partial(get_response, known), WITHIN),
@@ -66,4 +66,4 @@ def main() -> None:
     print_spread("page of a known visitor", added("known"), "µs", "at most 30 µs")
     print_spread("  with referrer and campaign", added("from afar"), "µs", "")
     print_spread("  of a new one, with a cookie", added("new"), "µs", "")
-    print_spread("what is no page view", added("uncounted"), "µs", "")
+    print_spread("a request that is not counted", added("uncounted"), "µs", "")

@@ -1,4 +1,4 @@
-"""The benchmarks over sockets measure what they say."""
+"""The benchmarks over sockets."""
 
 import os
 import re

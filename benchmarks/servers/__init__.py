@@ -1,21 +1,21 @@
-"""Real servers over sockets: what recording costs, beside doing without and beside peers.
+"""Measure real servers over sockets: recording, not recording, and other packages.
 
 ``python -m benchmarks servers --servers gunicorn,uvicorn --variants bare,buffered-sqlite``
 
 ====================  =====================================================================
-:mod:`.variants`      what is compared, and the targets
-:mod:`.site`          the site that is served
-:mod:`.sites`         a folder with settings, database and spool for each variant
+:mod:`.variants`      the variants and their targets
+:mod:`.site`          the Django project that is served
+:mod:`.sites`         folder, settings, database and spool of each variant
 :mod:`.serving`       the servers
-:mod:`.load`          who asks
-:mod:`.rounds`        taking turns, and counting rows
-:mod:`.tables`        what is shown
-:mod:`.peers`         where other packages come from
-:mod:`.comparing`     the command
+:mod:`.load`          the load generator
+:mod:`.rounds`        the rounds, and counting rows
+:mod:`.tables`        the tables of results
+:mod:`.peers`         installing other packages
+:mod:`.comparing`     the command line
 ====================  =====================================================================
 
-One worker each. The server has one processor to itself and the load another; what a database
-server takes falls on either.
+Each server runs one worker. The server has one processor and the load generator another. A database
+server uses either.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def main(options: Sequence[str] = ()) -> None:
     Args:
         options: of the command line, see ``--help``.
     """
-    # Here, because the sites of other packages import this one, and cannot import ours.
+    # Imported here: sites with another package named "tracking" import this one, too.
     from benchmarks.servers import comparing
 
     comparing.main(options)

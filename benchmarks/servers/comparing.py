@@ -1,4 +1,4 @@
-"""The command: what is chosen is measured, printed, and written into the documents."""
+"""The command ``servers``: measure the chosen variants, print and document the results."""
 
 import argparse
 import re
@@ -21,14 +21,14 @@ def main(options: Sequence[str] = ()) -> None:
     """Measure and print.
 
     Args:
-        options: of the command line, see ``--help``.
+        options: command-line options, see ``--help``.
     """
     chosen = _parser().parse_args(options)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] - it takes minutes
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] - a run takes minutes
     duration = Duration(chosen.rounds, chosen.seconds)
     print(*tables.machine(), sep="\n")
     written: list[str] = []
-    unanswered: list[str] = []
+    failed_names: list[str] = []
     with tempfile.TemporaryDirectory(prefix="tracking-benchmark-") as folder:
         requests.write(Path(folder))
         sites = _made(chosen.variants, Path(folder))
@@ -37,7 +37,7 @@ def main(options: Sequence[str] = ()) -> None:
                 if is_installed(SERVERS[name]):
                     text, absent = _served_by(name, sites, duration)
                     written.append(text)
-                    unanswered += absent
+                    failed_names += absent
                 else:
                     print(f"\n {name}: not installed")
         finally:
@@ -45,28 +45,28 @@ def main(options: Sequence[str] = ()) -> None:
                 site.remove()
     if chosen.write:
         _write(chosen.write, "\n".join([_about(), *written]))
-    if failed := [name for name in unanswered if NAMED[name].is_ours]:
-        sys.exit(f"\nOurs have failed: {', '.join(failed)}")
+    if failed := [name for name in failed_names if NAMED[name].is_ours]:
+        sys.exit(f"\nVariants of ours failed: {', '.join(failed)}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks servers")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each (5)")
-    parser.add_argument("--seconds", type=float, default=1.5, help="length of one (1.5)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each variant (5)")
+    parser.add_argument("--seconds", type=float, default=1.5, help="length of a turn (1.5)")
     names = [variant.name for variant in VARIANTS]
     parser.add_argument("--servers", type=_some(SERVERS), default=list(SERVERS))
     parser.add_argument("--variants", type=_some(names), default=names)
-    parser.add_argument("--write", type=Path, help="a document whose tables are replaced")
+    parser.add_argument("--write", type=Path, help="document whose tables to replace")
     return parser
 
 
 def _some(known: Sequence[str] | Mapping[str, object]) -> object:
     def names(text: str) -> list[str]:
-        """Return the names that a list has, or that match a pattern in it."""
+        """Return the known names that match a comma-separated list of patterns."""
         patterns = text.split(",")
         found = [name for name in known if any(fnmatch(name, one) for one in patterns)]
         if not found:
-            raise argparse.ArgumentTypeError(f"choose of {', '.join(known)}")
+            raise argparse.ArgumentTypeError(f"choose from {', '.join(known)}")
         return found
 
     return names
@@ -84,10 +84,10 @@ def _made(chosen: Sequence[str], folder: Path) -> list[Site]:
 
 
 def _served_by(name: str, sites: Sequence[Site], duration: Duration) -> tuple[str, list[str]]:
-    """Measure all sites on one server, and print it.
+    """Measure all sites on one server, and print the results.
 
     Returns:
-        What was printed, for the documents, and the names of those that have failed.
+        The results as text for the documentation, and the names of failed variants.
     """
     server = SERVERS[name]
     title = f"{name}, {server.about}"
@@ -120,7 +120,7 @@ def _about() -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replace what a document has between its two marks."""
+    """Replace the text between the two marks of a document."""
     old = path.read_text()
     new = f"{_BEGIN}\n\n{text.strip()}\n\n{_END}"
     path.write_text(re.sub(f"{_BEGIN}.*{_END}", lambda _: new, old, flags=re.DOTALL))

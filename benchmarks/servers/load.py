@@ -1,11 +1,10 @@
-"""Load for a server, in a process of its own: ``python -m benchmarks.servers.load``.
+"""A load generator in its own process: ``python -m benchmarks.servers.load``.
 
-Sockets and ``epoll``, and nothing between: requests are made beforehand, each connection
-has one on its way at a time, and of an answer its first and last bytes are looked at. That is
-cheap enough not to be what is measured; what it takes of its own core is told all the same.
+It uses plain sockets and ``epoll``, so that it is much cheaper than the server. Requests are
+prepared beforehand, each connection has one request in flight, and only the first and last bytes
+of an answer are compared. The report says how busy the generator was.
 
-It reads a task from its standard input (:class:`Task` as JSON), and prints a
-:class:`Report` as JSON.
+It reads a :class:`Task` as JSON from standard input, and prints a :class:`Report` as JSON.
 """
 
 import json
@@ -18,25 +17,25 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import cycle
 
-#: Seconds without an answer after which a server is given up.
+#: Seconds to wait for an answer.
 PATIENCE = 20.0
 _PIECE = 65536
 _TICKS = os.sysconf("SC_CLK_TCK")
-#: Seconds of the clock that processor time is counted by.
+#: Seconds in a tick, the unit of processor time.
 TICK = 1 / _TICKS
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be asked, and how.
+    """The requests to send.
 
     Attributes:
-        port: where the server listens, on 127.0.0.1.
-        process: the server; its children are counted to it.
+        port: the port of the server on 127.0.0.1.
+        process: the process id of the server; its children are included.
         requests: a file of requests, see :mod:`benchmarks.servers.requests`.
-        body: what each answer has to be, as hexadecimal digits.
-        connections: how many there are at a time.
-        warm_up, seconds: for how long answers are not counted, and for how long they are.
+        body: the expected body, in hexadecimal digits.
+        connections: number of concurrent connections.
+        warm_up, seconds: seconds before answers are counted, and seconds of counting.
         core: the processor to run on, or ``None``.
     """
 
@@ -52,17 +51,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of it.
+    """The result.
 
     Attributes:
-        answers: within the time that counts.
-        seconds: how long that was.
-        all_answers: with those before and after.
-        cpu: seconds of processor time of the server meanwhile.
-        threads: the same of each of its threads, by the number that the kernel knows it by.
-        busy: the share of the time that the load has not waited for answers; near 1 it is the load
-            that is measured.
-        keeps_alive: whether connections were used again.
+        answers: answers within the counted time.
+        seconds: the length of that time.
+        all_answers: all answers, with those before and after.
+        cpu: seconds of processor time of the server in the counted time.
+        threads: the same for each of its threads, by the kernel's thread id.
+        busy: share of the time in which the generator did not wait for answers. Near 1, the
+            generator is the bottleneck.
+        keeps_alive: whether connections were reused.
     """
 
     answers: int
@@ -75,11 +74,11 @@ class Report:
 
 
 class WrongAnswer(Exception):
-    """An answer that is not what it has to be."""
+    """An answer differs from the expected one."""
 
 
 class Load:
-    """One run of requests."""
+    """One run of the load generator."""
 
     def __init__(self, task: Task, requests: list[bytes]) -> None:
         self._task = task
@@ -99,7 +98,7 @@ class Load:
         self.answers = 0
 
     def run(self) -> Report:
-        """Ask, and return what came of it."""
+        """Send the requests, and return the report."""
         self._ask_once()
         for _ in range(self._task.connections):
             self._open()
@@ -125,7 +124,7 @@ class Load:
         )
 
     def _ask_once(self) -> None:
-        """Ask for one answer, and see whether the server hangs up after it."""
+        """Send one request, and find out whether the server closes the connection."""
         with socket.create_connection(("127.0.0.1", self._task.port), PATIENCE) as connection:
             connection.sendall(next(self._requests))
             answer = b""
@@ -150,7 +149,7 @@ class Load:
         self._sockets.pop(number).close()
 
     def _work(self, until: float) -> None:
-        """Ask again for each answer, until it is time."""
+        """Send a request for each answer that arrives, until the time is up."""
         keeps_alive, requests, sockets = self._keeps_alive, self._requests, self._sockets
         while time.perf_counter() < until:
             for number in self._answered():
@@ -161,13 +160,13 @@ class Load:
                     self._open()
 
     def _end(self) -> None:
-        """Wait for what is on its way; the answers count as rows, too."""
+        """Wait for requests in flight; their answers are recorded, too."""
         while self._sockets:
             for number in self._answered():
                 self._close(number)
 
     def _answered(self) -> Iterator[int]:
-        """Yield the connections that have a whole answer."""
+        """Yield the connections with a complete answer."""
         begun, endings = self._begun, self._endings
         asked = time.perf_counter()
         events = self._poll.poll(PATIENCE)
@@ -192,7 +191,7 @@ class Load:
 
 
 def tree_of(process: int) -> list[int]:
-    """Return a process and what it has started."""
+    """Return a process and its descendants."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit() and (fields := _fields(f"/proc/{name}/stat")):
@@ -204,7 +203,7 @@ def tree_of(process: int) -> list[int]:
 
 
 def cpu_of(process: int) -> float:
-    """Return the seconds of processor time that a process and its children have taken."""
+    """Return the seconds of processor time of a process and its descendants."""
     return sum(_seconds(f"/proc/{one}/stat") for one in tree_of(process))
 
 
@@ -224,16 +223,16 @@ def _seconds(path: str) -> float:
 
 
 def _fields(path: str) -> list[str]:
-    """Return the fields of a ``stat`` from the third on; the second may hold anything."""
+    """Return the fields of a ``stat`` file from the third on; the second may contain anything."""
     try:
         with open(path) as file:
             return file.read().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+    except (FileNotFoundError, ProcessLookupError):  # the process has ended
         return []
 
 
-def made(path: str, port: int) -> list[bytes]:
-    """Return the requests of a file as they go over the wire."""
+def wire_requests(path: str, port: int) -> list[bytes]:
+    """Return the requests of a file as bytes to send."""
     with open(path) as file:
         described = json.load(file)
     return [
@@ -254,11 +253,11 @@ def made(path: str, port: int) -> list[bytes]:
 
 
 def main() -> None:
-    """Do the task of the standard input."""
+    """Run the task from standard input."""
     task = Task(**json.load(sys.stdin))
     if task.core is not None:
         os.sched_setaffinity(0, {task.core})
-    load = Load(task, made(task.requests, task.port))
+    load = Load(task, wire_requests(task.requests, task.port))
     try:
         report = load.run()
     except (WrongAnswer, OSError) as error:

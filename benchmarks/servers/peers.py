@@ -1,8 +1,8 @@
-"""The other packages, where they can be had.
+"""Install the other packages.
 
-django-ptrack is in the dependency group ``bench``. The two that track visitors cannot be:
-their package is called ``tracking``, as ours is. Each gets a folder of its own, which only
-the processes see that serve it.
+django-ptrack is in the dependency group ``bench``. The two that track visitors cannot be, because
+their package is called ``tracking`` like ours. Each is installed into its own folder, from which
+only the processes that serve it can import.
 """
 
 import importlib.util
@@ -10,39 +10,39 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: What is installed into a folder, by the name of a peer.
-APART = {
+#: Packages that are installed into their own folder.
+SEPARATE = {
     "django-tracking2": "django-tracking2==0.5.1",
     "django-user-tracking": "django-user-tracking==0.4.11",
 }
 
-#: What the others are imported as.
-BESIDE = {"django-ptrack": "ptrack"}
+#: Packages of the environment, with their import names.
+INSTALLED = {"django-ptrack": "ptrack"}
 
 
 class Missing(Exception):
-    """A peer that cannot be had."""
+    """A package is not available. The message is the reason."""
 
 
 def installed(peer: str, folder: Path) -> Path | None:
-    """Return the folder that a peer is imported from, or ``None`` where it is installed.
+    """Return the folder to import a package from, or ``None`` if it is in the environment.
 
     Args:
-        peer: its name on the package index.
-        folder: where it may be installed.
+        peer: the name of the package.
+        folder: the folder to install it below.
 
     Raises:
-        Missing: it cannot be had; the reason.
+        Missing: the package is not available.
     """
-    if peer in BESIDE:
-        if importlib.util.find_spec(BESIDE[peer]) is None:
+    if peer in INSTALLED:
+        if importlib.util.find_spec(INSTALLED[peer]) is None:
             raise Missing(f"{peer} is not installed (dependency group bench)")
         return None
     place = folder / peer
     if not place.exists():
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
         result = subprocess.run(
-            [*command, "--target", str(place), APART[peer]],
+            [*command, "--target", str(place), SEPARATE[peer]],
             capture_output=True,
             check=False,
             text=True,

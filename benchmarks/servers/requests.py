@@ -1,4 +1,4 @@
-"""The requests that are sent: of many readers, each with a token or cookies of its own."""
+"""The requests of many readers, each with its own token or cookies."""
 
 import importlib.util
 import json
@@ -11,10 +11,10 @@ from benchmarks.servers.answers import SECRET
 from tracking import tokens
 from tracking.identity import visitor_key
 
-#: Mails that are opened, over and over again; no cache may live on there being only one.
+#: Number of mails that are opened, so that no cache profits from a single token.
 READERS = 2_000
 
-#: Browsers that look at pages.
+#: Number of browsers that request pages.
 VISITORS = 500
 
 AGENTS = [
@@ -26,7 +26,7 @@ Request = dict[str, Any]
 
 
 def write(folder: Path) -> None:
-    """Write the requests of each kind into a file of its own."""
+    """Write a file of requests for each kind."""
     with override_settings(TRACKING_SECRET_KEYS=[SECRET]):
         made = [tokens.dumps(*_said(number), salt=tokens.PIXEL) for number in range(READERS)]
         cookies = [visitor_key.cookie_for(_key(number)) for number in range(VISITORS)]
@@ -39,7 +39,7 @@ def write(folder: Path) -> None:
 
 
 def session_key(number: int) -> str:
-    """Return the key of the session of a visitor."""
+    """Return the session key of a visitor."""
     return f"{number:032}"
 
 
@@ -69,7 +69,7 @@ def _image(path: str, number: int) -> Request:
 
 
 def _page(path: str, number: int, cookie: str) -> Request:
-    # Three of four come from another page of the site.
+    # Three of four follow a link on the site.
     came_from = "http://127.0.0.1:{port}/" if number % 4 else "https://search.example/?q=tea"
     headers = {
         "User-Agent": AGENTS[number % len(AGENTS)],

@@ -1,4 +1,4 @@
-"""Rounds: each variant is asked in turn, and what it has recorded is counted."""
+"""Rounds: load each variant in turn, and count the rows that it records."""
 
 import json
 import subprocess
@@ -15,36 +15,36 @@ from benchmarks.servers.load import TICK, Report, Task
 from benchmarks.servers.serving import NotServed, Served, Server, cores, serving
 from benchmarks.servers.sites import ROOT, Absent, Site
 
-#: Connections of the load at a time.
+#: Concurrent connections of the load generator.
 CONNECTIONS = 8
 
-#: Seconds of each turn before answers are counted.
+#: Seconds of warm-up in each turn.
 WARM_UP = 0.3
 
-#: Seconds that recording may go on after the last answer.
+#: Seconds to wait for the last rows.
 PATIENCE = 60.0
 
 
 class WrongAnswers(Exception):
-    """A site that does not answer as it should; what it has said."""
+    """A site answered differently than expected. The message is its answer."""
 
 
-class Lost(Exception):
-    """A site that has recorded more or less than it has answered; how many."""
+class LostRows(Exception):
+    """A site recorded more or fewer rows than answers. The message has both numbers."""
 
 
 @dataclass
 class Measured:
-    """What one variant has shown on one server, round by round.
+    """The results of one variant on one server, round by round.
 
     Attributes:
-        rates: answers in a second.
+        rates: answers a second.
         cpu: microseconds of processor time of the server for an answer, all threads.
-        writer: how much of that the thread took that writes to the database.
-        late: seconds after the last answer until all were rows.
-        answers: all of them, each of which was looked at.
-        rows: those that were found in the database; ``None`` where none are recorded.
-        busy: the highest share of the time that the load has not waited for answers.
+        writer: the part of it used by the thread that writes to the database.
+        late: seconds from the last answer to the last row.
+        answers: the number of answers, all checked.
+        rows: the number of rows recorded for them; ``None`` if the variant records none.
+        busy: the highest share of time in which the load generator did not wait.
     """
 
     rates: list[float] = field(default_factory=list)
@@ -58,11 +58,11 @@ class Measured:
 
 
 class Duration(NamedTuple):
-    """How long it is measured.
+    """The length of a measurement.
 
     Attributes:
-        rounds: how many turns each has.
-        seconds: how long one is.
+        rounds: turns of each variant.
+        seconds: length of a turn.
     """
 
     rounds: int
@@ -75,7 +75,7 @@ def measure(
     """Measure all sites on one server.
 
     Returns:
-        What each has shown, and why others have not been measured, by the names of the variants.
+        The results, and the reasons why others are missing, both by name of the variant.
     """
     absent: dict[str, str] = {}
     with ExitStack() as stack:
@@ -88,7 +88,7 @@ def measure(
                     absent[site.variant.name] = str(error).splitlines()[-1]
         measured = {served.site.variant.name: Measured() for served in all_served}
         for number in range(duration.rounds):
-            # The other way round each time: nobody is always the first after a pause.
+            # Every other round in reverse, so that no variant always comes first.
             for served in all_served[:: -1 if number % 2 else 1]:
                 variant = served.site.variant
                 if variant.name in absent:
@@ -97,7 +97,7 @@ def measure(
                 print(f"{words:<78}", end="\r", file=sys.stderr, flush=True)
                 try:
                     _turn(served, duration.seconds, measured[variant.name])
-                except (WrongAnswers, Lost, Absent) as error:
+                except (WrongAnswers, LostRows, Absent) as error:
                     absent[variant.name] = str(error)
     print(end="\x1b[2K", file=sys.stderr, flush=True)
     return {name: what for name, what in measured.items() if name not in absent}, absent
@@ -106,10 +106,10 @@ def measure(
 def _turn(served: Served, seconds: float, measured: Measured) -> None:
     variant = served.site.variant
     before = served.site.rows() if variant.rows else 0
-    report = _asked(served, seconds)
+    report = _load(served, seconds)
     ended = time.perf_counter()
     measured.rates.append(report.answers / report.seconds)
-    # Less than a tick of the clock looks like nothing.
+    # Less than a tick of the clock reads as zero.
     measured.cpu.append(max(report.cpu, TICK) / report.answers * 1e6)
     measured.answers += report.all_answers
     measured.busy = max(measured.busy, report.busy)
@@ -121,7 +121,7 @@ def _turn(served: Served, seconds: float, measured: Measured) -> None:
     measured.writer.append(_of_writer(served, report) / report.answers * 1e6)
 
 
-def _asked(served: Served, seconds: float) -> Report:
+def _load(served: Served, seconds: float) -> Report:
     task = Task(
         port=served.port,
         process=served.process.pid,
@@ -146,9 +146,9 @@ def _asked(served: Served, seconds: float) -> Report:
 
 
 def _rows(served: Served, before: int, answers: int) -> int:
-    """Return how many rows there are more, once they are as many as the answers.
+    """Wait until each answer has a row, and return the number of rows.
 
-    One more request than the load has counted was made to look at the first answer.
+    The load generator sends one request more than it counts, to check the first answer.
     """
     deadline = time.perf_counter() + PATIENCE
     while (rows := served.site.rows() - before) < answers + 1:
@@ -156,12 +156,12 @@ def _rows(served: Served, before: int, answers: int) -> int:
             break
         time.sleep(0.02)
     if rows != answers + 1:
-        raise Lost(f"{answers + 1:,} answers, {rows:,} rows")
+        raise LostRows(f"{answers + 1:,} answers, {rows:,} rows")
     return rows - 1
 
 
 def _of_writer(served: Served, report: Report) -> float:
-    """Return the seconds of processor time that the thread took that writes."""
+    """Return the seconds of processor time of the writer thread."""
     if not served.site.variant.has_writer:
         return 0.0
     with urllib.request.urlopen(f"http://127.0.0.1:{served.port}/threads") as answer:

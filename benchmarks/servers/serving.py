@@ -1,4 +1,4 @@
-"""The servers: one worker each, all told to do nothing but serve."""
+"""Start the servers, each with one worker and no logging."""
 
 import importlib.util
 import os
@@ -23,13 +23,13 @@ _RAW = {
 
 
 class Server(NamedTuple):
-    """One way to serve a site.
+    """A server and its options.
 
     Attributes:
-        package: what has to be installed.
+        package: the package to install.
         interface: ``wsgi`` or ``asgi``.
-        arguments: of ``python -m``, with ``{port}`` and ``{application}``.
-        about: what it is told, for the notes.
+        arguments: arguments of ``python -m``, with ``{port}`` and ``{application}``.
+        about: the options in words, for the notes.
     """
 
     package: str
@@ -85,11 +85,11 @@ SERVERS = {
 
 
 class NotServed(Exception):
-    """A server that does not start; the reason."""
+    """A server did not start. The message is the reason."""
 
 
 class Served(NamedTuple):
-    """A site that answers."""
+    """A running site."""
 
     site: Site
     port: int
@@ -97,7 +97,7 @@ class Served(NamedTuple):
 
 
 def is_installed(server: Server) -> bool:
-    """Return whether a server is there."""
+    """Return whether the package of a server is installed."""
     return importlib.util.find_spec(server.package) is not None
 
 
@@ -141,6 +141,6 @@ def _wait(site: Site, process: subprocess.Popen[bytes], port: int) -> None:
 
 
 def cores() -> tuple[int | None, int | None]:
-    """Return the processor for the server and that for the load, if there are two."""
+    """Return a processor for the server and one for the load, if there are two."""
     allowed = sorted(os.sched_getaffinity(0))
     return (allowed[0], allowed[1]) if len(allowed) > 1 else (None, None)

@@ -1,4 +1,4 @@
-"""A folder for each variant: its settings, its database, its spool, and its processes."""
+"""A site for each variant: folder, settings, database, spool and processes."""
 
 import importlib.util
 import json
@@ -18,22 +18,22 @@ from tests.settings import SERVERS
 
 ROOT = Path(__file__).parent.parent.parent
 
-#: As many connections as the load has, for threads that last as long as a request.
+#: As many connections as the load generator has; under ASGI a thread lives for one request.
 _POOL = {"pool": {"min_size": 1, "max_size": 8}}
 
 
 class Absent(Exception):
-    """A variant that cannot be measured here; the reason."""
+    """A variant cannot be measured here. The message is the reason."""
 
 
 class Site:
-    """One variant, ready to be served."""
+    """One variant, ready to serve."""
 
     def __init__(self, variant: Variant, folder: Path) -> None:
-        """Make it.
+        """Create the folder and the database.
 
         Raises:
-            Absent: something is missing for it.
+            Absent: something is missing.
         """
         self.variant = variant
         self.folder = folder / variant.name
@@ -45,7 +45,7 @@ class Site:
             try:
                 self._prepare(folder)
             except Absent:
-                with suppress(Exception):  # the server is away
+                with suppress(Exception):  # the database server is down
                     self.remove()
                 raise
 
@@ -70,13 +70,13 @@ class Site:
     def _database_settings(self) -> dict[str, Any]:
         if self.variant.database == "sqlite":
             return {**_WAL, "NAME": str(self.folder / "db.sqlite3")}
-        # With the name of the folder, so that two may measure at the same time.
+        # With the name of the folder, so that two can measure at the same time.
         name = f"{self.folder.parent.name}_{self.variant.name}"
         return {**SERVERS["postgresql"], "NAME": name}
 
     def _prepare(self, folder: Path) -> None:
-        # For all alike: a new connection for each request would cost the most. Under ASGI each
-        # request has a thread of its own, so that Django wants a pool in place of one that lasts.
+        # The same for all: opening a connection for each request would dominate. Under ASGI each
+        # request has its own thread, so Django needs a pool instead of persistent connections.
         pool = {"OPTIONS": _POOL} if self.variant.database == "postgresql" else {}
         for interface, lasting in (("wsgi", {"CONN_MAX_AGE": None}), ("asgi", pool)):
             settings = {
@@ -88,10 +88,10 @@ class Site:
         if self.variant.database == "postgresql":
             self._recreate_database()
         requests = str(folder / f"{self.variant.requests}.json")
-        self.queries = int(self._told("benchmarks.servers.site.prepare", requests))
+        self.queries = int(self._run_module("benchmarks.servers.site.prepare", requests))
 
-    def _told(self, module: str, *arguments: str) -> str:
-        """Run a module as the site and return its last line."""
+    def _run_module(self, module: str, *arguments: str) -> str:
+        """Run a module with the settings of the site, and return the last line of its output."""
         result = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=self.folder,
@@ -107,7 +107,7 @@ class Site:
     def start(
         self, command: list[str], interface: str, core: int | None
     ) -> subprocess.Popen[bytes]:
-        """Start a program as the site, on one processor if one is named."""
+        """Start a program with the settings of the site, pinned to a processor if given."""
         settings = {"BENCHMARK_SETTINGS": str(self.folder / f"{interface}.json")}
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
@@ -117,17 +117,17 @@ class Site:
                 stdout=log,
                 stderr=log,
             )
-        if core is not None:  # long before it starts threads and workers, which inherit it
+        if core is not None:  # threads and workers inherit it
             os.sched_setaffinity(process.pid, {core})
         return process
 
     def log(self) -> str:
-        """Return the end of what its processes have printed."""
+        """Return the end of the log of its processes."""
         path = self.folder / "log"
         return path.read_text(errors="replace")[-2000:] if path.exists() else ""
 
     def rows(self) -> int:
-        """Return how many answers are recorded.
+        """Return the number of recorded answers.
 
         Raises:
             Absent: the database does not answer.
@@ -157,7 +157,7 @@ class Site:
             raise Absent(f"PostgreSQL: {str(error).splitlines()[0]}") from error
 
     def remove(self) -> None:
-        """Remove its database from the server."""
+        """Drop the database of the site from the server."""
         if self.variant.database == "postgresql":
             with _postgresql("postgres") as connection:
                 name = self._database["NAME"]

@@ -1,4 +1,4 @@
-"""Tables of what was measured: for the terminal, and for the documents."""
+"""Format results as tables for the terminal and the documentation."""
 
 import os
 import platform
@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
 
 def machine() -> list[str]:
-    """Return what the figures are measured on."""
+    """Return lines that describe the machine and the packages."""
     found = []
     for name in _PACKAGES:
         try:
@@ -73,8 +73,8 @@ def _row(
     ratio, of_cpu, spread = "", "", None
     if base is not None:
         spread = Spread.of(ratios(mine.rates, base.rates))
-        ratio = _spelled(spread)
-        of_cpu = _spelled(Spread.of(ratios(base.cpu, mine.cpu)))
+        ratio = _format_spread(spread)
+        of_cpu = _format_spread(Spread.of(ratios(base.cpu, mine.cpu)))
     return Row(
         variant.title,
         f"{Spread.of(mine.rates).median:,.0f}",
@@ -83,12 +83,12 @@ def _row(
         f"{Spread.of(mine.cpu).median:.0f}",
         f"{Spread.of(mine.writer).median:.0f}" if writes else "",
         "" if queries is None else str(queries),
-        _judged(_target(variant, server), spread),
+        _format_target(_target(variant, server), spread),
     )
 
 
 def _to_raw(of_group: Iterable[Variant], measured: Mapping[str, Measured]) -> list[Row]:
-    """Return lines that compare with the application that has no Django."""
+    """Return lines that compare with the application without Django."""
     raw = measured.get("raw")
     if raw is None:
         return []
@@ -97,14 +97,14 @@ def _to_raw(of_group: Iterable[Variant], measured: Mapping[str, Measured]) -> li
         if variant.raw_target is not None:
             mine = measured[variant.name]
             spread = Spread.of(ratios(mine.rates, raw.rates))
-            judged = _judged(variant.raw_target, spread)
+            judged = _format_target(variant.raw_target, spread)
             title = f"{variant.title}, vs no Django at all"
-            of_cpu = _spelled(Spread.of(ratios(raw.cpu, mine.cpu)))
-            found.append(Row(title, "", _spelled(spread), of_cpu, "", "", "", judged))
+            of_cpu = _format_spread(Spread.of(ratios(raw.cpu, mine.cpu)))
+            found.append(Row(title, "", _format_spread(spread), of_cpu, "", "", "", judged))
     return found
 
 
-def _spelled(spread: Spread) -> str:
+def _format_spread(spread: Spread) -> str:
     return f"{spread.median:.2f} ({spread.lowest:.2f}-{spread.highest:.2f})"
 
 
@@ -114,8 +114,8 @@ def _target(variant: Variant, server: str) -> float | None:
     )
 
 
-def _judged(target: float | None, spread: Spread | None) -> str:
-    """Return whether a target is met by the median, and whether that is in doubt."""
+def _format_target(target: float | None, spread: Spread | None) -> str:
+    """Return the target, whether the median meets it, and whether rounds disagree."""
     if target is None or spread is None:
         return ""
     word = "met" if spread.median >= target else "missed"
@@ -137,7 +137,7 @@ def plain(title: str, lines: list[Row]) -> str:
 
 
 def rst(title: str, lines: list[Row]) -> str:
-    """Return a table in reStructuredText, with a line for each."""
+    """Return a table in reStructuredText."""
     rows = [("variant", *HEADS[1:]), *lines]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
     rule = "   " + "  ".join("=" * width for width in widths)
@@ -147,7 +147,7 @@ def rst(title: str, lines: list[Row]) -> str:
 
 
 def notes(measured: Mapping[str, Measured], duration: str) -> list[str]:
-    """Return what has to be known to read the figures."""
+    """Return notes on the figures."""
     answers = sum(one.answers for one in measured.values())
     recorded = sum(one.rows or 0 for one in measured.values())
     busiest = max(measured.values(), key=lambda one: one.busy)
@@ -166,12 +166,12 @@ def notes(measured: Mapping[str, Measured], duration: str) -> list[str]:
 
 
 def of_variants(names: Iterable[str]) -> list[str]:
-    """Return the notes of variants, each once."""
+    """Return the notes of the named variants, without duplicates."""
     chosen = set(names)
     found = [f"{one.title}: {one.note}." for one in VARIANTS if one.note and one.name in chosen]
     return list(dict.fromkeys(found))
 
 
 def groups() -> dict[str, str]:
-    """Return the groups and what they are."""
+    """Return the groups with their titles."""
     return dict(GROUPS)

@@ -1,4 +1,4 @@
-"""What is compared."""
+"""The variants that are compared."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,24 +19,24 @@ _BUFFERED = "tracking.backends.buffered.BufferedBackend"
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """One site that is served and asked.
+    """A site to measure.
 
     Attributes:
-        name: what it is called at the command line.
-        title: what it is called in tables.
-        group: whose answers it is compared with: those of the first of the same group.
-        requests: the file of requests it is asked with.
-        body: what it answers.
+        name: its name on the command line.
+        title: its name in tables.
+        group: the group whose first variant it is compared with.
+        requests: the file of requests to send.
+        body: the expected body.
         database: ``sqlite`` or ``postgresql``.
-        settings: on top of those that all have.
-        rows: how many answers are recorded, in SQL; ``""`` if none are.
-        targets: the ratio to reach, by the beginning of the name of a server.
-        raw_target: likewise, against the application without Django.
-        peer: what has to be installed for it; see :mod:`benchmarks.servers.peers`.
-        module: what has to be there for it.
-        without_django: it is no site at all.
-        interfaces: what it can be served by.
-        note: what has to be known to read its figures.
+        settings: settings in addition to the common ones.
+        rows: SQL that counts the recorded answers; ``""`` if it records none.
+        targets: the ratio to reach, by prefix of the name of a server.
+        raw_target: the ratio to reach, compared with the application without Django.
+        peer: a package that it needs; see :mod:`benchmarks.servers.peers`.
+        module: a module that it needs.
+        without_django: whether it is a bare application without Django.
+        interfaces: the interfaces it can be served by.
+        note: a note on its figures.
     """
 
     name: str
@@ -57,12 +57,12 @@ class Variant:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it is the app of this repository that records."""
+        """Whether this repository's app records the hits."""
         return "TRACKING_BACKEND" in self.settings
 
     @property
     def has_writer(self) -> bool:
-        """Whether a thread writes to the database."""
+        """Whether a separate thread writes to the database."""
         return self.settings.get("TRACKING_BACKEND") == _BUFFERED
 
 
@@ -180,7 +180,7 @@ PIXELS = [
 
 
 def _pages(group: str, path: str, body: bytes) -> list[Variant]:
-    """Return the variants of a page behind sessions and authentication."""
+    """Return variants of a page behind sessions and authentication."""
     named = {"group": group, "requests": group, "body": body}
 
     def ours(backend: str) -> dict[str, Any]:
@@ -251,7 +251,7 @@ PAGES = [
 VARIANTS = [*PIXELS, *PAGES]
 NAMED = {variant.name: variant for variant in VARIANTS}
 
-#: What the variants of a group are.
+#: Titles of the groups.
 GROUPS = {
     "pixel": "Pixel, compared with a bare Django view that returns the same GIF",
     "page": "Page behind sessions and authentication that uses neither",

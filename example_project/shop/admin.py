@@ -14,12 +14,16 @@ class AffiliateAdmin(TrackingAdminMixin, admin.ModelAdmin):
 
 @admin.register(Product)
 class ProductAdmin(admin.ModelAdmin):
+    """The list of products."""
+
     list_display = ["name", "price"]
     search_fields = ["name"]
 
 
 @admin.register(Offer)
 class OfferAdmin(TrackingAdminMixin, admin.ModelAdmin):
+    """A target: its list shows clicks."""
+
     tracking_role = "target"
     list_display = ["code", "product", "percent", "tracking_clicks"]
     list_select_related = ["product"]
@@ -28,6 +32,8 @@ class OfferAdmin(TrackingAdminMixin, admin.ModelAdmin):
 
 @admin.register(Subscriber)
 class SubscriberAdmin(TrackingAdminMixin, admin.ModelAdmin):
+    """An entity: its list shows opens and clicks."""
+
     tracking_role = "entity"
     list_display = ["email", "name", "affiliate", "last_seen", "tracking_opens", "tracking_clicks"]
     list_select_related = ["affiliate"]

@@ -16,6 +16,7 @@ class StrictAdminMiddleware:
         self.get_response = get_response
 
     def __call__(self, request):
+        """Add the header to the response."""
         response = self.get_response(request)
         if request.path.startswith(reverse("admin:index")):
             response["Content-Security-Policy"] = POLICY

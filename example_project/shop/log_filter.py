@@ -10,4 +10,5 @@ class NotSimulated(logging.Filter):
     """Drops records of simulated requests, except errors."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether to keep the record."""
         return record.levelno >= logging.ERROR or record.threadName != SIMULATED

@@ -41,6 +41,7 @@ class Product(models.Model):
         return self.name
 
     def get_absolute_url(self) -> str:
+        """Return the URL of the page."""
         return reverse("product", args=[self.slug])
 
 
@@ -55,6 +56,7 @@ class Offer(models.Model):
         return f"{self.percent}% off {self.product}"
 
     def get_beacon_url(self) -> str:
+        """Return the URL that links to the offer lead to."""
         return f"{self.product.get_absolute_url()}?code={self.code}"
 
 

@@ -25,6 +25,7 @@ class FolderBackend(BaseEmailBackend):
     """
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        """Write the messages, and return their number."""
         folder().mkdir(parents=True, exist_ok=True)
         for message in email_messages:
             (folder() / self._name(message)).write_bytes(message.message().as_bytes())

@@ -92,6 +92,7 @@ class Browser:
         self._connection = http.client.HTTPConnection(*address, timeout=30)
 
     def close(self) -> None:
+        """Close the connection."""
         self._connection.close()
 
     def send(self, request: Request) -> None:

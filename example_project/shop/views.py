@@ -15,6 +15,7 @@ from tracking.models import Beacon
 
 
 def home(request: HttpRequest) -> HttpResponse:
+    """Show products, offers and affiliates."""
     context = {
         "products": Product.objects.all(),
         "offers": Offer.objects.select_related("product"),
@@ -24,6 +25,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 def product(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show a product, with the offer of the code in the URL."""
     product = get_object_or_404(Product, slug=slug)
     offer = product.offers.filter(code=request.GET.get("code", "")).first()
     return render(request, "shop/product.html", {"product": product, "offer": offer})
@@ -37,6 +39,7 @@ def live(request: HttpRequest) -> HttpResponse:
 
 
 def outbox_list(request: HttpRequest) -> HttpResponse:
+    """List the messages of the outbox."""
     counts = _opens_and_clicks()
     rows = [
         {"name": name, "message": message, "counts": counts.get(message["To"], {})}
@@ -65,6 +68,7 @@ def _opens_and_clicks() -> dict[str, dict[str, int]]:
 
 
 def outbox_message(request: HttpRequest, name: str) -> HttpResponse:
+    """Show a message with its headers."""
     return render(request, "shop/message.html", {"name": name, "message": _message(name)})
 
 

@@ -1,1 +1,1 @@
-"""The site that is served: as little around the view that is measured as Django allows."""
+"""The Django project that is served, as small as possible."""

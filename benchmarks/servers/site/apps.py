@@ -1,10 +1,10 @@
-"""The app of the model."""
+"""The app of the benchmark site."""
 
 from django.apps import AppConfig
 
 
 class SiteConfig(AppConfig):
-    """Named, so that its label is not that of ``django.contrib.sites``."""
+    """Sets the label explicitly."""
 
     name = "benchmarks.servers.site"
     label = "site"

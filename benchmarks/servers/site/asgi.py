@@ -1,4 +1,4 @@
-"""What ASGI servers serve."""
+"""The ASGI application."""
 
 from django.conf import settings
 from django.core.asgi import get_asgi_application

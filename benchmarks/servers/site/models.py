@@ -1,11 +1,11 @@
-"""What a site writes that tracks by hand."""
+"""The table of a site that tracks by hand."""
 
 from django.db import models
 from django.utils import timezone
 
 
 class Opened(models.Model):
-    """One mail that was opened: the columns that ours has for the same, without any index."""
+    """One opened mail: the same columns as a beacon, without indexes."""
 
     time = models.DateTimeField(default=timezone.now)
     data = models.JSONField(default=dict)

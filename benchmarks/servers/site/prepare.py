@@ -1,4 +1,4 @@
-"""Make the tables of a variant and who is logged in, and print how many queries a request makes.
+"""Create tables and sessions of a variant, and print the number of queries of a request.
 
 ``python -m benchmarks.servers.site.prepare REQUESTS``
 """
@@ -12,15 +12,15 @@ from typing import Any
 
 import django
 
-#: Requests whose queries are counted: the second ones of as many readers.
+#: Number of readers; the queries of their second requests are counted.
 COUNTED = 5
 
-#: What begins and ends a transaction is no query.
+#: Statements that are not counted as queries.
 _BRACKETS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 
 
 def main(path: str) -> None:
-    """Do all of it."""
+    """Prepare the database, and print the number of queries."""
     django.setup()
     from django.core.management import call_command
 
@@ -31,7 +31,7 @@ def main(path: str) -> None:
 
 
 def _log_in(requests: list[dict[str, Any]]) -> None:
-    """Make a session for each that the requests name; one user is all that is needed."""
+    """Create the sessions that the requests name, all for one user."""
     from http.cookies import SimpleCookie
     from importlib import import_module
 
@@ -54,7 +54,7 @@ def _log_in(requests: list[dict[str, Any]]) -> None:
 
 
 def _queries(requests: list[dict[str, Any]]) -> int:
-    """Return how many queries a request makes in the thread that answers it."""
+    """Return the number of queries of a request, in the thread that answers it."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 

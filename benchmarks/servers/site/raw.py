@@ -1,4 +1,4 @@
-"""The pixel without Django and without any recording: what a server can do at best."""
+"""The pixel without Django and without recording: the best that a server can do."""
 
 from typing import Any
 

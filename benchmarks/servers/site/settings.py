@@ -1,4 +1,4 @@
-"""Settings of one variant: these, and what the file that the environment names has on top."""
+"""Settings of a variant: the common ones, then those of the file named in the environment."""
 
 import json
 import os

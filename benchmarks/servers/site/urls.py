@@ -1,4 +1,4 @@
-"""The URLs of one variant, and no other: each that is tried costs time."""
+"""The URLs of one variant only, because each pattern that is tried costs time."""
 
 from django.conf import settings
 from django.urls import include, path

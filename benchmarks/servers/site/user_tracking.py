@@ -1,8 +1,8 @@
-"""django-user-tracking 0.4.11 on today's Django: what it imports and Django has dropped.
+"""Make django-user-tracking 0.4.11 run on current Django.
 
-The package was last published for Django 1.x. Nothing of what it does to a request is changed:
-names are put back where it looks for them, and its middleware, which is of the kind before
-Django 1.10, is called as that was. Imported by the settings, before any app is.
+The package was last published for Django 1.x. This module restores the names that it imports, and
+calls its old-style middleware as Django did before 1.10. What it does to a request is unchanged.
+The settings import it before any app.
 """
 
 import sys
@@ -16,16 +16,16 @@ from django.utils.deprecation import MiddlewareMixin
 
 
 def patch() -> None:
-    """Put back what the package looks for."""
-    # django.contrib.gis.utils.HAS_GEOIP went with Django 1.x; there is no place then.
+    """Restore the names that the package imports."""
+    # django.contrib.gis.utils.HAS_GEOIP was removed after Django 1.x; then there are no places.
     places = ModuleType("django.contrib.gis.utils")
     places.HAS_GEOIP = False  # type: ignore[attr-defined]
     sys.modules.setdefault("django.contrib.gis.utils", places)
-    # Dropped in Django 4.0.
+    # Removed in Django 4.0.
     translation.ugettext = translation.gettext  # type: ignore[attr-defined]
     translation.ugettext_lazy = translation.gettext_lazy  # type: ignore[attr-defined]
     HttpRequest.is_ajax = _is_ajax  # type: ignore[attr-defined]
-    # Dropped in Django 1.9, and required since Django 2.0.
+    # Removed in Django 1.9; on_delete is required since Django 2.0.
     models.IPAddressField = models.GenericIPAddressField  # type: ignore[attr-defined]
     models.ForeignKey.__init__ = _with_on_delete(models.ForeignKey.__init__)  # type: ignore[method-assign]
 
@@ -42,7 +42,7 @@ def _with_on_delete(init: Any) -> Any:
 
 
 class Middleware(MiddlewareMixin):
-    """Calls the middleware of the package."""
+    """Calls the old-style middleware of the package."""
 
     def __init__(self, get_response: Any) -> None:
         from tracking.middleware import VisitorTrackingMiddleware
@@ -51,4 +51,5 @@ class Middleware(MiddlewareMixin):
         self._theirs = VisitorTrackingMiddleware()
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        """Call the middleware of the package."""
         return self._theirs.process_request(request)  # type: ignore[call-arg, arg-type]

@@ -1,4 +1,4 @@
-"""The views that are compared. None of them imports the app that is measured."""
+"""The views that are compared. None of them imports the app."""
 
 import threading
 from typing import Any
@@ -12,23 +12,23 @@ HEADERS = {"Content-Length": str(len(GIF)), "Cache-Control": "no-store"}
 
 
 def bare(request: HttpRequest, token: str) -> HttpResponse:
-    """Answer with the pixel."""
+    """Return the pixel."""
     return HttpResponse(GIF, content_type="image/gif", headers=HEADERS)
 
 
 async def bare_async(request: HttpRequest, token: str) -> HttpResponse:
-    """Do the same, in the event loop."""
+    """Return the pixel from the event loop."""
     return HttpResponse(GIF, content_type="image/gif", headers=HEADERS)
 
 
 def create(request: HttpRequest, token: str) -> HttpResponse:
-    """Write a row, then answer: what sites do that have no app for it."""
+    """Write a row and return the pixel, as a site without an app would."""
     opened(request, {"token": token})
     return HttpResponse(GIF, content_type="image/gif", headers=HEADERS)
 
 
 def opened(request: HttpRequest, data: dict[str, Any]) -> None:
-    """Write a row for a request."""
+    """Write a row for the request."""
     Opened.objects.create(
         data=data,
         ip_address=request.META.get("REMOTE_ADDR"),
@@ -38,16 +38,16 @@ def opened(request: HttpRequest, data: dict[str, Any]) -> None:
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """Answer with a page that asks neither who is there nor the database."""
+    """Return a page that uses neither the user nor the database."""
     return HttpResponse(PAGE, headers={"Content-Length": str(len(PAGE))})
 
 
 def account(request: HttpRequest) -> HttpResponse:
-    """Answer with a page that greets who is logged in: two queries of the site's own."""
+    """Return a page that greets the logged-in user: two queries."""
     assert request.user.is_authenticated
     return HttpResponse(GREETING, headers={"Content-Length": str(len(GREETING))})
 
 
 def threads(request: HttpRequest) -> HttpResponse:
-    """Tell which threads this process has, by the numbers that the kernel knows them by."""
+    """Return the kernel's thread ids of this process, by name of the thread."""
     return JsonResponse({thread.name: thread.native_id for thread in threading.enumerate()})

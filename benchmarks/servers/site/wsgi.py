@@ -1,4 +1,4 @@
-"""What WSGI servers serve."""
+"""The WSGI application."""
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application

@@ -1,1 +1,1 @@
-"""An app that has a pixel of django-ptrack; apart, because ours looks for ``pixels.py``, too."""
+"""An app with a pixel for django-ptrack. Separate, because our app also imports ``pixels.py``."""

@@ -1,4 +1,4 @@
-"""What django-ptrack calls for each pixel."""
+"""The callback of django-ptrack."""
 
 from typing import Any
 
@@ -9,9 +9,10 @@ from benchmarks.servers.site.views import opened
 
 
 class Pixel(ptrack.TrackingPixel):
-    """Writes a row, as its documents show it."""
+    """Writes a row, as in the documentation of django-ptrack."""
 
     def record(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
+        """Write a row for the request."""
         opened(request, {"args": args, **kwargs})
 
 

@@ -13,12 +13,15 @@ NAME, PASSWORD = "admin", "admin"
 
 
 class Command(BaseCommand):
+    """Sets up and serves the example shop."""
+
     help = "Set up the example shop, send a campaign, and serve it. Safe to run again."
 
     # The checks would report the missing GeoIP database, which is built here. runserver runs them.
     requires_system_checks = []
 
     def add_arguments(self, parser):
+        """Add the options."""
         parser.add_argument("--no-server", action="store_true", help="Only set up.")
         parser.add_argument(
             "--visitors",
@@ -28,6 +31,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args, no_server: bool, visitors: int, **options):
+        """Set up the shop and serve it."""
         call_command("migrate", verbosity=0)
         sample_data.load()
         self._make_admin()

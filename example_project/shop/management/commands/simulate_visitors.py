@@ -8,9 +8,12 @@ from shop import scenario, simulator
 
 
 class Command(BaseCommand):
+    """Simulates visitors of the shop."""
+
     help = "Simulate visitors of the shop: the last 24 hours in fast motion, or with --live now."
 
     def add_arguments(self, parser):
+        """Add the options."""
         parser.add_argument(
             "--visitors", type=int, default=300, help="Visitors of the day (%(default)s)."
         )
@@ -24,6 +27,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args, port: int | None, live: bool, **options):
+        """Simulate a day, or visitors in real time."""
         try:
             with nullcontext(("127.0.0.1", port)) if port else simulator.own_server() as address:
                 if live:
