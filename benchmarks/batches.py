@@ -55,7 +55,8 @@ def main() -> None:
                 _visitors(using)
 
 
-def _hits(number: int) -> list[Hit]:
+def sample_hits(number: int) -> list[Hit]:
+    """Return random hits of one campaign."""
     source = Reference.to(Source(pk=7))
     return [
         Hit(
@@ -72,7 +73,8 @@ def _hits(number: int) -> list[Hit]:
     ]
 
 
-def _values(hits: list[Hit], using: str) -> list[dict[str, Any]]:
+def beacon_values(hits: list[Hit], using: str) -> list[dict[str, Any]]:
+    """Return the column values of beacons for hits."""
     rows = BeaconRows(using, LEAVE_TO_DJANGO)
     return [dict(zip(COLUMNS, rows.values_of(hit), strict=True)) for hit in hits]
 
@@ -101,9 +103,9 @@ def _rounds(using: str) -> Rounds:
     for number in range(ROUNDS):
         print(f"  round {number + 1} of {ROUNDS}", end="\r", file=sys.stderr, flush=True)
         for name, (rows, prepare) in _variants(using).items():
-            work = prepare(_hits(rows), using)
-            _empty(using)
-            seconds = _timed(work)
+            work = prepare(sample_hits(rows), using)
+            empty_tables(using)
+            seconds = timed(work)
             assert Beacon.objects.count() == rows, name
             rounds.setdefault(name, []).append(rows / seconds)
     print(end="\x1b[2K", file=sys.stderr, flush=True)
@@ -128,12 +130,12 @@ def _variants(using: str) -> dict[str, tuple[int, Prepare]]:
 
 
 def _create(hits: list[Hit], using: str) -> Callable[[], object]:
-    rows = _values(hits, using)
+    rows = beacon_values(hits, using)
     return lambda: [Beacon.objects.create(**values) for values in rows]
 
 
 def _bulk_create(hits: list[Hit], using: str) -> Callable[[], object]:
-    rows = _values(hits, using)
+    rows = beacon_values(hits, using)
     return lambda: Beacon.objects.bulk_create(Beacon(**values) for values in rows)
 
 
@@ -177,14 +179,14 @@ def _copied(send: Callable[[Any], object], using: str) -> None:
 
 
 def _visitors(using: str) -> None:
-    _empty(using)
+    empty_tables(using)
     rounds: Rounds = {"get and save": [], "upsert": []}
     for _ in range(ROUNDS):
         for name, work in {"get and save": _get_and_save, "upsert": _upsert}.items():
             rows = _seen()
-            _empty(using)
+            empty_tables(using)
             upsert_visitors(rows, using)
-            rounds[name].append(VISITORS / _timed(partial(work, rows, using)))
+            rounds[name].append(VISITORS / timed(partial(work, rows, using)))
     print_spread("visitors, get and save", rounds["get and save"], "rows/s", "")
     print_spread(f"visitors, upsert of {VISITORS}", rounds["upsert"], "rows/s", "")
     print_spread("  to get and save", ratios(rounds["upsert"], rounds["get and save"]), "times", "")
@@ -216,13 +218,15 @@ def _upsert(rows: list[Visitor], using: str) -> None:
         upsert_visitors(rows, using)
 
 
-def _timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], object]) -> float:
+    """Return the seconds that a call takes."""
     start = clock.perf_counter()
     work()
     return clock.perf_counter() - start
 
 
-def _empty(using: str) -> None:
+def empty_tables(using: str) -> None:
+    """Delete all beacons, visitors, visits and page views."""
     with connections[using].cursor() as cursor:
         for model in (PageView, Visit, Visitor, Beacon):
             table = connections[using].ops.quote_name(model._meta.db_table)

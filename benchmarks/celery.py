@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from benchmarks.batches import _empty, _hits, _values
+from benchmarks.batches import empty_tables, sample_hits, beacon_values
 from benchmarks.databases import temporary_database
 from benchmarks.measuring import print_row, print_spread
 from tests.support.brokers import BROKERS, Broker
@@ -46,7 +46,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 SENDER = """
 import celery_site, django, json, sys, time
 django.setup()
-from benchmarks.batches import _hits
+from benchmarks.batches import sample_hits
 from tracking.backends import get_backend
 from tracking.pipeline.spool import look
 
@@ -54,7 +54,7 @@ backend = get_backend()
 backend.look_around = 0.5
 spent, number, begun = 0.0, int(sys.argv[1]), time.time()
 while number:
-    some = _hits(min(number, 1_000))
+    some = sample_hits(min(number, 1_000))
     number -= len(some)
     started = time.perf_counter()
     for hit in some:
@@ -142,10 +142,10 @@ def _print(times: dict[str, float], one_by_one: list[float], rows: int, batches:
 
 def _one_by_one(using: str) -> float:
     """Return the rows a second of a plain ``create()``."""
-    values = _values(_hits(ONE_BY_ONE), using)
+    values = beacon_values(sample_hits(ONE_BY_ONE), using)
     started = clock.perf_counter()
     for row in values:
         Beacon.objects.create(**row)
     seconds = clock.perf_counter() - started
-    _empty(using)
+    empty_tables(using)
     return ONE_BY_ONE / seconds

@@ -80,7 +80,7 @@ def _days_ago(days: int) -> datetime:
 def _hits() -> Iterator[Hit]:
     start = timezone.now() - timedelta(days=DAYS)
     step = timedelta(days=DAYS) / ROWS
-    made_now = (hit for _ in range(ROWS // 1000) for hit in batches._hits(1000))
+    made_now = (hit for _ in range(ROWS // 1000) for hit in batches.sample_hits(1000))
     for number, hit in enumerate(made_now):
         time = start + number * step
         source = Reference("tracking.source", str(number * 40 // ROWS))
@@ -96,7 +96,7 @@ def _fill(using: str) -> None:
     hits = _hits()
     seconds = 0.0
     while some := list(islice(hits, batches.BATCH)):
-        seconds += batches._timed(partial(recording.write, some))
+        seconds += batches.timed(partial(recording.write, some))
     print_row(f"written, {ROWS:,} rows", f"{ROWS / seconds:,.0f} rows/s", "")
     with connections[using].cursor() as cursor:
         cursor.execute("VACUUM ANALYZE tracking_beacon")
@@ -118,8 +118,8 @@ def _write_rate(using: str, title: str) -> None:
     """Write batches of current hits into the table, and delete them again."""
     rates = []
     for _ in range(ROUNDS):
-        hits = batches._hits(batches.BATCH)
-        rates.append(len(hits) / batches._timed(partial(recording.write, hits)))
+        hits = batches.sample_hits(batches.BATCH)
+        rates.append(len(hits) / batches.timed(partial(recording.write, hits)))
         with connections[using].cursor() as cursor:
             cursor.execute(
                 "DELETE FROM tracking_beacon WHERE id = ANY(%s::uuid[])", [[h.id for h in hits]]
@@ -128,7 +128,7 @@ def _write_rate(using: str, title: str) -> None:
 
 
 def _print_timed(title: str, work: Callable[[], object]) -> None:
-    print_row(title, f"{batches._timed(work):.2f} s", "")
+    print_row(title, f"{batches.timed(work):.2f} s", "")
 
 
 Plan = tuple[float, float]

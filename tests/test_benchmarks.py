@@ -1,6 +1,8 @@
 """The benchmarks over sockets."""
 
+import importlib
 import os
+import pkgutil
 import re
 import socket
 import threading
@@ -9,12 +11,23 @@ from contextlib import ExitStack, closing, suppress
 
 import pytest
 
+import benchmarks
 from benchmarks.servers import answers, comparing, load, requests, tables
 from benchmarks.servers.rounds import Duration, Measured, measure
 from benchmarks.servers.serving import SERVERS
 from benchmarks.servers.sites import Absent, Site
 from benchmarks.servers.variants import NAMED, VARIANTS, Variant
 from tracking import views
+
+
+@pytest.mark.parametrize(
+    "name", [module.name for module in pkgutil.iter_modules(benchmarks.__path__)]
+)
+def test_every_benchmark_can_be_imported(name):
+    if name == "tokens":
+        pytest.importorskip("nacl")
+    if name != "__main__":
+        importlib.import_module(f"benchmarks.{name}")
 
 
 def task(port, **values):
