@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from benchmarks.batches import empty_tables, sample_hits, beacon_values
+from benchmarks.batches import beacon_values, empty_tables, sample_hits
 from benchmarks.databases import temporary_database
 from benchmarks.measuring import print_row, print_spread
 from tests.support.brokers import BROKERS, Broker
