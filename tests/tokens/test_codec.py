@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.strategies import token_arguments
 from tracking import tokens
-from tracking.tokens import BadToken, ExpiredToken, dumps, keys, loads
-from tracking.tokens import values as packing
+from tracking.tokens import BadToken, ExpiredToken, dumps, keys, loads, packing
 
 SALT = "a purpose"
 
@@ -22,7 +21,7 @@ REFERENCE_PAYLOAD = ([12345], {"campaign": "spring-sale", "user": 987654})
 
 @pytest.mark.parametrize("length", [0, 1, 15, 16, 17])
 def test_too_little_under_the_number_of_a_key_is_a_bad_token(length):
-    number = keys.ring(SALT).newest.number
+    number = keys.key_ring(SALT).newest.number
     raw = bytes([number]) + b"x" * length
     with pytest.raises(BadToken):
         loads(base64.urlsafe_b64encode(raw).decode().rstrip("="), salt=SALT)
@@ -111,7 +110,7 @@ def test_no_change_of_a_token_is_accepted(data):
 )
 def test_a_well_formed_token_of_rubbish_is_a_bad_token(content):
     """With the key and all, as another version may make it; at ptrack this was a 500."""
-    key = keys.ring(SALT).newest
+    key = keys.key_ring(SALT).newest
     packed = content if isinstance(content, bytes) else packing.pack(content)
     raw = bytes([key.number]) + key.cipher.encrypt(packed, None)
     token = base64.urlsafe_b64encode(raw).decode().rstrip("=")

@@ -44,16 +44,18 @@ def test_a_ring_of_keys_costs_one_decryption(settings):
     settings.TRACKING_SECRET_KEYS = ["one" * 8]
     token = dumps([1], {}, salt=SALT)
     settings.TRACKING_SECRET_KEYS = ["three" * 8, "two" * 8, "one" * 8]
-    ring = keys.ring(SALT)
+    ring = keys.key_ring(SALT)
     assert len(ring.ciphers) == 3
     assert [len(ciphers) for ciphers in ring.ciphers.values()] == [1, 1, 1]
     assert loads(token, salt=SALT).args == [1]
 
 
 def test_two_keys_of_the_same_number_are_both_tried(settings):
-    number = keys.derive("0", SALT).number
+    number = keys.derive_key("0", SALT).number
     twin = next(
-        secret for secret in map(str, range(1, 5000)) if keys.derive(secret, SALT).number == number
+        secret
+        for secret in map(str, range(1, 5000))
+        if keys.derive_key(secret, SALT).number == number
     )
     settings.TRACKING_SECRET_KEYS = ["0"]
     token = dumps([1], {}, salt=SALT)

@@ -1,4 +1,4 @@
-"""Tokens: what a pixel or link means, encrypted into its URL.
+"""Tokens: the data of a pixel or link, encrypted in its URL.
 
     >>> token = dumps([12345], {"campaign": "spring-sale"}, salt=PIXEL)
     >>> loads(token, salt=PIXEL).kwargs
@@ -7,15 +7,15 @@
     Traceback (most recent call last):
     tracking.tokens.payload.BadToken: The token was not made by this site for this purpose.
 
-A token is base64url (RFC 4648, section 5, without padding) of one byte that names
-the key, and the packed payload under AES-SIV (RFC 5297). SIV needs no random
-number: equal payloads give equal tokens, so that a mail rendered twice carries one
-URL. The key is derived from the secret by HKDF (RFC 5869), another one for each
-salt, so that a token for one purpose is rubbish for every other.
+A token is the base64url encoding (RFC 4648, section 5, without padding) of one byte that
+identifies the key, and of the packed payload, encrypted by AES-SIV (RFC 5297). SIV needs no random
+number: equal payloads give equal tokens, so a mail that is rendered twice contains the same URL.
+HKDF (RFC 5869) derives one key per salt from the secret, so a token for one purpose is invalid for
+every other.
 
-The byte that names the key is derived as well. A ring of any length costs one
-decryption, secrets can be added in front and removed behind, and sites that share
-a secret agree on it wherever it stands in their lists.
+The byte that identifies the key is derived too. So a token costs one decryption however many
+secrets there are, new secrets can be prepended and old ones removed, and sites that share a secret
+agree on its byte.
 """
 
 from tracking.tokens.codec import MAX_LENGTH, dumps, loads

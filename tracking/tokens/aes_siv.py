@@ -1,4 +1,4 @@
-"""The default tokens: the packed payload under AES-SIV, in base64url with one spelling."""
+"""The default tokens: the packed payload, encrypted by AES-SIV, as base64url."""
 
 import binascii
 import re
@@ -8,62 +8,63 @@ from uuid import UUID
 from cryptography.exceptions import InvalidTag
 
 from tracking.hits import ROLES, Reference
-from tracking.tokens import values
-from tracking.tokens.keys import ring
+from tracking.tokens import packing
+from tracking.tokens.keys import key_ring
 from tracking.tokens.payload import BadToken, Payload, date_from, text_or_none
 
 
 class SivCodec:
-    """The default: the packed payload under AES-SIV.
+    """The default codec: the packed payload, encrypted by AES-SIV.
 
-    What is packed is one list: the positional arguments, and behind them one map, in
-    which a key that is text names a keyword argument and a small number a claim.
+    The payload is packed as one list: the positional arguments, then one map. A key of the map that
+    is a string names a keyword argument; a small number names a claim (URL, date, reference).
     """
 
     _URL, _ISSUED_AT, _FIRST_ROLE = 0, 1, 2
 
     def encode(self, payload: Payload, salt: str) -> str:
-        packed = values.pack(self._plain(payload))
-        key = ring(salt).newest
+        """Return the token of a payload; see :func:`tracking.tokens.dumps`."""
+        packed = packing.pack(self._to_list(payload))
+        key = key_ring(salt).newest
         raw = bytes([key.number]) + key.cipher.encrypt(packed, None)
         return binascii.b2a_base64(raw, newline=False).translate(_TO_URL, b"=").decode()
 
     def decode(self, token: str, salt: str) -> Payload:
-        raw = _bytes_of(token)
+        """Return the payload of a token; see :func:`tracking.tokens.loads`."""
+        raw = _decode_base64(token)
         sealed = raw[1:]
-        for cipher in ring(salt).ciphers.get(raw[0], ()):
+        for cipher in key_ring(salt).ciphers.get(raw[0], ()):
             try:
                 packed = cipher.decrypt(sealed, None)
             except InvalidTag:
                 continue
             try:
-                return self._payload(packed)
+                return self._from_packed(packed)
             except (ValueError, TypeError, ArithmeticError, LookupError, OSError) as error:
-                raise BadToken("The token is authentic, but says nothing known.") from error
+                raise BadToken("The token is authentic, but its content is unknown.") from error
         raise BadToken("The token was not made by this site for this purpose.")
 
-    def _plain(self, payload: Payload) -> list[Any]:
+    def _to_list(self, payload: Payload) -> list[Any]:
         named: dict[Any, Any] = {}
         if payload.url is not None:
-            named[self._URL] = values.plain(payload.url, "url")
+            named[self._URL] = packing.packable(payload.url, "url")
         for claim, role in enumerate(ROLES, self._FIRST_ROLE):
             if reference := getattr(payload, role):
                 named[claim] = [reference.label, _shortest_key(reference.pk)]
         if payload.issued_at is not None:
             named[self._ISSUED_AT] = int(payload.issued_at.timestamp())
-        named |= values.plain_mapping(payload.kwargs, "kwargs")
-        args = [values.plain(value, f"args[{i}]") for i, value in enumerate(payload.args)]
+        named |= packing.packable_mapping(payload.kwargs, "kwargs")
+        args = [packing.packable(value, f"args[{i}]") for i, value in enumerate(payload.args)]
         return [*args, named]
 
-    def _payload(self, packed: bytes) -> Payload:
-        args: list[Any] = values.unpack(packed)
+    def _from_packed(self, packed: bytes) -> Payload:
+        args: list[Any] = packing.unpack(packed)
         if not isinstance(args, list) or not args:
-            raise TypeError("there are no arguments")
+            raise TypeError("The payload is not a list.")
         named = args.pop()
-        # The claims stand first, so that one look tells whether there are any.
         if not isinstance(named, dict):
-            raise TypeError("the arguments have no names")
-        if isinstance(next(iter(named), ""), str):
+            raise TypeError("The payload has no map.")
+        if isinstance(next(iter(named), ""), str):  # claims come first, so there are none
             return Payload(args, named)
         kwargs = {name: value for name, value in named.items() if isinstance(name, str)}
         references = {
@@ -81,31 +82,31 @@ _INTEGER_TEXT = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
 
 def _shortest_key(pk: str) -> Any:
-    """Return a primary key in the form that packs shortest and has the same text."""
+    """Return a primary key in the type that packs shortest and has the same text."""
     if _INTEGER_TEXT.fullmatch(pk):
         return int(pk)
-    return values.plain(UUID(pk) if _UUID_TEXT.fullmatch(pk) else pk, "a primary key")
+    return packing.packable(UUID(pk) if _UUID_TEXT.fullmatch(pk) else pk, "a primary key")
 
 
-# The spelling of a token: one text for one value.
+# Base64url, with exactly one text for each value.
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-#: The way back; what the standard alphabet has and ours has not becomes invalid.
+#: The inverse. Characters that only the standard alphabet has become invalid.
 _FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
 _PADDING = (b"", b"", b"==", b"=")
-#: By how many characters stand behind the last group of four: what the last may be.
-#: It has 4 or 2 bits too many; if they could be other than zero, a token would have
-#: several spellings. One character alone cannot carry a byte.
-_LAST = (None, "", "AQgw", "AEIMQUYcgkosw048")
+#: Valid last characters, by the number of characters after the last group of four. The last
+#: character has 4 or 2 surplus bits. They must be zero, or one token would have several texts.
+#: One character alone cannot hold a byte.
+_LAST_CHARACTERS = (None, "", "AQgw", "AEIMQUYcgkosw048")
 
 
-def _bytes_of(token: str) -> bytes:
+def _decode_base64(token: str) -> bytes:
     surplus = len(token) % 4
-    last = _LAST[surplus]
+    last = _LAST_CHARACTERS[surplus]
     if token and (last is None or token[-1] in last):
         try:
             encoded = token.encode("ascii").translate(_FROM_URL) + _PADDING[surplus]
             return binascii.a2b_base64(encoded, strict_mode=True)
         except ValueError as error:
-            raise BadToken("The token has characters that no token has.") from error
-    raise BadToken("The token is cut off or not spelled as this site spells tokens.")
+            raise BadToken("The token contains invalid characters.") from error
+    raise BadToken("The token is truncated or malformed.")

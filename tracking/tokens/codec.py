@@ -1,4 +1,4 @@
-"""``dumps`` and ``loads``: a payload becomes a token, and a token its payload."""
+"""``dumps`` and ``loads``: payloads to tokens and back."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from tracking.tokens.aes_siv import SivCodec
 from tracking.tokens.payload import BadToken, ExpiredToken, Payload
 from tracking.tokens.site_encoder import EncoderCodec
 
-#: Characters of the longest token. Servers refuse long request lines (gunicorn: 4,094
-#: bytes by default), so that a longer one would be a link that leads nowhere.
+#: Characters of the longest token. Servers reject long request lines (gunicorn: 4,094 bytes by
+#: default), so a link with a longer token would not work.
 MAX_LENGTH = 3_800
 
 
@@ -31,33 +31,35 @@ def dumps(
     target: Reference | None = None,
     issued_at: datetime | None = None,
 ) -> str:
-    """Return the token for a payload. Equal payloads give equal tokens.
+    """Return the token of a payload. Equal payloads give equal tokens.
 
     Args:
         args: positional arguments: JSON values, ``date``, ``datetime``, ``Decimal``,
-            ``UUID`` and lazy strings, nested as JSON is. An aware ``datetime`` comes
-            back as the same instant with the same offset from UTC.
+            ``UUID`` and lazy strings, nested as in JSON. An aware ``datetime`` comes back as the
+            same instant with the same UTC offset.
         kwargs: keyword arguments of the same types.
         salt: the purpose; only ``loads`` with the same salt reads the token.
-        url: where a link leads.
-        source, entity, target: the objects that the pixel or link is tied to.
-        issued_at: the date that ``max_age`` counts from (aware). Without it the token
-            is the same whenever it is made.
+        url: the destination of a link.
+        source: the source of the beacon.
+        entity: the entity of the beacon.
+        target: the target of the beacon.
+        issued_at: when the token was issued (aware); ``max_age`` counts from it. Without it, the
+            token is always the same.
 
     Returns:
-        Letters, digits, ``-`` and ``_`` (or what ``TRACKING_ENCODER`` makes).
+        Letters, digits, ``-`` and ``_`` (or the token of ``TRACKING_ENCODER``).
 
     Raises:
-        TypeError, ValueError: an argument cannot be put into a token, or the token
-            would be longer than ``MAX_LENGTH``; the message names which and why.
-        django.core.exceptions.ImproperlyConfigured: the secrets or the encoder are unusable.
+        TypeError: an argument has a type that cannot be packed; the message names the argument.
+        ValueError: an argument cannot be packed, or the token exceeds ``MAX_LENGTH``.
+        django.core.exceptions.ImproperlyConfigured: the secrets or the encoder are invalid.
     """
     payload = Payload(list(args), dict(kwargs), url, source, entity, target, issued_at)
     token = _codec().encode(payload, salt)
     if len(token) > MAX_LENGTH:
         raise ValueError(
-            f"The token would have {len(token):,} characters, more than the {MAX_LENGTH:,} that "
-            "servers are sure to take in a URL; pass less, such as an id that leads to the rest."
+            f"The token would have {len(token):,} characters. Servers reject URLs with more than "
+            f"{MAX_LENGTH:,}. Pass less data, such as the id of a row with the rest."
         )
     return token
 
@@ -68,16 +70,16 @@ def loads(token: str, *, salt: str, max_age: float | None = None) -> Payload:
     Args:
         token: the text from the URL.
         salt: the purpose it must have been made for.
-        max_age: seconds after ``issued_at`` until which the token is accepted.
+        max_age: the token expires this many seconds after ``issued_at``.
 
     Raises:
-        ExpiredToken: authentic, but older than ``max_age``, or without a date to count from.
-        BadToken: forged, truncated, re-spelled, for another purpose, or under a
-            secret that is not in the ring.
-        django.core.exceptions.ImproperlyConfigured: the secrets or the encoder are unusable.
+        ExpiredToken: authentic, but older than ``max_age`` or without ``issued_at``.
+        BadToken: forged, truncated, altered, for another purpose, or encrypted with a secret that
+            is no longer in the settings.
+        django.core.exceptions.ImproperlyConfigured: the secrets or the encoder are invalid.
     """
     if len(token) > MAX_LENGTH:
-        raise BadToken("The token is longer than any that this site makes.")
+        raise BadToken("The token is too long.")
     payload = _codec().decode(token, salt)
     if max_age is not None:
         _check_age(payload, max_age)
@@ -86,10 +88,10 @@ def loads(token: str, *, salt: str, max_age: float | None = None) -> Payload:
 
 def _check_age(payload: Payload, max_age: float) -> None:
     if payload.issued_at is None:
-        raise ExpiredToken("The token has no date, so that its age is unknown.", payload)
+        raise ExpiredToken("The token has no date, so its age is unknown.", payload)
     age = time.time() - payload.issued_at.timestamp()
     if age > max_age:
-        raise ExpiredToken(f"The token is {age:.0f} s old, and {max_age} s is the limit.", payload)
+        raise ExpiredToken(f"The token is {age:.0f} s old; the limit is {max_age} s.", payload)
 
 
 class _Codec(Protocol):

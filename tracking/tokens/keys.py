@@ -1,4 +1,4 @@
-"""The keys of the tokens, derived from the secrets of the settings; old ones still decrypt."""
+"""The keys of the tokens, derived from the secrets in the settings. Old secrets still decrypt."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,46 +13,46 @@ from tracking.conf import conf, until_settings_change
 
 
 class Key(NamedTuple):
-    """A derived key: the byte that names it in a token, and its cipher."""
+    """A derived key: the byte that identifies it in a token, and its cipher."""
 
     number: int
     cipher: AESSIV
 
 
-class Ring(NamedTuple):
-    """The keys of one purpose: the newest encrypts, all of them decrypt."""
+class KeyRing(NamedTuple):
+    """The keys of one purpose: the newest encrypts, all decrypt."""
 
     newest: Key
-    ciphers: dict[int, list[AESSIV]]  # by number; one pair of keys in 256 shares one
+    ciphers: dict[int, list[AESSIV]]  # by number; one pair of keys in 256 shares its number
 
 
-_KEY_BYTES = 64  # AES-256 in SIV mode takes two keys of 32 bytes
+_KEY_BYTES = 64  # AES-256 in SIV mode needs two keys of 32 bytes
 
 
 @until_settings_change
 @lru_cache(maxsize=32)
-def ring(salt: str) -> Ring:
-    """Return the keys for a purpose, derived once from the secrets of the settings."""
+def key_ring(salt: str) -> KeyRing:
+    """Return the keys of a purpose, derived once from the secrets in the settings."""
     secrets = conf.secret_keys
     if isinstance(secrets, str | bytes) or not isinstance(secrets, Sequence) or not secrets:
-        # A text would be taken for a list of letters, each of them a secret to guess.
+        # A string is a sequence of characters, each of which would be a secret.
         raise ImproperlyConfigured(
-            "TRACKING_SECRET_KEYS must be a list of secrets, and not empty; leave it out to derive "
-            "the keys from SECRET_KEY."
+            "TRACKING_SECRET_KEYS must be a list of at least one secret. Remove it to derive the "
+            "keys from SECRET_KEY."
         )
-    keys = [derive(secret, salt) for secret in secrets]
+    keys = [derive_key(secret, salt) for secret in secrets]
     ciphers: dict[int, list[AESSIV]] = {}
     for key in keys:
         ciphers.setdefault(key.number, []).append(key.cipher)
-    return Ring(keys[0], ciphers)
+    return KeyRing(keys[0], ciphers)
 
 
-def derive(secret: str | bytes, salt: str) -> Key:
+def derive_key(secret: str | bytes, salt: str) -> Key:
     """Return the key of a purpose, derived from a secret by HKDF (RFC 5869)."""
     if not secret:
         raise ImproperlyConfigured(
-            "A secret of the tracking tokens is empty: set SECRET_KEY, and take empty texts out of "
-            "TRACKING_SECRET_KEYS and SECRET_KEY_FALLBACKS."
+            "A secret of the tracking tokens is empty. Set SECRET_KEY, and remove empty strings "
+            "from TRACKING_SECRET_KEYS and SECRET_KEY_FALLBACKS."
         )
     material = secret.encode() if isinstance(secret, str) else secret
     purpose = b"django-beacons token 1:" + salt.encode()

@@ -1,4 +1,4 @@
-"""What a token says, and the errors of a text that is no token."""
+"""The payload of a token, and the errors of invalid tokens."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,20 +7,20 @@ import msgspec
 
 from tracking.hits import Reference
 
-#: The salts of the app's own tokens.
+#: The salts of this app's own tokens.
 PIXEL = "tracking.pixel"
 REDIRECT = "tracking.redirect"
 
 
 class BadToken(ValueError):
-    """The text is no token made by this site for this purpose."""
+    """The text is not a token that this site made for this purpose."""
 
 
 class ExpiredToken(BadToken):
     """The token is authentic, but older than allowed or of unknown age.
 
     Attributes:
-        payload: what the token says; a link still leads where it led.
+        payload: the payload; an expired link still redirects.
     """
 
     def __init__(self, message: str, payload: "Payload") -> None:
@@ -29,15 +29,16 @@ class ExpiredToken(BadToken):
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """What a token says.
+    """The payload of a token.
 
     Attributes:
         args: the positional arguments.
         kwargs: the keyword arguments.
-        url: where a link leads, or ``None``.
-        source, entity, target: the objects the token is tied to, or ``None``.
-        issued_at: when the token was made (aware, whole seconds), or ``None`` for a
-            token without date.
+        url: the destination of a link, or ``None``.
+        source: the source of the beacon, or ``None``.
+        entity: the entity of the beacon, or ``None``.
+        target: the target of the beacon, or ``None``.
+        issued_at: when the token was issued (aware, whole seconds), or ``None``.
     """
 
     args: list[Any]
@@ -50,16 +51,16 @@ class Payload(msgspec.Struct, frozen=True):
 
 
 def text_or_none(value: Any) -> str | None:
-    """Return a URL from a token, or ``None`` for none.
+    """Return a string or ``None`` unchanged.
 
     Raises:
-        TypeError: it is no text.
+        TypeError: the value is neither.
     """
     if value is None or isinstance(value, str):
         return value
-    raise TypeError(f"{value!r} is no URL")
+    raise TypeError(f"{value!r} is not a URL.")
 
 
 def date_from(timestamp: int | None) -> datetime | None:
-    """Return the time (aware) that a token gives in POSIX seconds, or ``None`` for none."""
+    """Return the time (aware) of a POSIX timestamp in seconds, or ``None`` for ``None``."""
     return None if timestamp is None else datetime.fromtimestamp(timestamp, UTC)

@@ -1,29 +1,28 @@
-"""Tokens made by an encoder of the site's own (``TRACKING_ENCODER``)."""
+"""Tokens of the site's own encoder (``TRACKING_ENCODER``)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from tracking.hits import ROLES, Reference
-from tracking.tokens import values
+from tracking.tokens import packing
 from tracking.tokens.payload import BadToken, Payload, date_from, text_or_none
 
 
 class Encoder(Protocol):
-    """What ``TRACKING_ENCODER`` names: the interface that django-ptrack documented.
+    """The interface of the class in ``TRACKING_ENCODER``, as django-ptrack documents it.
 
-    ``kwargs`` holds one keyword of the app's own,
-    ``"tracking:token"``; it must come back as it went in.
+    ``kwargs`` contains one keyword of this app, ``"tracking:token"``. It must come back unchanged.
     """
 
     def encrypt(self, *args: Any, **kwargs: Any) -> str:
-        """Return a text that fits into one segment of a URL path and that only this site makes."""
+        """Return a token that fits into one URL path segment and that only this site can make."""
 
     def decrypt(self, token: str) -> tuple[Sequence[Any], Mapping[str, Any]]:
-        """Return what ``encrypt`` was given; any exception means that the token is not ours."""
+        """Return the arguments of ``encrypt``. Any exception means that the token is forged."""
 
 
 class EncoderCodec:
-    """Tokens of the site's own encoder, tied to their purpose by one more keyword."""
+    """Tokens of the site's own encoder. One extra keyword ties them to their purpose."""
 
     _OWN = "tracking:token"
 
@@ -31,8 +30,9 @@ class EncoderCodec:
         self._encoder = encoder
 
     def encode(self, payload: Payload, salt: str) -> str:
-        values.plain(payload.args, "args")  # names the argument that is of no type we take
-        values.plain_mapping(payload.kwargs, "kwargs")
+        """Return the token of a payload; see :func:`tracking.tokens.dumps`."""
+        packing.packable(payload.args, "args")  # raises an error that names a wrong argument
+        packing.packable_mapping(payload.kwargs, "kwargs")
         own: dict[str, Any] = {"salt": salt, "url": payload.url}
         for role in ROLES:
             if reference := getattr(payload, role):
@@ -43,6 +43,7 @@ class EncoderCodec:
         return token.decode() if isinstance(token, bytes) else token
 
     def decode(self, token: str, salt: str) -> Payload:
+        """Return the payload of a token; see :func:`tracking.tokens.loads`."""
         try:
             args, named = self._encoder.decrypt(token)
             kwargs = dict(named)
@@ -53,7 +54,7 @@ class EncoderCodec:
             payload = Payload(list(args), kwargs, url, issued_at=issued_at, **references)
             made_for = own["salt"]
         except Exception as error:
-            raise BadToken("The encoder of this site does not know the token.") from error
+            raise BadToken("The encoder of this site rejects the token.") from error
         if made_for != salt:
             raise BadToken("The token was made for another purpose.")
         return payload

@@ -28,7 +28,7 @@ from django.utils.functional import Promise
 
 from tracking import hits
 from tracking.hits import AnyHit, PageHit
-from tracking.tokens import values
+from tracking.tokens import packing
 
 MARKER = b"\xc1HIT"
 
@@ -106,7 +106,7 @@ def _plain(hit: AnyHit) -> AnyHit:
         _KEYS.issuperset(map(type, hit.data)) and all(map(_is_simple_or_list, hit.data.values()))
     ):
         return hit
-    return msgspec.structs.replace(hit, data=values.plain_mapping(hit.data, "data"))
+    return msgspec.structs.replace(hit, data=packing.packable_mapping(hit.data, "data"))
 
 
 def _as_json(hit: AnyHit) -> AnyHit:
@@ -121,7 +121,7 @@ def _text(value: Any) -> str:
 
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_text)
-_DECODER = msgspec.msgpack.Decoder(AnyHit, ext_hook=values.value_of_extension)
+_DECODER = msgspec.msgpack.Decoder(AnyHit, ext_hook=packing.decode_extension)
 
 
 def decode(payload: bytes) -> AnyHit:
