@@ -41,9 +41,9 @@ def test_it_bans_and_tells_whom_it_hits():
         (["192.0.2.7", "--reason", "x" * 201], "200"),
         (["10.1.1.1"], "10.0.0.0/8"),
         (["0.0.0.0/0"], "everybody"),
-        (["192.0.2.7", "--until", "2001-01-01"], "over before it begins"),
+        (["192.0.2.7", "--until", "2001-01-01"], "expiry is in the past"),
         (["192.0.2.7", "--until", "soon"], "no such time"),
-        (["192.0.2.7", "--hours", "-1"], "over before it begins"),
+        (["192.0.2.7", "--hours", "-1"], "expiry is in the past"),
         (["192.0.2.7", "--days", "1e300"], "no such time"),
         (["192.0.2.7", "--days", "nan"], "no such time"),
         (["128.0.0.0/1"], "large part"),
@@ -174,7 +174,7 @@ def test_an_import_leaves_out_what_is_over(tmp_path):
     file.write_text("192.0.2.7,,2001-01-01\n192.0.2.8\n")
     out, err = run("--import", str(file))
     assert out == "1 new bans, 0 known ones, 1 lines left out.\n"
-    assert "over before it begins" in err
+    assert "expiry is in the past" in err
     assert BannedIP.objects.get(network="192.0.2.7").expires_at is None
 
 

@@ -48,8 +48,8 @@ class BeaconAdmin(RecordedRowsAdmin):
     ordering = ("-time",)
     search_fields = ("id",)
     search_help_text = _(
-        "An IP address, the id of a beacon, or anything that finds a source, an entity or a "
-        "target in its own list: a name, an e-mail address."
+        "Search by IP address, by beacon id, or by source, entity or target: whatever finds it "
+        "in its own list, such as a name or an e-mail address."
     )
     fields = (
         "exact_time", "kind_label", "verdict_with_reason", "entity_link", "source_link",
@@ -110,7 +110,10 @@ class BeaconAdmin(RecordedRowsAdmin):
             )
             keys = [str(pk) for pk in found.values_list("pk", flat=True)[: self.MAX_FOUND + 1]]
             if len(keys) > self.MAX_FOUND:
-                message = gettext("More than %(count)d %(name)s match: these are beacons of some.")
+                message = gettext(
+                    "More than %(count)d %(name)s match. The list shows beacons of only some of "
+                    "them."
+                )
                 name = model._meta.verbose_name_plural
                 self.message_user(
                     request, message % {"count": self.MAX_FOUND, "name": name}, messages.WARNING
@@ -155,7 +158,7 @@ class BeaconAdmin(RecordedRowsAdmin):
         """The visitor, if it is still stored."""
         return BeaconDisplay.of(beacon).visitor(beacon)
 
-    @admin.display(description=_("who"))
+    @admin.display(description=_("entity"))
     def entity_link(self, beacon: Beacon) -> str:
         """The entity."""
         return BeaconDisplay.of(beacon).object(beacon, "entity")

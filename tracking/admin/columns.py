@@ -94,7 +94,7 @@ def verdict_label(row: EnrichmentColumns) -> SafeString:
     return format_html(
         '<span class="tracking-label tracking-{}" title="{}">{}</span>',
         row.verdict,
-        translate_reason(row.verdict_reason) or gettext("Nothing tells of a machine."),
+        translate_reason(row.verdict_reason) or gettext("No sign of a machine."),
         row.get_verdict_display(),
     )
 
@@ -151,9 +151,9 @@ def agent_name(row: EnrichmentColumns) -> str:
 
 def unknown(row: EnrichmentColumns) -> SafeString:
     """Return the sign for unknown, with the reason as tooltip."""
-    reason = gettext("Not known.")
+    reason = gettext("Unknown")
     if row.verdict in {Label.PROXY, Label.PREFETCH}:
-        reason = gettext("A mail provider has fetched it: it says nothing about the reader.")
+        reason = gettext("Loaded by a mail provider, so nothing is known about the reader.")
     return format_html('<span title="{}">{}</span>', reason, UNKNOWN)
 
 

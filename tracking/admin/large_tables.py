@@ -99,7 +99,9 @@ class LargeTableAdmin(_ModelAdmin):
         """Run an action, unless it would apply to more rows than the list shows."""
         chosen_all = request.POST.get("select_across") == "1"
         if chosen_all and BoundedPaginator(queryset, self.list_per_page).is_cut:
-            message = gettext("There are more than %(count)s. Filter the list to select them all.")
+            message = gettext(
+                "More than %(count)s rows match. Filter the list before you select all of them."
+            )
             self.message_user(
                 request, message % {"count": BoundedPaginator.limit()}, messages.ERROR
             )

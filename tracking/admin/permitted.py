@@ -83,7 +83,7 @@ class BeaconDisplay(RowDisplay):
         if self._objects.is_deleted(reference):
             return format_html(
                 '<span class="tracking-gone" title="{}">{}</span>',
-                gettext("It has been deleted since."),
+                gettext("Deleted"),
                 name,
             )
         if url := self._objects.url(reference):

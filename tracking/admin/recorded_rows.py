@@ -96,7 +96,7 @@ class RecordedRowsAdmin(LargeTableAdmin):
         """City and country."""
         return columns.place(row)
 
-    @admin.display(description=_("from where"))
+    @admin.display(description=_("place"))
     def place_and_address(self, row: Any) -> str:
         """City, country and IP address."""
         return columns.stacked(columns.place(row), columns.secondary(self.address(row)))

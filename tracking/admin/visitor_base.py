@@ -18,7 +18,7 @@ class BaseVisitorAdmin(RecordedRowsAdmin):
 
     display_class = VisitorDisplay
     search_fields = ("id",)
-    search_help_text = _("An IP address, or the beginning of a user name.")
+    search_help_text = _("Search by IP address, or by the beginning of a user name.")
 
     #: Users whose rows a search returns.
     MAX_USERS_FOUND = 100

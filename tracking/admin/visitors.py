@@ -25,7 +25,7 @@ from tracking.models import Beacon, Visitor
 class ActiveFilter(admin.SimpleListFilter):
     """Filters visitors by whether they are on the site now."""
 
-    title = _("presence")
+    title = _("activity")
     parameter_name = "active"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -121,7 +121,7 @@ class VisitorAdmin(BaseVisitorAdmin):
         """The latest page, as text rather than a link."""
         return columns.url_text(visitor.url)
 
-    @admin.display(description=_("seen"))
+    @admin.display(description=_("pages"))
     def pages_and_time(self, visitor: Visitor) -> str:
         """Number of pages, and duration of the current visit."""
         length = columns.duration(visitor.time_on_site)

@@ -55,13 +55,13 @@ class VisitAdmin(BaseVisitorAdmin):
         """The first page, as text rather than a link."""
         return columns.url_text(visit.entry_url)
 
-    @admin.display(description=_("seen"))
+    @admin.display(description=_("pages"))
     def pages_and_time(self, visit: Visit) -> str:
         """Number of pages, and duration."""
         length = columns.duration(visit.length)
         return columns.stacked(columns.page_count(visit.page_views), columns.secondary(length))
 
-    @admin.display(description=_("length"))
+    @admin.display(description=_("duration"))
     def length(self, visit: Visit) -> str:
         """Time from the first page to the last."""
         return columns.duration(visit.length)
@@ -73,6 +73,6 @@ class VisitAdmin(BaseVisitorAdmin):
         lines = [(columns.exact_time(view.time), columns.url_text(view.url)) for view in views]
         listed = format_html_join(SafeString("<br>"), "<time>{}</time> {}", lines[: self.MAX_PAGES])
         if len(lines) > self.MAX_PAGES:
-            more = gettext("These are the first %d.") % self.MAX_PAGES
+            more = gettext("Showing the first %d.") % self.MAX_PAGES
             return format_html("{}<br>{}", listed, more)
         return listed or UNKNOWN

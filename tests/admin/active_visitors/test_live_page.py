@@ -87,14 +87,14 @@ def test_a_visitor_in_the_list(admin_client):
     [visitor] = answer["visitors"]
     assert visitor["place"] == "Berlin, Germany"
     assert visitor["seen"] == "3 pages in 4 min 0 s"
-    assert visitor["origin"] == "by newsletter / email / spring"
+    assert visitor["origin"] == "via newsletter / email / spring"
     assert visitor["user"] == "anna.miller"
     assert visitor["label"] == ""
     assert (answer["people"], answer["machines"], answer["more"]) == ("1", "", "")
     assert [place["text"] for place in answer["places"]] == ["Berlin, Germany: 1 visitor"]
     write([seen(0, "ben", referrer="https://search.example/q"), seen(0, "cem")])
     origins = {one["origin"] for one in now(admin_client)["visitors"]}
-    assert origins >= {"from search.example", "came directly"}
+    assert origins >= {"from search.example", "direct"}
 
 
 def test_machines_are_counted_apart_and_labelled(admin_client):
@@ -122,7 +122,7 @@ def test_a_long_list_is_cut_and_says_so(admin_client, monkeypatch):
     write([seen(1, f"visitor {n}") for n in range(5)])
     answer = now(admin_client)
     assert len(answer["visitors"]) == 3
-    assert answer["more"] == "The latest 3 of 5 are listed."
+    assert answer["more"] == "Showing the latest 3 of 5."
 
 
 def test_neither_queries_nor_bytes_grow_with_the_visitors(
@@ -183,8 +183,8 @@ def test_what_must_not_be_seen_is_masked(staff):
     assert "203.0.113.77" not in json.dumps(answer)
     address, network = answer["bans"]
     # How many come from one address would tell which one it is.
-    assert "Only who may see whole addresses is told" in address["hits"]
-    assert "1 visitor" in network["hits"]
+    assert "You need permission to view full IP addresses" in address["hits"]
+    assert "1 current visitor" in network["hits"]
 
 
 def test_a_visitor_opens(admin_client):
@@ -216,16 +216,16 @@ def test_a_visitor_opens(admin_client):
     assert facts(answer)["Campaign"] == "newsletter"
     assert facts(answer)["IP address"] == "203.0.113.77"
     assert [link["text"] for link in answer["links"]] == [
-        "All of this visitor",
-        "All of this visit",
+        "Visitor details",
+        "Visit details",
     ]
     for link in answer["links"]:
         assert admin_client.get(link["url"]).status_code == 200
     address, network = answer["bans"]
     assert (address["text"], address["network"]) == ("Ban this address", "203.0.113.77")
-    assert "1 visitor" in address["hits"]
+    assert "1 current visitor" in address["hits"]
     assert (network["network"], network["objections"]) == ("203.0.113.0/24", [])
-    assert "2 visitors" in network["hits"]
+    assert "2 current visitors" in network["hits"]
     confirmation = unescape(admin_client.get(network["url"]).content.decode())
     assert "203.0.113.0/24" in confirmation
     assert "These will be banned" in confirmation
@@ -244,7 +244,7 @@ def test_what_is_banned_already_says_so(admin_client):
     write([seen()])
     bans.ban("203.0.113.77")
     address, network = opened(admin_client, Visitor.objects.get())["bans"]
-    assert address["objections"] == ["It is banned already."]
+    assert address["objections"] == ["Already banned."]
     assert address["url"]
     assert network["objections"] == []
 

@@ -199,15 +199,15 @@ def test_a_visitor_opens_and_is_banned(page, shop):
     text = panel(page).inner_text()
     assert text.index("/products/mountain-mint/") < text.index("/products/genmaicha/")
     assert "letter / email" in text
-    assert "It would hit 1 visitor" in text
-    assert "It would hit 2 visitors" in text
+    assert "Affects 1 current visitor" in text
+    assert "Affects 2 current visitors" in text
     assert "visitor=" in page.url
     page.reload()
     panel(page).get_by_text("203.0.113.145").first.wait_for()
     panel(page).get_by_role("link", name="Ban this address").click()
     page.get_by_text("These will be banned").wait_for()
     page.get_by_role("button", name="Ban").click()
-    page.get_by_text("1 network is banned.").wait_for()
+    page.get_by_text("Banned 1 network.").wait_for()
     until(lambda: status_of(shop, "203.0.113.145") == 403)
     assert status_of(shop, "203.0.113.146") == 200
     shop.manage("tracking_ban", "--remove", "203.0.113.145")
@@ -339,7 +339,7 @@ def test_an_error_says_what_failed_and_goes_away(page, shop):
     now = re.compile(r"/active/now/")
     page.route(now, lambda route: route.fulfill(status=200, body="no JSON"))
     wait(page)
-    page.get_by_role("alert").filter(has_text="The site does not answer.").wait_for()
+    page.get_by_role("alert").filter(has_text="The site does not respond.").wait_for()
     assert page.get_by_text("Last updated").is_visible()
     assert rows(page).count() == 1
     page.unroute(now)

@@ -39,7 +39,7 @@ def test_bans_are_confirmed_and_made(admin_client, admin_user):
     assert len(tokens) == 2
     data = {"network": tokens, "reason": "scrapes", "days": "7"}
     html = text_of(admin_client.post(f"{BANS}confirm/", data, follow=True))
-    assert "2 networks are banned." in html
+    assert "Banned 2 networks." in html
     assert {ban.network for ban in BannedIP.objects.all()} == {"192.0.2.0/24", "198.51.100.1"}
     ban = BannedIP.objects.first()
     assert ban.reason == "scrapes"

@@ -47,12 +47,12 @@ def test_an_import_by_who_may_only_add_leaves_bans_as_they_are(staff, expiry, re
     client = staff(*ADDER)
     text = f"192.0.2.0/24,mine,{expiry}\n198.51.100.1"
     shown = text_of(client.post(f"{BANS}import/", {"text": text}))
-    assert ("over before it begins" if expiry == PAST else "stays as it is") in shown
+    assert ("expiry is in the past" if expiry == PAST else "stays as it is") in shown
     assert 'name="replace"' not in shown
     said = take_in(client, text, **replace)
-    assert "1 network is banned." in said
+    assert "Banned 1 network." in said
     if expiry != PAST:
-        assert "1 was banned already, and stays as it was: 192.0.2.0/24" in said
+        assert "1 network was already banned and did not change: 192.0.2.0/24" in said
     assert state() == ("for good reason", None)
     assert state("198.51.100.1") == ("", None)
 
@@ -66,8 +66,8 @@ def test_a_confirmation_by_who_may_only_add_leaves_bans_as_they_are(staff, repla
     assert "for ever: for good reason" in shown
     assert shown.count('name="network"') == 1
     said = confirm(client, "192.0.2.0/24", days="1", **replace)
-    assert "stays as it was: 192.0.2.0/24" in said
-    assert "is banned." not in said
+    assert "did not change: 192.0.2.0/24" in said
+    assert "Banned 1 network" not in said
     assert state() == ("for good reason", None)
 
 
@@ -80,7 +80,7 @@ def test_the_reason_of_a_ban_is_for_who_may_see_bans(staff):
 
 def test_a_ban_that_is_over_is_made_anew_by_who_may_add(staff):
     bans.ban("192.0.2.0/24", "old", timezone.now() - timedelta(days=1))
-    assert "1 network is banned." in confirm(staff(*ADDER), "192.0.2.0/24", reason="new")
+    assert "Banned 1 network." in confirm(staff(*ADDER), "192.0.2.0/24", reason="new")
     assert state() == ("new", None)
 
 
@@ -127,7 +127,7 @@ def test_adding_tells_who_must_not_know_nothing(masked, extra):
         response = add_ban(masked, network, **extra)
         assert response.status_code == 302
         said = text_of(masked.get(response["Location"]))
-        assert f"{network} is banned." in said
+        assert f"{network} is now banned." in said
         answers.append((response["Location"], LogEntry.objects.latest("pk").object_id))
     assert answers[0] == answers[1] == (BANS, None)
     assert state("192.0.2.7") == ("for good reason", None)
@@ -144,7 +144,7 @@ def test_a_wide_ban_is_not_narrowed_to_ask_for_an_address(masked):
         text_of(masked.post(f"{BANS}{wide.pk}/change/", {"network": network, "reason": ""}))
         for network in ("192.0.2.7", "192.0.2.8")
     ]
-    assert all("Only who may see whole addresses" in one for one in said)
+    assert all("You need permission to view full IP addresses" in one for one in said)
     assert not any("already" in one for one in said)
 
 
@@ -152,8 +152,8 @@ def test_import_and_confirmation_tell_who_must_not_know_nothing(masked):
     bans.ban("192.0.2.7", "for good reason")
     shown = text_of(masked.post(f"{BANS}import/", {"text": "192.0.2.7\n192.0.2.8"}))
     assert "2 networks will be banned." in shown
-    assert "2 networks are banned." in take_in(masked, "192.0.2.7\n192.0.2.8", replace="on")
-    assert "2 networks are banned." in confirm(masked, "192.0.2.7", "192.0.2.9", replace="on")
+    assert "Banned 2 networks." in take_in(masked, "192.0.2.7\n192.0.2.8", replace="on")
+    assert "Banned 2 networks." in confirm(masked, "192.0.2.7", "192.0.2.9", replace="on")
     assert state("192.0.2.7") == ("for good reason", None)
     lines = LogEntry.objects.values_list("action_flag", "object_id", "object_repr")
     assert len(set(lines[:2])) == 1

@@ -82,7 +82,7 @@ def test_a_ban_that_hits_visitors_is_confirmed_first(admin_client):
         visitor("192.0.2.7")
     assert 'type="checkbox" name="confirmed"' not in text_of(admin_client.get(f"{BANS}add/"))
     html = text_of(add_ban(admin_client, "192.0.2.0/24"))
-    assert "3 visitors who are on the site now would be kept out." in html
+    assert "Affects 3 current visitors." in html
     assert 'type="checkbox" name="confirmed"' in html
     assert not BannedIP.objects.exists()
     assert add_ban(admin_client, "192.0.2.0/24", confirmed="on").status_code == 302
@@ -100,7 +100,7 @@ def test_confirming_does_not_overrule_an_objection(admin_client):
 
 def test_a_ban_in_the_past_is_refused_but_may_end_an_old_one(admin_client):
     past = {"expires_at_0": "2001-01-01", "expires_at_1": "00:00:00"}
-    assert "over before it begins" in text_of(add_ban(admin_client, "192.0.2.7", **past))
+    assert "expiry is in the past" in text_of(add_ban(admin_client, "192.0.2.7", **past))
     ban = bans.ban("192.0.2.7")
     data = {"network": "192.0.2.7", "reason": "", **past}
     assert admin_client.post(f"{BANS}{ban.pk}/change/", data).status_code == 302

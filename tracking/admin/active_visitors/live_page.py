@@ -121,7 +121,7 @@ def _visitor_count(chosen: str, now: VisitorsByPlace) -> int:
 def _more(listed: int, number: int) -> str:
     if number <= listed:
         return ""
-    return gettext("The latest %(listed)s of %(number)s are listed.") % {
+    return gettext("Showing the latest %(listed)s of %(number)s.") % {
         "listed": number_format(listed),
         "number": number_format(number, force_grouping=True),
     }
@@ -146,12 +146,12 @@ def _place(place: Place) -> dict[str, Any]:
 
 
 def _place_name(place: Place) -> str:
-    name = columns.place_name(place.city, place.country) or gettext("Place not known")
+    name = columns.place_name(place.city, place.country) or gettext("Unknown place")
     if not place.others:
         return name
     text = ngettext(
-        "%(place)s, and %(count)s place near it",
-        "%(place)s, and %(count)s places near it",
+        "%(place)s and %(count)s nearby place",
+        "%(place)s and %(count)s nearby places",
         place.others,
     )
     return text % {"place": name, "count": number_format(place.others, force_grouping=True)}
@@ -172,13 +172,13 @@ def _visitor(visitor: Visitor, visit: Visit | None, display: VisitorDisplay) -> 
     is_human = visitor.verdict == Label.HUMAN
     return {
         "id": visitor.pk,
-        "place": columns.place_name(visitor.city, visitor.country) or gettext("Place not known"),
+        "place": columns.place_name(visitor.city, visitor.country) or gettext("Unknown place"),
         "label": "" if is_human else visitor.get_verdict_display(),
         "page": visitor.url[:MAX_SHOWN] or UNKNOWN,
         "since": gettext("since %s") % columns.time_of_day(visitor.session_start)[:5],
         "seen": _pages_and_time(visitor),
         "origin": _origin(visitor, visit)[:MAX_SHOWN],
-        "agent": columns.agent_name(visitor) or gettext("Browser not known"),
+        "agent": columns.agent_name(visitor) or gettext("Unknown browser"),
         "user": display.user_name(visitor)[:MAX_SHOWN],
     }
 
@@ -194,10 +194,10 @@ def _pages_and_time(visitor: Visitor) -> str:
 def _origin(visitor: Visitor, visit: Visit | None) -> str:
     campaign = columns.campaign(visit) if visit else ""
     if campaign:
-        return gettext("by %s") % campaign
+        return gettext("via %s") % campaign
     if visitor.referrer:
         return gettext("from %s") % columns.host_of(visitor.referrer)
-    return gettext("came directly")
+    return gettext("direct")
 
 
 def _missing_settings() -> list[str]:
@@ -218,29 +218,24 @@ def _script_texts() -> dict[str, str]:
     return {
         "updated": gettext("Updated %s"),
         "last_updated": gettext("Last updated %s"),
-        "paused": gettext("Paused while nobody looks"),
+        "paused": gettext("Paused while this tab is hidden"),
         "failed": gettext(
-            "The site does not answer. What you see is as it was at %s. "
-            "It is asked again every five seconds."
+            "The site does not respond. Showing data from %s. Retrying every five seconds."
         ),
-        "logged_out": gettext("You are no longer logged in. What you see is as it was at %s."),
+        "logged_out": gettext("You are no longer logged in. Showing data from %s."),
         "log_in": gettext("Log in again"),
-        "forbidden": gettext("You may no longer see visitors. What you see is as it was at %s."),
-        "no_script": gettext(
-            "The map could not be loaded. Places and visitors are listed all the same."
+        "forbidden": gettext(
+            "You no longer have permission to view visitors. Showing data from %s."
         ),
-        "no_world": gettext(
-            "The outlines of countries could not be loaded. Dots and lists still work."
-        ),
+        "no_script": gettext("The map could not be loaded. The lists still work."),
+        "no_world": gettext("The country outlines could not be loaded. Dots and lists still work."),
         "zoom_in": gettext("Zoom in"),
         "zoom_out": gettext("Zoom out"),
         "all": gettext("Latest visitors"),
         "at_place": gettext("Visitors in %s"),
-        "nobody_there": gettext("Nobody is there any more."),
-        "gone": gettext(
-            "This visitor is no longer known: it was cleaned up, or the link is wrong."
-        ),
-        "log_in_to_see": gettext("You are no longer logged in. Log in again to see the visitor."),
+        "nobody_there": gettext("There are no visitors any more."),
+        "gone": gettext("This visitor does not exist any more, or the link is wrong."),
+        "log_in_to_see": gettext("You are no longer logged in. Log in again to view the visitor."),
         "not_loaded": gettext("The visitor could not be loaded. The map and the list still work."),
         "more_places": gettext("Show all %s places"),
         "fewer_places": gettext("Show ten places"),

@@ -47,7 +47,7 @@ def view(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest, pk: int) ->
     return JsonResponse(
         {
             "id": visitor.pk,
-            "name": columns.place_name(visitor.city, visitor.country) or gettext("Place not known"),
+            "name": columns.place_name(visitor.city, visitor.country) or gettext("Unknown place"),
             "facts": [
                 {"name": name, "text": text, **more}
                 for name, text, more in _facts(visitor, visit, display)
@@ -69,13 +69,13 @@ def _facts(
     yield gettext("Last seen"), columns.exact_time(visitor.last_update), {}
     yield gettext("On the site since"), columns.exact_time(visitor.session_start), {}
     yield gettext("Time on site"), columns.duration(visitor.time_on_site), {}
-    yield gettext("Pages seen"), number_format(visitor.page_views, force_grouping=True), {}
-    yield gettext("Came from"), visitor.referrer or gettext("no other site"), {}
+    yield gettext("Page views"), number_format(visitor.page_views, force_grouping=True), {}
+    yield gettext("Came from"), visitor.referrer or gettext("direct"), {}
     yield gettext("Campaign"), (columns.campaign(visit) if visit else "") or gettext("none"), {}
-    yield gettext("Device"), columns.agent_name(visitor) or gettext("not known"), {}
-    yield gettext("User agent"), visitor.user_agent or gettext("not told"), {}
+    yield gettext("Device"), columns.agent_name(visitor) or gettext("unknown"), {}
+    yield gettext("User agent"), visitor.user_agent or gettext("not sent"), {}
     yield gettext("Verdict"), reason or label, {"label": label} if reason else {}
-    address = display.address(visitor) if visitor.ip_address else gettext("not known")
+    address = display.address(visitor) if visitor.ip_address else gettext("unknown")
     yield gettext("IP address"), address, {}
     user = display.user_name(visitor) or gettext("not logged in")
     yield gettext("User"), user, {"url": display.user_url(visitor)}
@@ -118,17 +118,19 @@ def _ban(text: str, network: str, one: Candidate, site: admin.AdminSite) -> dict
         "text": text,
         "network": one.shown,
         "hits": _affected(one.visitors),
-        "objections": [*one.objections, *([gettext("It is banned already.")] if one.known else [])],
+        "objections": [*one.objections, *([gettext("Already banned.")] if one.known else [])],
         "url": None if one.objections else confirmation_url(site, [network]),
     }
 
 
 def _affected(visitors: int | None) -> str:
     if visitors is None:
-        return gettext("Only who may see whole addresses is told how many it would hit.")
+        return gettext(
+            "You need permission to view full IP addresses to see how many visitors this affects."
+        )
     text = ngettext(
-        "It would hit %(count)s visitor now.",
-        "It would hit %(count)s visitors now.",
+        "Affects %(count)s current visitor.",
+        "Affects %(count)s current visitors.",
         visitors,
     )
     return text % {"count": number_format(visitors, force_grouping=True)}
@@ -138,10 +140,10 @@ def _links(
     visitor: Visitor, visit: Visit | None, site: admin.AdminSite
 ) -> Iterator[dict[str, str]]:
     pages: list[tuple[str, str, Any]] = [
-        (gettext("All of this visitor"), "tracking_visitor_change", visitor.pk)
+        (gettext("Visitor details"), "tracking_visitor_change", visitor.pk)
     ]
     if visit:
-        pages.append((gettext("All of this visit"), "tracking_visit_change", visit.pk))
+        pages.append((gettext("Visit details"), "tracking_visit_change", visit.pk))
     for text, name, pk in pages:
         if url := admin_url(site, name, pk):
             yield {"text": text, "url": url}

@@ -68,7 +68,7 @@ class ConfirmationForm(forms.Form):
     )
 
     replace = forms.BooleanField(
-        label=_("Replace reason and expiry of what is banned already"), required=False
+        label=_("Replace reason and expiry of existing bans"), required=False
     )
 
     reason.widget.attrs["class"] = "vTextField"

@@ -22,9 +22,7 @@ class BanForm(_ModelForm):
     """A single ban: refused for protected networks, confirmed if it affects current visitors."""
 
     #: Hidden unless the ban needs confirmation.
-    confirmed = forms.BooleanField(
-        label=_("Ban it all the same"), required=False, widget=forms.HiddenInput
-    )
+    confirmed = forms.BooleanField(label=_("Ban anyway"), required=False, widget=forms.HiddenInput)
 
     # Set by the ModelAdmin for each request.
     own_address: str | None
@@ -37,7 +35,9 @@ class BanForm(_ModelForm):
         changes = {"network", "expires_at"} & set(self.changed_data)
         if self.instance.pk and "network" in changes and not self.is_visible(network):
             # The user may not know whether that network is banned, so no error may reveal it.
-            message = gettext("Only who may see whole addresses may make it that narrow.")
+            message = gettext(
+                "You need permission to view full IP addresses to ban such a narrow network."
+            )
             self.add_error("network", message)
         # The model's own validation reports a malformed network.
         elif client_address.network_of(network) and changes and not self._has_expired():
@@ -63,7 +63,7 @@ class BanForm(_ModelForm):
         if expires_at is None or expires_at > timezone.now():
             return False
         if self.instance.pk is None:
-            self.add_error("expires_at", gettext("The ban would be over before it begins."))
+            self.add_error("expires_at", gettext("The expiry is in the past."))
         return True
 
     def _ask_for_confirmation(self, network: str) -> None:
@@ -71,8 +71,8 @@ class BanForm(_ModelForm):
         if count:
             self.fields["confirmed"].widget = forms.CheckboxInput()
             message = ngettext(
-                "%(count)s visitor who is on the site now would be kept out.",
-                "%(count)s visitors who are on the site now would be kept out.",
+                "Affects %(count)s current visitor.",
+                "Affects %(count)s current visitors.",
                 count,
             )
             self.add_error("confirmed", message % {"count": formatting.count(count)})

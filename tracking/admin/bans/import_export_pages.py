@@ -37,7 +37,7 @@ class ImportForm(forms.Form):
 
     file = forms.FileField(label=_("File"), required=False)
     text = forms.CharField(
-        label=_("or paste it here"),
+        label=_("Or paste the list here"),
         required=False,
         strip=False,
         widget=forms.Textarea(attrs={"rows": 12, "class": "vLargeTextField"}),
@@ -53,17 +53,17 @@ class ImportForm(forms.Form):
             try:
                 text = file.read().decode("utf-8-sig").replace("\0", "\N{REPLACEMENT CHARACTER}")
             except UnicodeDecodeError as error:
-                raise forms.ValidationError(gettext("The file is no text in UTF-8.")) from error
+                raise forms.ValidationError(gettext("The file is not UTF-8 text.")) from error
         # Browsers send CRLF, and each would count as two characters.
         cleaned["text"] = text = text.replace("\r\n", "\n").replace("\r", "\n")
         if len(text) > MAX_IMPORT:
             raise forms.ValidationError(self._too_large())
         if not text.strip() and not self.errors:
-            raise forms.ValidationError(gettext("Choose a file, or paste a list."))
+            raise forms.ValidationError(gettext("Choose a file or paste a list."))
         return cleaned
 
     def _too_large(self) -> str:
-        return gettext("That is more than 1 MB. Use: manage.py tracking_ban --import FILE")
+        return gettext("The list is larger than 1 MB. Use: manage.py tracking_ban --import FILE")
 
 
 class Preview:
@@ -85,7 +85,7 @@ class Preview:
             if isinstance(found, InvalidLine):
                 self.flaws.append(found)
             elif found.is_expired:
-                why = gettext("The ban would be over before it begins.")
+                why = gettext("The expiry is in the past.")
                 self.refused.append(InvalidLine(found.line, found.network, why))
             elif objections := bans.find_objections(found.network, own_address=own_address):
                 self.refused.append(InvalidLine(found.line, found.network, " ".join(objections)))

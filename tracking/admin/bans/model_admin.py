@@ -37,7 +37,7 @@ class StateFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         """Return the choices."""
-        return [("live", _("In force")), ("expired", _("Expired"))]
+        return [("live", _("Active")), ("expired", _("Expired"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the bans in the chosen state."""
@@ -65,7 +65,7 @@ class BannedIPAdmin(LargeTableAdmin):
     sortable_by = ()
     readonly_fields = ("created_at",)
     search_fields = ("network", "reason")
-    search_help_text = _("An address, to find the bans that keep it out; or a part of a reason.")
+    search_help_text = _("Search by IP address, to find the bans that block it, or by reason.")
 
     def get_urls(self) -> list[URLPattern]:
         """Add the confirmation, the import and the export."""
@@ -125,7 +125,7 @@ class BannedIPAdmin(LargeTableAdmin):
         """Report the ban, and redirect."""
         if self._may_open(request, obj):
             return super().response_add(request, obj, post_url_continue)
-        self.message_user(request, gettext("%s is banned.") % obj.network, messages.SUCCESS)
+        self.message_user(request, gettext("%s is now banned.") % obj.network, messages.SUCCESS)
         return back_to_list(request, self)
 
     # Permissions.

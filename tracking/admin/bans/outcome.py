@@ -27,8 +27,8 @@ def add_messages(request: HttpRequest, added: BulkBanResult) -> None:
     kept = [network for network in added.unchanged if is_visible(network)]
     if kept:
         message = ngettext(
-            "%(count)s was banned already, and stays as it was: %(networks)s",
-            "%(count)s were banned already, and stay as they were: %(networks)s",
+            "%(count)s network was already banned and did not change: %(networks)s",
+            "%(count)s networks were already banned and did not change: %(networks)s",
             len(kept),
         )
         some = ", ".join(kept[:MAX_NAMED]) + (", …" if len(kept) > MAX_NAMED else "")
@@ -36,7 +36,7 @@ def add_messages(request: HttpRequest, added: BulkBanResult) -> None:
             request, message % {"count": formatting.count(len(kept)), "networks": some}
         )
     if count := sum(map(len, added)) - len(kept):
-        message = ngettext("%(count)s network is banned.", "%(count)s networks are banned.", count)
+        message = ngettext("Banned %(count)s network.", "Banned %(count)s networks.", count)
         messages.success(request, message % {"count": formatting.count(count)})
 
 

@@ -182,7 +182,7 @@ class Command(BaseCommand):
             if isinstance(found, InvalidLine):
                 flaws.append(found)
             elif found.is_expired:
-                why = _("The ban would be over before it begins.")
+                why = _("The expiry is in the past.")
                 flaws.append(InvalidLine(found.line, found.network, why))
             elif (
                 why := ""
@@ -219,7 +219,7 @@ def _expiry(
     except (ValueError, OverflowError) as error:
         raise CommandError(_("There is no such time.")) from error
     if ends is not None and ends <= now:
-        raise CommandError(_("The ban would be over before it begins."))
+        raise CommandError(_("The expiry is in the past."))
     return ends
 
 
