@@ -28,7 +28,7 @@ def test_too_little_under_the_number_of_a_key_is_a_bad_token(length):
 
 
 def test_a_token_too_long_for_a_url_is_refused():
-    with pytest.raises(ValueError, match="more than the 3,800"):
+    with pytest.raises(ValueError, match="more than 3,800"):
         dumps(["x" * 3000], {}, salt=SALT)
 
 
@@ -120,7 +120,7 @@ def test_a_well_formed_token_of_rubbish_is_a_bad_token(content):
 
 def test_a_very_long_text_is_refused_before_it_is_decoded():
     with mock.patch.object(binascii, "a2b_base64", side_effect=AssertionError):
-        with pytest.raises(BadToken, match="longer than any"):
+        with pytest.raises(BadToken, match="too long"):
             loads("A" * 8192, salt=SALT)
 
 
