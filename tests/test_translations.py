@@ -25,12 +25,13 @@ from tests.site.models import Affiliate, Subscriber
 from tests.support import services
 from tracking import bans
 from tracking.active_visitors import feed, places
-from tracking.admin import columns, formatting
+from tracking.admin import columns
+from tracking.admin.charts import units
 from tracking.enrichment.verdict_rules import classify, translate_reason
 from tracking.hits import Hit, Kind, PageHit, Reference
 from tracking.models import BannedIP, Beacon, Source, Target, UntrackedUserAgent, Visit, Visitor
 from tracking.recording import write
-from tracking.reports import plain_text
+from tracking.reports import formatting, plain_text
 from tracking.reports.campaigns import campaign
 from tracking.reports.overview import overview
 from tracking.reports.periods import Period
@@ -193,12 +194,12 @@ def test_numbers_rates_and_lengths_in_german(german):
     assert formatting.change(150, 120).text == "+25\xa0%"
     assert formatting.change(150, 120).word == "gestiegen"
     assert formatting.duration(252) == "4 min 12 s"
-    assert formatting.COUNTS.axis(1_500_000) == "1,5 Mio."
-    assert formatting.RATES.axis(0.5) == "50\xa0%"
+    assert units.COUNTS.axis(1_500_000) == "1,5 Mio."
+    assert units.RATES.axis(0.5) == "50\xa0%"
     assert columns.page_count(1234) == "1.234 Seiten"
     assert columns.page_count(1) == "1 Seite"
     assert feed.in_words(timedelta(minutes=2, seconds=1)) == "2 Minuten, 1 Sekunde"
-    assert plain_text.percent("12,5") == "12,5\xa0%"
+    assert formatting.percent("12,5") == "12,5\xa0%"
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ class TestCampaign:
         ]
         write([Hit(kind=Kind.SENT, source=source, entity=each, time=time) for each in people[:5]])
         minutes = iter(range(1, 100))
-        for each, deeds in zip(people, did, strict=True):
+        for each, actions in zip(people, did, strict=True):
             write(
                 [
                     Hit(
@@ -89,7 +89,7 @@ class TestCampaign:
                         user_agent=agent,
                         time=time + timedelta(minutes=next(minutes)),
                     )
-                    for kind, agent in deeds
+                    for kind, agent in actions
                 ]
             )
         found = recipients(source)
@@ -97,7 +97,7 @@ class TestCampaign:
         assert [(row.entity, row.state) for row in found.rows] == [
             (people[3], State.MACHINE),
             (people[2], State.PROXIED),
-            (people[1], State.OPENED),
+            (people[1], State.CONFIRMED),
             (people[0], State.CLICKED),
             (people[4], State.NOTHING),
         ]
@@ -118,11 +118,13 @@ class TestCampaign:
         report = campaign(source, NOW)
         assert report.sent == 5
         assert report.opened.as_dict() | {"total": 0} == {
+            "unique": 3,
             "confirmed": 2,
             "proxied": 1,
+            "without_image": 0,
             "machine": 1,
             "total": 0,
             "proxied_total": 2,
             "machine_total": 3,
         }
-        assert (report.engaged, report.click_to_open) == (3, 1 / 3)
+        assert (report.open_rate, report.click_to_open) == (3 / 5, 1 / 3)

@@ -38,7 +38,7 @@ class TestOverview:
             report = overview(period)
             expected = brute_force.figures(period.start, period.end, zone=zone)
             expected_before = brute_force.figures(before.start, before.end, zone=zone)
-            assert expected["opens"] > expected["unique_opens"] > 5
+            assert expected["opens"] > expected["daily_unique_opens"] > 5
             assert {name: figure.value for name, figure in report.figures.items()} == expected
             assert {n: f.before for n, f in report.figures.items()} == expected_before
             for name, series in report.series.items():
@@ -119,7 +119,7 @@ class TestOverview:
         )
         assert expected["visits"] > 0
         if beacon is None:
-            for name in ("opens", "unique_opens", "clicks", "unique_clicks"):
+            for name in ("opens", "daily_unique_opens", "clicks", "daily_unique_clicks"):
                 expected[name] = None
         assert {name: figure.value for name, figure in report.figures.items()} == expected
 

@@ -17,7 +17,7 @@ from tracking.hits import Hit, Kind, PageHit, Reference
 from tracking.models import Beacon, CountedDay, DailyCount, LateDay, PageView, Visit
 from tracking.recording import write
 from tracking.reports import Period, campaign, overview, recipients
-from tracking.reports.counts_per_object import tallies
+from tracking.reports.counts_per_object import counts_per_object
 from tracking.rollups import build, days, read
 from tracking.rollups.build import roll_up
 
@@ -330,7 +330,7 @@ def test_a_clock_that_is_wrong_by_ages_breaks_nothing(mailings, year):
     assert (report.opened.total, report.began_at) == (0, None)  # not told of any day
     found = recipients(mailings[0])
     assert (found.total, found.rows[0].opens) == (1, 2)
-    assert tallies("source", list(Affiliate.objects.all()))
+    assert counts_per_object("source", list(Affiliate.objects.all()))
 
 
 def test_keys_that_differ_in_capitals_only_are_two_recipients_on_later_days_too(mailings):

@@ -184,9 +184,9 @@ def figures(start, end, *, zone="Europe/Berlin", visit=None, page=None, beacon=N
         "bounce_rate": sum(v.page_views == 1 for v in visits) / len(visits) if visits else None,
         "visit_length": length / len(visits) if visits else None,
         "opens": len(opens),
-        "unique_opens": a_day(opens, who, lambda b: b.time, zone),
+        "daily_unique_opens": a_day(opens, who, lambda b: b.time, zone),
         "clicks": len(clicks),
-        "unique_clicks": a_day(clicks, who, lambda b: b.time, zone),
+        "daily_unique_clicks": a_day(clicks, who, lambda b: b.time, zone),
     }
 
 
@@ -208,15 +208,18 @@ def campaign(reference, zone="Europe/Berlin"):
     everybody = lambda kind: set().union(  # noqa: E731
         *(people for (its, _), people in did.items() if its == kind)
     )
-    opened, proxied = did["open", "human"], did["open", "proxy"]
+    confirmed, proxied = did["open", "human"], did["open", "proxy"]
+    clicked = did["click", "human"]
+    opened = confirmed | proxied | clicked
     return {
         "sent": len(everybody("sent")) or None,
-        "confirmed": len(opened),
-        "proxied": len(proxied - opened),
-        "machine": len(everybody("open") - proxied - opened),
-        "clicked": len(did["click", "human"]),
-        "machine clicked": len(everybody("click") - did["click", "human"]),
-        "engaged": len(opened | proxied | did["click", "human"]),
+        "opened": len(opened),
+        "confirmed": len(confirmed),
+        "proxied": len(proxied - confirmed),
+        "without image": len(clicked - proxied - confirmed),
+        "machine": len((everybody("open") | everybody("click")) - opened),
+        "clicked": len(clicked),
+        "machine clicked": len(everybody("click") - clicked),
         "goal": len(did["event", "human"]) or None,
         "opens": sum((b.kind, b.verdict) == ("open", "human") for b in rows),
         "clicks": sum((b.kind, b.verdict) == ("click", "human") for b in rows),
@@ -231,14 +234,15 @@ def reported(report):
     """Return the same of a report."""
     return {
         "sent": report.sent,
+        "opened": report.opened.unique,
         "confirmed": report.opened.confirmed,
         "proxied": report.opened.proxied,
+        "without image": report.opened.without_image,
         "machine": report.opened.machine,
         "clicked": report.clicked.unique,
         "machine clicked": report.clicked.machine,
-        "engaged": report.engaged,
         "goal": report.goal and report.goal.unique,
         "opens": report.opened.total,
         "clicks": report.clicked.total,
-        "links": {row.value: (row.figure, row.numbers["unique"]) for row in report.links.rows},
+        "links": {row.value: (row.figure, row.numbers["clicked"]) for row in report.links.rows},
     }

@@ -11,12 +11,12 @@ from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext, ngettext, npgettext_lazy
 
-from tracking.admin import formatting
-from tracking.admin.large_tables import UNKNOWN
 from tracking.enrichment.country_names import country_name
 from tracking.enrichment.user_agents import Device
 from tracking.enrichment.verdict_rules import Label, translate_reason
 from tracking.models.base import EnrichmentColumns
+from tracking.reports import formatting
+from tracking.reports.formatting import UNKNOWN
 
 #: Django's own strings have no case: German says "3 Tage", but "vor 3 Tagen".
 _TIME_STRINGS: dict[str, Any] = {
@@ -70,18 +70,6 @@ def time_of_day(moment: datetime) -> str:
 
 def _local(moment: datetime) -> datetime:
     return timezone.localtime(moment) if timezone.is_aware(moment) else moment
-
-
-def duration(time: timedelta) -> str:
-    """Return a duration with its units: ``4 min 12 s``."""
-    minutes, seconds = divmod(int(time.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [
-        gettext("%d h") % hours if hours else "",
-        gettext("%d min") % minutes if minutes else "",
-        gettext("%d s") % seconds if not hours else "",
-    ]
-    return " ".join(part for part in parts if part)
 
 
 def page_count(number: int) -> str:

@@ -16,15 +16,13 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext
 
 from tracking.db.isolation import savepoints
+from tracking.reports.formatting import UNKNOWN
 
 if TYPE_CHECKING:  # Django's own classes take no type arguments when they run
     _Paginator = Paginator[Any]
     _ModelAdmin = admin.ModelAdmin[Any]
 else:
     _Paginator, _ModelAdmin = Paginator, admin.ModelAdmin
-
-#: Shown for unknown values, as opposed to zero or empty ones.
-UNKNOWN = "\N{EN DASH}"
 
 
 class BoundedPaginator(_Paginator):

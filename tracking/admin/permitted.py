@@ -16,11 +16,11 @@ from django.utils.html import format_html
 from django.utils.translation import gettext
 
 from tracking import client_address
-from tracking.admin.large_tables import UNKNOWN
 from tracking.admin.masking import may_view_full_addresses
 from tracking.admin.related_objects import RelatedObjects
 from tracking.hits import ROLES, Reference
 from tracking.models import Beacon
+from tracking.reports.formatting import UNKNOWN
 
 
 class RowDisplay:

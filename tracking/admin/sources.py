@@ -14,10 +14,11 @@ from django.utils.translation import gettext_lazy as _
 
 from tracking import links
 from tracking.admin.admin_page import admin_url
-from tracking.admin.large_tables import UNKNOWN, LargeTableAdmin
+from tracking.admin.large_tables import LargeTableAdmin
 from tracking.admin.related_objects import beacons_url
 from tracking.admin.reports.report_links import TrackingAdminMixin
 from tracking.models import Source, Target
+from tracking.reports.formatting import UNKNOWN
 
 
 class ShortUrlAdmin(TrackingAdminMixin, LargeTableAdmin):

@@ -16,10 +16,11 @@ from tracking.admin import columns
 from tracking.admin.active_visitors import live_page
 from tracking.admin.bans.candidates import ban_choices
 from tracking.admin.bans.confirmation import ban_confirmation, can_ban, confirmation_url
-from tracking.admin.large_tables import UNKNOWN
 from tracking.admin.reports import overview
 from tracking.admin.visitor_base import BaseVisitorAdmin
 from tracking.models import Beacon, Visitor
+from tracking.reports import formatting
+from tracking.reports.formatting import UNKNOWN
 
 
 class ActiveFilter(admin.SimpleListFilter):
@@ -124,13 +125,13 @@ class VisitorAdmin(BaseVisitorAdmin):
     @admin.display(description=_("pages"))
     def pages_and_time(self, visitor: Visitor) -> str:
         """Number of pages, and duration of the current visit."""
-        length = columns.duration(visitor.time_on_site)
+        length = formatting.duration(visitor.time_on_site)
         return columns.stacked(columns.page_count(visitor.page_views), columns.secondary(length))
 
     @admin.display(description=_("time on site"))
     def time_on_site(self, visitor: Visitor) -> str:
         """Duration of the current visit."""
-        return columns.duration(visitor.time_on_site)
+        return formatting.duration(visitor.time_on_site)
 
     @admin.display(description=_("ban"))
     def ban_links(self, visitor: Visitor) -> str:
@@ -155,7 +156,7 @@ class VisitorAdmin(BaseVisitorAdmin):
                 reverse(name, args=[visit.pk]),
                 columns.exact_time(visit.started_at),
                 columns.page_count(visit.page_views),
-                columns.duration(visit.length),
+                formatting.duration(visit.length),
             )
             for visit in rows
         ]

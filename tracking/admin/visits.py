@@ -7,9 +7,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking.admin import columns
-from tracking.admin.large_tables import UNKNOWN
 from tracking.admin.visitor_base import BaseVisitorAdmin
 from tracking.models import PageView, Visit
+from tracking.reports import formatting
+from tracking.reports.formatting import UNKNOWN
 
 
 @admin.register(Visit)
@@ -58,13 +59,13 @@ class VisitAdmin(BaseVisitorAdmin):
     @admin.display(description=_("pages"))
     def pages_and_time(self, visit: Visit) -> str:
         """Number of pages, and duration."""
-        length = columns.duration(visit.length)
+        length = formatting.duration(visit.length)
         return columns.stacked(columns.page_count(visit.page_views), columns.secondary(length))
 
     @admin.display(description=_("duration"))
     def length(self, visit: Visit) -> str:
         """Time from the first page to the last."""
-        return columns.duration(visit.length)
+        return formatting.duration(visit.length)
 
     @admin.display(description=_("pages"))
     def pages(self, visit: Visit) -> str:

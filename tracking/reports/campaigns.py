@@ -3,13 +3,12 @@
     report = campaign(affiliate)
     report.opened.confirmed, report.clicked.unique, report.click_to_open
 
-A recipient is the entity of a beacon; without one the key of the visitor; without that the
-recorded address together with the user agent, on one day.
+What a recipient is, and opened and clicked: :mod:`tracking.rollups.definitions`.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -25,8 +24,9 @@ from tracking.reports.filters import spelled, type_of
 from tracking.reports.parts import Listing, Point, Row, Words, share
 from tracking.reports.periods import Bucket
 from tracking.rollups import read, sources
+from tracking.rollups.counts import Numbers
 from tracking.rollups.days import Cells, day_of, zone_name
-from tracking.rollups.definitions import Numbers
+from tracking.rollups.definitions import TERMS, opened_parts
 from tracking.rollups.sources import Tie
 
 #: How long after sending quarters of an hour are told.
@@ -38,19 +38,22 @@ MAX_DAYS = 3_660
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """Who has opened a message. Nobody is in two of the three.
+    """Who opened a message. Nobody is in two of the four parts.
 
     Attributes:
         confirmed: recipients who loaded the image themselves.
-        proxied: recipients for whom only a mail proxy did, which hides who and where.
-        machine: recipients for whom only machines did, whether or not anybody looked.
-        total: images loaded by people, however often by one.
-        proxied_total: those by mail proxies.
-        machine_total: those by machines.
+        proxied: recipients for whom only their mail provider loaded it.
+        without_image: recipients who clicked, and neither loaded it.
+        machine: recipients for whom only machines loaded it or followed a link. They have not
+            opened it.
+        total: images loaded by people.
+        proxied_total: images loaded by mail proxies.
+        machine_total: images loaded by machines.
     """
 
     confirmed: int
     proxied: int
+    without_image: int
     machine: int
     total: int
     proxied_total: int
@@ -58,13 +61,12 @@ class Opened:
 
     @property
     def unique(self) -> int:
-        """Recipients of whom it is confirmed: proxies and machines are not mixed in."""
-        return self.confirmed
+        """Recipients who opened: confirmed, proxied and without image."""
+        return self.confirmed + self.proxied + self.without_image
 
     def as_dict(self) -> dict[str, int]:
         """Return it as JSON values."""
-        names = ("confirmed", "proxied", "machine", "total", "proxied_total", "machine_total")
-        return {name: getattr(self, name) for name in names}
+        return {"unique": self.unique, **asdict(self)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,8 +144,6 @@ class Campaign:
         delivered: to how many it was delivered, or ``None`` if nobody has said so.
         opened: who opened it.
         clicked: who followed a link.
-        engaged: recipients who opened it, by themselves or through a proxy, or clicked:
-            who clicks without images has seen it, too.
         goal: who did what the site reports, or ``None`` if it reports nothing.
         quarters: the first 24 hours by quarter of an hour.
         days: all days, from the first to the last of any beacon (or today).
@@ -162,7 +162,6 @@ class Campaign:
     delivered: int | None
     opened: Opened
     clicked: Clicked
-    engaged: int
     goal: Goal | None
     quarters: Timeline
     days: Timeline
@@ -172,8 +171,8 @@ class Campaign:
 
     @property
     def open_rate(self) -> float | None:
-        """Recipients who opened it themselves, of those it was sent to."""
-        return share(self.opened.confirmed, self.sent)
+        """Recipients who opened it, of those it was sent to."""
+        return share(self.opened.unique, self.sent)
 
     @property
     def click_rate(self) -> float | None:
@@ -182,8 +181,8 @@ class Campaign:
 
     @property
     def click_to_open(self) -> float | None:
-        """Recipients who clicked, of those who have seen it (``engaged``)."""
-        return share(self.clicked.unique, self.engaged)
+        """Recipients who clicked, of those who opened it."""
+        return share(self.clicked.unique, self.opened.unique)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -198,7 +197,6 @@ class Campaign:
             "delivered": self.delivered,
             "opened": self.opened.as_dict(),
             "clicked": self.clicked.as_dict(),
-            "engaged": self.engaged,
             "goal": self.goal and self.goal.as_dict(),
             "open_rate": self.open_rate,
             "click_rate": self.click_rate,
@@ -231,7 +229,7 @@ def campaign(source: Model | Reference, now: datetime | None = None) -> Campaign
     tie = Tie(type_of(reference).pk, reference.pk)
     name = _name(reference, source if isinstance(source, Model) else None)
     known = read.of_source(tie, day_of(now), MAX_DAYS)
-    deeds = _column(known.by_value["deeds"], "uniques")
+    actions = _column(known.by_value["actions"], "uniques")
     kinds = _by_value(known.by_day["kinds"], "total")
     sent_at = known.moments.get(sources.SENT)
     began_at = sent_at or known.moments.get(sources.FIRST)
@@ -242,12 +240,11 @@ def campaign(source: Model | Reference, now: datetime | None = None) -> Campaign
         sent_at=sent_at,
         began_at=began_at,
         last_at=known.moments.get(sources.LAST),
-        sent=deeds["sent"] or None,
-        delivered=deeds["delivered"] or None,
-        opened=_opened(deeds, kinds),
-        clicked=_clicked(deeds, kinds),
-        engaged=deeds["engaged"],
-        goal=_goal(deeds, kinds),
+        sent=actions["sent"] or None,
+        delivered=actions["delivered"] or None,
+        opened=_opened(actions, kinds),
+        clicked=_clicked(actions, kinds),
+        goal=_goal(actions, kinds),
         quarters=_quarters(tie, began_at, known, now),
         days=_days(known, now),
         links=_links(known.by_value["clicked_links"]),
@@ -286,33 +283,31 @@ def _column(sums: Mapping[str, Numbers], column: str) -> Counter[str]:
     return Counter({value: getattr(numbers, column) for value, numbers in sums.items()})
 
 
-def _opened(deeds: Counter[str], kinds: Counter[str]) -> Opened:
+def _opened(actions: Counter[str], kinds: Counter[str]) -> Opened:
     totals = {label: kinds[f"{Kind.OPEN.value} {label}"] for label in Label.values}
     people, proxies = totals.pop(Label.HUMAN.value), totals.pop(Label.PROXY.value)
     return Opened(
-        confirmed=deeds["opened"],
-        proxied=deeds["looked"] - deeds["opened"],
-        machine=deeds["loaded"] - deeds["looked"],
+        **opened_parts(actions)._asdict(),
         total=people,
         proxied_total=proxies,
         machine_total=sum(totals.values()),
     )
 
 
-def _clicked(deeds: Counter[str], kinds: Counter[str]) -> Clicked:
+def _clicked(actions: Counter[str], kinds: Counter[str]) -> Clicked:
     totals = {label: kinds[f"{Kind.CLICK.value} {label}"] for label in Label.values}
     people = totals.pop(Label.HUMAN.value)
     return Clicked(
-        unique=deeds["clicked"],
+        unique=actions["clicked"],
         total=people,
-        machine=deeds["followed"] - deeds["clicked"],
+        machine=actions["any_click"] - actions["clicked"],
         machine_total=sum(totals.values()),
     )
 
 
-def _goal(deeds: Counter[str], kinds: Counter[str]) -> Goal | None:
+def _goal(actions: Counter[str], kinds: Counter[str]) -> Goal | None:
     total = kinds[f"{Kind.EVENT.value} {Label.HUMAN.value}"]
-    return Goal(unique=deeds["converted"], total=total) if total else None
+    return Goal(unique=actions["converted"], total=total) if total else None
 
 
 def _timeline(totals: Mapping[tuple[int, str], int], cells: Cells, now: datetime) -> Timeline:
@@ -404,7 +399,7 @@ def _listing(
             share=share(numbers.total, whole),
             filter_key=filter_key,
             filter_value=spelled(value) if filter_key else "",
-            numbers={"unique": numbers.uniques} if has_uniques else {},
+            numbers={"clicked": numbers.uniques} if has_uniques else {},
         )
         for value, numbers in in_order
     )
@@ -415,7 +410,7 @@ def _links(sums: Mapping[str, Numbers]) -> Listing:
     return _listing(
         "links",
         gettext_lazy("Links"),
-        gettext_lazy("Clicks"),
+        TERMS["clicks"].title,
         sums,
         filter_key="link",
         has_uniques=True,

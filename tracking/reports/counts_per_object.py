@@ -1,25 +1,26 @@
 """Opens and clicks of many objects at once, for lists of them.
 
-    tallies("source", affiliates)[str(affiliate.pk)].unique_opens
+    counts_per_object("source", affiliates)[str(affiliate.pk)].opened
 
-Of sources, days that are counted are read from their counts; as in a report of one.
+The numbers are those of :func:`tracking.reports.campaign`. Days that are counted are read from
+their counts; only sources have such.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import router
+from django.db import connections, router
 from django.db.models import (
     Case,
     Count,
     DateTimeField,
     Exists,
+    Max,
     Min,
     Model,
     OuterRef,
-    Q,
     QuerySet,
     Sum,
     Value,
@@ -27,120 +28,149 @@ from django.db.models import (
 )
 
 from tracking.db.column_values import storable_time
-from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind
 from tracking.models import Beacon, DailyCount
 from tracking.rollups.build import first_day
-from tracking.rollups.days import DAY, Cells, start_of, today
+from tracking.rollups.days import DAY, EARLIEST, Cells, day_of, start_of, today
+from tracking.rollups.definitions import (
+    ACTIONS,
+    HAS_ENTITY,
+    HUMAN_HITS,
+    RECOGNIZED_VISITOR,
+    beacons_with,
+    recipient,
+)
 from tracking.rollups.read import Days
-from tracking.rollups.site_counts import recipient
 from tracking.rollups.sources import Tie
+from tracking.rollups.sql_text import ExactText
 
 
-class Tally(NamedTuple):
-    """What people did with one object: proxies and machines are left out.
+class ObjectCounts(NamedTuple):
+    """What people did with one object.
 
     Attributes:
-        opens: images loaded.
-        unique_opens: recipients who did it, each once.
-        clicks: links followed.
-        unique_clicks: recipients who did it, each once.
+        opens: images loaded by people.
+        opened: recipients who opened, each counted once.
+        clicks: links followed by people.
+        clicked: recipients who clicked, each counted once.
     """
 
     opens: int = 0
-    unique_opens: int = 0
+    opened: int = 0
     clicks: int = 0
-    unique_clicks: int = 0
+    clicked: int = 0
 
-    def plus(self, other: "Tally") -> "Tally":
-        """Return both together."""
-        return Tally(*(mine + its for mine, its in zip(self, other, strict=True)))
+    def plus(self, other: "ObjectCounts") -> "ObjectCounts":
+        """Return the sums of both."""
+        return ObjectCounts(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
-#: What is counted of a source, by facet and value: the attribute, and the column.
-_COUNTS = {
+#: What is counted by recipients: the attribute is the action.
+_UNIQUE = ("opened", "clicked")
+
+#: What is stored of a source, by facet and value: the attribute and the column.
+_STORED = {
     ("kinds", "open human"): ("opens", "total"),
     ("kinds", "click human"): ("clicks", "total"),
-    ("deeds", "opened"): ("unique_opens", "uniques"),
-    ("deeds", "clicked"): ("unique_clicks", "uniques"),
+    **{("actions", name): (name, "uniques") for name in _UNIQUE},
 }
 
+_ByKey = dict[str, ObjectCounts]
 
-def tallies(role: str, instances: Sequence[Model]) -> Mapping[str, Tally]:
-    """Return the tallies of objects by their keys as text, by a few queries for all of them.
+
+def counts_per_object(role: str, instances: Sequence[Model]) -> Mapping[str, ObjectCounts]:
+    """Return the counts of objects by their keys as text, by a few queries for all of them.
 
     Args:
-        role: what they are to beacons: ``"source"``, ``"target"`` or ``"entity"``. Only
-            sources are counted day by day; of others all beacons are read.
+        role: what they are to beacons: ``"source"``, ``"target"`` or ``"entity"``. All beacons
+            of targets and entities are read.
         instances: saved rows of one model.
     """
-    found = {str(instance.pk): Tally() for instance in instances}
+    found = {str(instance.pk): ObjectCounts() for instance in instances}
     if not found:
         return found
     type_id = ContentType.objects.get_for_model(instances[0]).pk
     if role == "source":
         return _of_sources(type_id, found)
     rows = Beacon.objects.filter(**{f"{role}_type": type_id, f"{role}_id__in": list(found)})
-    return _plus(found, _uniques(rows, role), _totals(rows, role))
+    rows = rows.filter(HUMAN_HITS | beacons_with(ACTIONS["opened"]))
+    ends = rows.filter(time__gte=storable_time(start_of(EARLIEST))).aggregate(
+        Min("time"), Max("time")
+    )
+    if ends["time__min"] is None:
+        return found
+    last = min(day_of(ends["time__max"]), today() + DAY)
+    cells = Cells.of_days(max(day_of(ends["time__min"]), last - _LONGEST), last)
+    rows = rows.filter(cells.within("time"))
+    return _sums(found, _totals(rows, role), *(_uniques(rows, role, n, cells) for n in _UNIQUE))
 
 
-def _of_sources(type_id: int, found: dict[str, Tally]) -> dict[str, Tally]:
-    days = _days()
+#: Days by which beacons of targets and entities are told apart at most; older ones are left out.
+_LONGEST = DAY * 3_659
+
+
+def _of_sources(type_id: int, found: _ByKey) -> _ByKey:
+    days = _all_days()
     if days is None:
         return found
-    counted = _counted(type_id, list(found), days)
-    rows = Beacon.objects.filter(source_type=type_id, source_id__in=list(found))
+    stored = _stored(type_id, list(found), days)
     if not days.open:
-        return _plus(found, counted)
+        return _sums(found, stored)
     cells = Cells.of_days(days.open[0], days.last)
+    rows = Beacon.objects.filter(source_type=type_id, source_id__in=list(found))
     rows = rows.filter(cells.within("time"))
-    new = rows
+    new = dict.fromkeys(_UNIQUE, rows)
     if days.open[0] > days.first:
         began = _began(type_id, list(found), cells.starts[0])
-        new = rows.annotate(source_began=began)
-        for did_before in _did_before(cells.starts[0]):
-            new = new.exclude(did_before)
-    return _plus(found, counted, _uniques(new, "source", cells), _totals(rows, "source"))
+        known = rows.annotate(source_began=began, recognized_visitor=RECOGNIZED_VISITOR)
+        for name in _UNIQUE:
+            new[name] = _new_recipients(known, name, cells.starts[0])
+    uniques = (_uniques(new[name], "source", name, cells) for name in _UNIQUE)
+    return _sums(found, stored, _totals(rows, "source"), *uniques)
 
 
-def _days() -> Days | None:
-    """Return all days there are."""
+def _all_days() -> Days | None:
+    """Return all days of which there is a row or a count; ``None`` if there is none."""
     using = router.db_for_read(DailyCount)
     counted = DailyCount.objects.using(using).order_by("day").values_list("day", flat=True).first()
-    known = [day for day in (counted, first_day(using)) if day is not None]
-    return Days.between(min(known), max(today(), *known)) if known else None
+    begin = first_day(using)
+    known = [day for day in (counted, begin) if day is not None]
+    # Hits of tomorrow come from a clock that is ahead.
+    return Days.between(min(known), today() + DAY, begin) if known else None
 
 
-def _counted(type_id: int, keys: Sequence[str], days: Days) -> dict[str, Tally]:
-    """Return what is counted until the first day that is not."""
+def _stored(type_id: int, keys: Sequence[str], days: Days) -> _ByKey:
+    """Return what is stored until the first day that is not counted."""
     scopes = {Tie(type_id, key).scope: key for key in keys}
     last = days.open[0] - DAY if days.open else days.last
     rows = DailyCount.objects.using(router.db_for_read(DailyCount)).filter(
-        scope__in=list(scopes), facet__in=["kinds", "deeds"], day__range=(days.first, last)
+        scope__in=list(scopes),
+        facet__in={facet for facet, _value in _STORED},
+        value__in={value for _facet, value in _STORED},
+        day__range=(days.first, last),
     )
-    values = [value for _facet, value in _COUNTS]
-    sums = rows.filter(value__in=values).order_by().values("scope", "facet", "value")
+    sums = rows.order_by().values("scope", "facet", "value")
     sums = sums.annotate(sum_total=Sum("total"), sum_uniques=Sum("uniques"))
-    found: dict[str, Tally] = {}
+    found: _ByKey = {}
     columns = ("scope", "facet", "value", "sum_total", "sum_uniques")
     for scope, facet, value, total, uniques in sums.values_list(*columns):
-        if counts := _COUNTS.get((facet, value)):
+        if counts := _STORED.get((facet, value)):
             name, column = counts
             number = int(total if column == "total" else uniques)
-            tally = found.get(scopes[scope], Tally())
-            found[scopes[scope]] = tally._replace(**{name: number})
+            of_key = found.get(scopes[scope], ObjectCounts())
+            found[scopes[scope]] = of_key._replace(**{name: number})
     return found
 
 
 def _began(type_id: int, keys: Sequence[str], start: datetime) -> Case:
-    """Return the expression that tells when a source began, as far as that is counted.
+    """Return the expression of when a source began, as far as that is stored.
 
-    Without it the index over entities would lead to all that they ever did with others.
+    Without it the index over entities would lead to all their beacons of other sources.
 
     Args:
         type_id: the key of the content type of the sources.
         keys: their own keys.
-        start: what is told of those that began later.
+        start: the value for sources that began later.
     """
     scopes = {Tie(type_id, key).scope: key for key in keys}
     rows = DailyCount.objects.using(router.db_for_read(DailyCount))
@@ -156,54 +186,63 @@ def _began(type_id: int, keys: Sequence[str], start: datetime) -> Case:
     )
 
 
-def _did_before(start: datetime) -> Iterator[Exists]:
-    """Yield the conditions that a recipient has done the same before, as far as it is known.
+def _new_recipients(rows: QuerySet[Beacon], action: str, start: datetime) -> QuerySet[Beacon]:
+    """Return the beacons of recipients who had not done something before.
 
-    One for each index: of both in one condition PostgreSQL uses less.
+    Args:
+        rows: beacons, with ``source_began`` and ``recognized_visitor``.
+        action: one of :data:`tracking.rollups.definitions.ACTIONS`.
+        start: before when.
     """
-    same = ("source_type", "source_id", "kind", "verdict")
     earlier = Beacon.objects.filter(
+        beacons_with(ACTIONS[action]),
         time__gte=OuterRef("source_began"),
         time__lt=storable_time(start),
-        **{name: OuterRef(name) for name in same},
+        source_type=OuterRef("source_type"),
+        source_id=OuterRef("source_id"),
     )
-    by_entity = Q(entity_type=OuterRef("entity_type"), entity_id=OuterRef("entity_id"))
-    by_visitor = Q(entity_type=None, visitor=OuterRef("visitor"))
-    yield Exists(earlier.filter(by_entity))
-    yield Exists(earlier.filter(by_visitor))
+    by_entity = earlier.filter(entity_type=OuterRef("entity_type"), entity_id=OuterRef("entity_id"))
+    by_visitor = earlier.filter(~HAS_ENTITY, visitor=OuterRef("recognized_visitor"))
+    if connections[rows.db].vendor == "mysql":  # whose collations ignore case
+        by_entity = by_entity.alias(exact=ExactText("entity_id")).filter(
+            exact=ExactText(OuterRef("entity_id"))
+        )
+        by_visitor = by_visitor.alias(exact=ExactText("visitor_id")).filter(
+            exact=ExactText(OuterRef("recognized_visitor"))
+        )
+    # One condition for each index: PostgreSQL uses less of both in one.
+    return rows.exclude(Exists(by_entity)).exclude(Exists(by_visitor))
 
 
-def _people(rows: QuerySet[Beacon]) -> QuerySet[Beacon]:
-    return rows.filter(kind__in=[Kind.OPEN, Kind.CLICK], verdict=Label.HUMAN).order_by()
-
-
-def _totals(rows: QuerySet[Beacon], role: str) -> dict[str, Tally]:
-    counted = _people(rows).values(f"{role}_id", "kind").annotate(n=Count("pk"))
-    return _by_kind(counted.values_list(f"{role}_id", "kind", "n"), "opens", "clicks")
-
-
-def _uniques(rows: QuerySet[Beacon], role: str, cells: Cells | None = None) -> dict[str, Tally]:
-    who = recipient(None if cells is None else cells.number("time"))
-    grouped = _people(rows).values(f"{role}_id", "kind")
-    counted = grouped.annotate(n=Count(who, distinct=True))
-    names = ("unique_opens", "unique_clicks")
-    return _by_kind(counted.values_list(f"{role}_id", "kind", "n"), *names)
-
-
-def _by_kind(
-    counted: "QuerySet[Beacon, tuple[str | None, str, int]]", of_opens: str, of_clicks: str
-) -> dict[str, Tally]:
-    found: dict[str, Tally] = {}
-    for key, kind, number in counted:
-        name = of_opens if kind == Kind.OPEN else of_clicks
-        tally = found.get(str(key), Tally())
-        found[str(key)] = tally._replace(**{name: number})
+def _totals(rows: QuerySet[Beacon], role: str) -> _ByKey:
+    grouped = rows.filter(HUMAN_HITS).order_by().annotate(key=ExactText(f"{role}_id"))
+    counted = grouped.values("key", "kind").annotate(n=Count("pk"))
+    found: _ByKey = {}
+    for key, kind, number in counted.values_list("key", "kind", "n"):
+        name = "opens" if kind == Kind.OPEN else "clicks"
+        text = _text(key)
+        found[text] = found.get(text, ObjectCounts())._replace(**{name: number})
     return found
 
 
-def _plus(found: Mapping[str, Tally], *others: Mapping[str, Tally]) -> dict[str, Tally]:
+def _uniques(rows: QuerySet[Beacon], role: str, action: str, cells: Cells) -> _ByKey:
+    rows = rows.filter(beacons_with(ACTIONS[action])).order_by()
+    counted = rows.annotate(key=ExactText(f"{role}_id")).values("key")
+    counted = counted.annotate(n=Count(recipient(cells.number("time")), distinct=True))
+    return {
+        _text(key): ObjectCounts(**{action: number})
+        for key, number in counted.values_list("key", "n")
+    }
+
+
+def _text(key: Any) -> str:
+    return key.decode() if isinstance(key, bytes) else str(key)
+
+
+def _sums(found: _ByKey, *others: _ByKey) -> _ByKey:
     sums = dict(found)
     for other in others:
-        for key, tally in other.items():
-            sums[key] = sums[key].plus(tally)
+        for key, counts in other.items():
+            if key in sums:  # MariaDB also finds keys in other capitals
+                sums[key] = sums[key].plus(counts)
     return sums

@@ -25,6 +25,7 @@ from tracking.reports.parts import Listing
 from tracking.reports.periods import Period
 from tracking.reports.recipients import each_recipient
 from tracking.reports.top_lists import LISTS, listing
+from tracking.rollups.definitions import TERMS
 
 #: What a spreadsheet may take for the beginning of a formula: the four signs, as they are and
 #: as East Asian keyboards write them, and what some programs skip before they look.
@@ -131,22 +132,14 @@ def _list(part: Listing) -> Table:
 
 def _further(number: str) -> str:
     """Return the head of a column of further numbers."""
-    heads = {
-        "clicks": _("Clicks"),
-        "opens": _("Opens"),
-        "recipients": _("Recipients"),
-        "unique": _("Unique"),
-        "visitors": _("Visitors"),
-        "visits": _("Visits"),
-    }
-    return heads[number]
+    return str(TERMS[number].title)
 
 
 def _timeline(name: str, timeline: Timeline) -> Table:
     points = zip(timeline.opens, timeline.clicks, strict=True)
     return Table(
         name=name,
-        head=(_("From"), _("Until"), _("Opens"), _("Clicks")),
+        head=(_("From"), _("Until"), *map(_further, ("opens", "clicks"))),
         rows=(
             (opens.bucket.start, opens.bucket.end, opens.value, clicks.value)
             for opens, clicks in points
@@ -173,11 +166,10 @@ def _recipients(source: Model | Reference) -> Table:
             _("Recipient"),
             _("Name"),
             _("State"),
-            _("Sent"),
+            _further("sent"),
             _("First"),
             _("Last"),
-            _("Opens"),
-            _("Clicks"),
+            *map(_further, ("opens", "clicks")),
         ),
         rows=(
             (

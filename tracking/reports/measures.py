@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from django.utils.translation import gettext_lazy
-
 from tracking.reports.parts import Words, share
 from tracking.reports.sums import Sums
+from tracking.rollups.definitions import TERMS
 
 
 class Measure(NamedTuple):
@@ -42,63 +41,19 @@ def _per_visit(column: str, scale: int = 1) -> Callable[[Sums], float | None]:
     return value
 
 
-#: What is told of a period and of each bucket.
+def _measure(name: str, unit: str, value: Callable[[Sums], float | None]) -> Measure:
+    return Measure(*TERMS[name], unit, value)
+
+
+#: The figures, in the order in which they are shown.
 MEASURES: Mapping[str, Measure] = {
-    "visitors": Measure(
-        gettext_lazy("Visitors"),
-        gettext_lazy(
-            "Browsers that began a visit, machines left out; over several days, the visitors of "
-            "each day are added up."
-        ),
-        "count",
-        _of("visits", "uniques"),
-    ),
-    "visits": Measure(
-        gettext_lazy("Visits"),
-        gettext_lazy("Runs of activity, ended by 30 minutes without a page."),
-        "count",
-        _of("visits", "total"),
-    ),
-    "page_views": Measure(
-        gettext_lazy("Page views"), gettext_lazy("Pages seen."), "count", _of("pages", "total")
-    ),
-    "bounce_rate": Measure(
-        gettext_lazy("Bounce rate"),
-        gettext_lazy("The part of the visits that saw no second page."),
-        "rate",
-        _per_visit("bounces"),
-    ),
-    "visit_length": Measure(
-        gettext_lazy("Visit length"),
-        gettext_lazy("From the first page of a visit to its last, on average."),
-        "seconds",
-        _per_visit("microseconds", 1_000_000),
-    ),
-    "opens": Measure(
-        gettext_lazy("Opens"),
-        gettext_lazy("Images loaded by people; mail proxies and machines are told apart."),
-        "count",
-        _of("opens", "total"),
-    ),
-    "unique_opens": Measure(
-        gettext_lazy("Unique opens"),
-        gettext_lazy(
-            "Recipients who loaded an image, each once a day; who is no known recipient is told "
-            "by the browser."
-        ),
-        "count",
-        _of("opens", "uniques"),
-    ),
-    "clicks": Measure(
-        gettext_lazy("Clicks"),
-        gettext_lazy("Links followed by people."),
-        "count",
-        _of("clicks", "total"),
-    ),
-    "unique_clicks": Measure(
-        gettext_lazy("Unique clicks"),
-        gettext_lazy("Recipients who followed a link, each once a day."),
-        "count",
-        _of("clicks", "uniques"),
-    ),
+    "visitors": _measure("visitors", "count", _of("visits", "uniques")),
+    "visits": _measure("visits", "count", _of("visits", "total")),
+    "page_views": _measure("page_views", "count", _of("pages", "total")),
+    "bounce_rate": _measure("bounce_rate", "rate", _per_visit("bounces")),
+    "visit_length": _measure("visit_length", "seconds", _per_visit("microseconds", 1_000_000)),
+    "opens": _measure("opens", "count", _of("opens", "total")),
+    "daily_unique_opens": _measure("daily_unique_opens", "count", _of("opens", "uniques")),
+    "clicks": _measure("clicks", "count", _of("clicks", "total")),
+    "daily_unique_clicks": _measure("daily_unique_clicks", "count", _of("clicks", "uniques")),
 }

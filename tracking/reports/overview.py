@@ -34,8 +34,8 @@ class Overview:
         before: as many days before them.
         filters: what it is narrowed down to.
         figures: by name, in this order: ``visitors``, ``visits``, ``page_views``,
-            ``bounce_rate``, ``visit_length``, ``opens``, ``unique_opens``, ``clicks``,
-            ``unique_clicks``.
+            ``bounce_rate``, ``visit_length``, ``opens``, ``daily_unique_opens``, ``clicks``,
+            ``daily_unique_clicks``.
         series: how they went, by the same names.
         lists: the ten largest, by name: ``pages``, ``referrers``, ``sources``, ``mediums``,
             ``campaigns``, ``mailings``, ``countries``, ``devices``, ``browsers``,

@@ -1,22 +1,17 @@
 """Reports as plain text, aligned, for a terminal or a mail."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
 
-from django.utils.formats import date_format, number_format
-from django.utils.timezone import get_default_timezone
-from django.utils.translation import gettext
 from django.utils.translation import gettext as _
 
 from tracking.reports.campaigns import Campaign
+from tracking.reports.formatting import change, clicks, count, day, figure, opens, rate, time
 from tracking.reports.overview import Overview
 from tracking.reports.parts import Figure, Listing
+from tracking.rollups.definitions import TERMS
 
 #: Characters of a name; what is longer is cut.
 WIDTH = 48
-
-#: What stands for a number that is not known.
-UNKNOWN = "\N{EN DASH}"
 
 
 def overview_text(report: Overview, top: int = 5) -> str:
@@ -29,19 +24,18 @@ def overview_text(report: Overview, top: int = 5) -> str:
     period, before = report.period, report.before
     head = [
         _("%(first)s to %(last)s (%(zone)s)")
-        % {"first": _date(period.first), "last": _date(period.last), "zone": period.zone},
+        % {"first": day(period.first), "last": day(period.last), "zone": period.zone},
         _("compared with %(first)s to %(last)s")
-        % {"first": _date(before.first), "last": _date(before.last)},
+        % {"first": day(before.first), "last": day(before.last)},
     ]
     figures = [
-        (str(figure.title), _value(figure, figure.value), _change(figure))
-        for figure in report.figures.values()
+        (str(one.title), figure(one.value, one.unit), _change(one))
+        for one in report.figures.values()
     ]
     apart = [
         (
             str(each.title),
-            _("%(opens)s opens, %(clicks)s clicks")
-            % {"opens": _count(each.opens), "clicks": _count(each.clicks)},
+            f"{opens(each.opens)}, {clicks(each.clicks)}",
         )
         for each in report.apart
     ]
@@ -61,29 +55,43 @@ def campaign_text(report: Campaign, top: int = 10) -> str:
     """
     opened, clicked = report.opened, report.clicked
     lines = [
-        (_("Sent"), _known(report.sent), ""),
-        (_("Delivered"), _known(report.delivered), ""),
-        (_("Opened"), _count(opened.confirmed), _rate(report.open_rate)),
-        (_("  through mail proxies"), _count(opened.proxied), ""),
-        (_("  by machines only"), _count(opened.machine), ""),
-        (_("Clicked"), _count(clicked.unique), _rate(report.click_rate)),
-        (_("Clicked of those who opened"), "", _rate(report.click_to_open)),
-        (_("Goal"), _known(report.goal.unique if report.goal else None), ""),
-        (_("Opens in all"), _count(opened.total), ""),
-        (_("Clicks in all"), _count(clicked.total), ""),
+        _line("sent", report.sent),
+        _line("delivered", report.delivered),
+        _line("opened", opened.unique, report.open_rate),
+        _line("confirmed", opened.confirmed, is_part=True),
+        _line("proxied", opened.proxied, is_part=True),
+        _line("without_image", opened.without_image, is_part=True),
+        _line("machine", opened.machine),
+        _line("clicked", clicked.unique, report.click_rate),
+        (_("Clicked of those who opened"), "", rate(report.click_to_open)),
+        _line("goal", report.goal.unique if report.goal else None),
+        _line("opens", opened.total),
+        _line("clicks", clicked.total),
     ]
     head = [_plain(report.name)]
     if report.sent_at is not None:
-        head.append(_("sent on %s") % _time(report.sent_at))
+        head.append(_("sent on %s") % time(report.sent_at))
     blocks = ["\n".join(head), _aligned(lines)]
     parts = (report.links, report.countries, report.clients)
     blocks += [_list(part, top) for part in parts if part.rows]
     return "\n\n".join(blocks) + "\n"
 
 
+def _line(
+    term: str, number: int | None, share: float | None = None, *, is_part: bool = False
+) -> tuple[str, str, str]:
+    title = str(TERMS[term].title)
+    return ("  " + title if is_part else title, count(number), "" if share is None else rate(share))
+
+
+def _change(of: Figure) -> str:
+    found = change(of.value, of.before)
+    return "" if found is None else found.text
+
+
 def _list(part: Listing, top: int) -> str:
     rows = [
-        (_plain(row.label)[:WIDTH], _count(row.figure), _rate(row.share)) for row in part.rows[:top]
+        (_plain(row.label)[:WIDTH], count(row.figure), rate(row.share)) for row in part.rows[:top]
     ]
     head = f"{part.title} ({part.column})"
     return head + "\n" + _aligned(rows)
@@ -108,57 +116,3 @@ def _aligned(rows: Iterable[Sequence[str]]) -> str:
         ).rstrip()
         for row in rows
     )
-
-
-def _value(figure: Figure, value: float | None) -> str:
-    if value is None:
-        return UNKNOWN
-    if figure.unit == "rate":
-        return _rate(value)
-    if figure.unit == "seconds":
-        return _length(value)
-    return _count(value)
-
-
-def _change(figure: Figure) -> str:
-    if figure.change is None:
-        return ""
-    sign = "+" if figure.change > 0 else ""
-    return sign + percent(number_format(figure.change * 100, 1))
-
-
-def _length(seconds: float) -> str:
-    minutes, rest = divmod(round(timedelta(seconds=seconds).total_seconds()), 60)
-    return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": rest}
-
-
-def _rate(value: float | None) -> str:
-    return UNKNOWN if value is None else percent(number_format(value * 100, 1))
-
-
-def percent(number: str) -> str:
-    """Return a number of percents, written already, with the sign for it.
-
-    Args:
-        number: in the notation of the active language.
-    """
-    # Translators: a number of percents; some languages put a space before the sign.
-    return gettext("%(number)s%%") % {"number": number}
-
-
-def _count(value: float) -> str:
-    return str(number_format(int(value), force_grouping=True))
-
-
-def _known(value: int | None) -> str:
-    return UNKNOWN if value is None else _count(value)
-
-
-def _time(moment: datetime) -> str:
-    """Return a moment in the time zone of the site, which it names."""
-    local = moment.astimezone(get_default_timezone()) if moment.tzinfo else moment
-    return f"{date_format(local, 'DATETIME_FORMAT')} {local:%Z}".rstrip()
-
-
-def _date(day: date) -> str:
-    return date_format(day, "DATE_FORMAT")

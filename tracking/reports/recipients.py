@@ -1,7 +1,7 @@
 """The recipients of a mailing, one by one: who did what, and who did nothing.
 
-A recipient is the entity of a beacon. Beacons without one are in no list: whose they are
-is not known.
+Only recipients with an entity are listed: others have no name. All are counted in
+:func:`tracking.reports.campaign`.
 """
 
 from collections import defaultdict
@@ -15,30 +15,33 @@ from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import (
-    Case,
     CharField,
     Count,
     EmailField,
     F,
-    IntegerField,
     Max,
     Min,
     Model,
     Q,
     QuerySet,
     TextChoices,
-    Value,
-    When,
 )
 from django.utils.translation import gettext_lazy as _
 
 from tracking import generic_references
-from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind, Reference
 from tracking.models import Beacon
 from tracking.reports.filters import type_of
 from tracking.reports.periods import BadQuery
 from tracking.rollups import read, sources
+from tracking.rollups.definitions import (
+    FUNNEL_STAGES,
+    HAS_ENTITY,
+    HUMAN,
+    TERMS,
+    funnel_rank,
+    rank_of_stage,
+)
 from tracking.rollups.sources import Tie
 
 #: Lines that are shown at once, by default and at most.
@@ -62,18 +65,16 @@ _FOR_ONE = 5
 
 
 class State(TextChoices):
-    """What is known of a recipient: the first of these that is true."""
+    """How far a recipient has come: one of :data:`tracking.rollups.definitions.FUNNEL_STAGES`."""
 
-    CLICKED = "clicked", _("Clicked")  # a person has followed a link
-    OPENED = "opened", _("Opened")  # a person has loaded the image
-    PROXIED = "proxied", _("Proxied open")  # a mail proxy has, for one
-    MACHINE = "machine", _("Machine only")  # only machines did anything
-    NOTHING = "nothing", _("Nothing")  # it was sent, and that is all
+    CLICKED = "clicked", TERMS["clicked"].title
+    CONFIRMED = "confirmed", _("Confirmed open")
+    PROXIED = "proxied", _("Proxied open")
+    MACHINE = "machine", TERMS["machine"].title
+    NOTHING = "nothing", _("Nothing")
 
 
-#: Their numbers in the database, so that the largest of several is the one that counts.
-_RANKS = {state: len(State) - number for number, state in enumerate(State)}
-_STATES = {rank: state for state, rank in _RANKS.items()}
+_STATES = {rank_of_stage(state.value): state for state in State}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -249,36 +250,28 @@ def _tie(source: Model | Reference) -> Tie:
 
 def _tied(tie: Tie) -> QuerySet[Beacon]:
     rows = sources.beacons_of(tie)
-    return rows.filter(entity_type__isnull=False, entity_id__isnull=False)
+    return rows.filter(HAS_ENTITY)
 
 
 def _counted(tie: Tie, ends: tuple[datetime, datetime], state: State | None) -> int | None:
     """Return how many recipients there are, ``None`` if that is not counted."""
-    known = read.standings(tie, ends)
+    known = read.stages(tie, ends)
     if known is None:
         return None
-    at_most = [known.get(name, 0) for name in sources.STANDINGS]
+    at_most = [known.get(name, 0) for name in FUNNEL_STAGES]
     if state is None:
         return at_most[-1]
-    place = list(sources.STANDINGS).index(state.value)
+    place = list(FUNNEL_STAGES).index(state.value)
     return at_most[place] - (at_most[place - 1] if place else 0)
 
 
 _OPEN, _CLICK = Q(kind=Kind.OPEN), Q(kind=Kind.CLICK)
-_HUMAN = Q(verdict=Label.HUMAN)
+_HUMAN = Q(verdict=HUMAN)
 
 
 def _grouped(rows: QuerySet[Beacon], state: State | None) -> QuerySet[Beacon, Any]:
-    rank = Case(
-        When(_CLICK & _HUMAN, then=Value(_RANKS[State.CLICKED])),
-        When(_OPEN & _HUMAN, then=Value(_RANKS[State.OPENED])),
-        When(_OPEN & Q(verdict=Label.PROXY), then=Value(_RANKS[State.PROXIED])),
-        When(_OPEN | _CLICK, then=Value(_RANKS[State.MACHINE])),
-        default=Value(_RANKS[State.NOTHING]),
-        output_field=IntegerField(),
-    )
     grouped = rows.values("entity_type_id", "entity_id").annotate(
-        rank=Max(rank),
+        rank=Max(funnel_rank()),
         sent_at=Min("time", filter=Q(kind=Kind.SENT)),
         first_at=Min("time", filter=_OPEN | _CLICK),
         last_at=Max("time", filter=_OPEN | _CLICK),
@@ -286,7 +279,7 @@ def _grouped(rows: QuerySet[Beacon], state: State | None) -> QuerySet[Beacon, An
         clicks=Count("pk", filter=_CLICK & _HUMAN),
     )
     if state is not None:
-        grouped = grouped.filter(rank=_RANKS[state])
+        grouped = grouped.filter(rank=rank_of_stage(state.value))
     # NULL is smallest on some databases and largest on others.
     return grouped.order_by(F("last_at").desc(nulls_last=True), "entity_type_id", "entity_id")
 

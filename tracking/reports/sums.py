@@ -10,8 +10,8 @@ from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind
 from tracking.reports.parts import Words
 from tracking.rollups import read, site_counts
+from tracking.rollups.counts import Numbers, together
 from tracking.rollups.days import Cells
-from tracking.rollups.definitions import Numbers, together
 from tracking.rollups.read import Days
 from tracking.rollups.site_counts import Counted, Where
 

@@ -15,7 +15,7 @@ from tracking.reports.filters import Filters, spelled
 from tracking.reports.parts import Listing, Row, Words, share
 from tracking.reports.periods import Period
 from tracking.rollups import read, site_counts
-from tracking.rollups.definitions import Numbers
+from tracking.rollups.counts import Numbers
 from tracking.rollups.read import ByValue, Days
 from tracking.rollups.site_counts import EVERYTHING, Where
 
@@ -124,7 +124,7 @@ LISTS: Mapping[str, _List] = {
         ["links"],
         "link",
         "total",
-        further={"recipients": ("links", "uniques")},
+        further={"daily_unique_clicks": ("links", "uniques")},
     ),
 }
 

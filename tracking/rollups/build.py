@@ -15,14 +15,14 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from django.db import router, transaction
-from django.db.models import Min, Model
+from django.db.models import Exists, Min, Model, QuerySet
 from django.utils import timezone
 
 from tracking.db.column_values import storable_time
 from tracking.db.retry import retry_on_deadlock
 from tracking.models import Beacon, CountedDay, DailyCount, LateDay, PageView, SharedValue, Visit
 from tracking.models.daily_counts import thing_key
-from tracking.rollups import completeness, hourly, site_counts, sources
+from tracking.rollups import completeness, definitions, hourly, site_counts, sources
 from tracking.rollups.days import DAY, EARLIEST, Cells, day_of, span, start_of, zone_name
 from tracking.rollups.site_counts import Counted
 from tracking.rollups.sources import Tie
@@ -97,6 +97,12 @@ def roll_up(
     with transaction.atomic(using=using, durable=True):
         pass
     last = day_of((now or datetime.now(UTC)) - SETTLED) - DAY
+    is_current = _is_current(using)
+    if is_current:
+        _note_version(using)
+    else:
+        logger.warning("The definitions of counts have changed: all days are counted again.")
+        since, rebuild = None, True
     work = _work(since, last, using, rebuild=rebuild)
     days = rows = 0
     number = len(work.days)
@@ -107,7 +113,37 @@ def roll_up(
             progress(some[-1], days, number)
     for day in sorted(work.late):
         rows += _mend(day, last, using)
+    if not is_current:
+        _note_version(using)
     return Rolled(days, rows, work.other_zones)
+
+
+#: The name of the row of :class:`tracking.models.SharedValue` that is locked while counts are
+#: replaced. Its value is the version of the definitions by which they were made.
+_ROLLUP = "rollup"
+
+
+def counted_days(using: str) -> QuerySet[CountedDay]:
+    """Return the days that are counted by the definitions of today.
+
+    Args:
+        using: the alias of the database.
+    """
+    return CountedDay.objects.using(using).filter(
+        Exists(SharedValue.objects.filter(name=_ROLLUP, value=definitions.VERSION))
+    )
+
+
+def _is_current(using: str) -> bool:
+    days = CountedDay.objects.using(using)
+    return counted_days(using).exists() or not days.exists()
+
+
+def _note_version(using: str) -> None:
+    rows, now = SharedValue.objects.using(using).filter(name=_ROLLUP), timezone.now()
+    if not rows.update(value=definitions.VERSION):
+        defaults = {"changed_at": now, "value": definitions.VERSION}
+        rows.get_or_create(name=_ROLLUP, defaults=defaults)
 
 
 class _Work(NamedTuple):
@@ -300,8 +336,8 @@ class _Write(NamedTuple):
 def _one_at_a_time(using: str) -> None:
     """Wait until no other process replaces counts. The first statement, for SQLite's sake."""
     rows, now = SharedValue.objects.using(using), timezone.now()
-    if not rows.filter(name="rollup").update(changed_at=now):
-        rows.get_or_create(name="rollup", defaults={"changed_at": now})
+    if not rows.filter(name=_ROLLUP).update(changed_at=now):
+        rows.get_or_create(name=_ROLLUP, defaults={"changed_at": now})
 
 
 def _mend(day: date, last: date, using: str) -> int:

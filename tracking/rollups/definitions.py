@@ -1,34 +1,264 @@
-"""What is counted of a group of rows."""
+"""What the words of the reports mean. Counted days, live figures, lists and files read it here.
 
-from collections.abc import Iterable
+Recipient
+    The entity of a beacon; without one the visitor's key; without that the recorded address and
+    user agent, on one day of the site's time zone.
+
+Unique
+    A number of recipients. About one object (a mailing, a target, a link of a mailing) each
+    recipient counts once, whatever the days. About the whole site each counts once a day, and
+    days are added up: those figures are called *daily unique*.
+
+Open, click
+    A beacon of that kind by a person. Mail proxies, prefetching and machines are shown apart.
+
+Opened
+    A recipient who has seen the message: *confirmed* (loaded the image), *proxied* (only the mail
+    provider loaded it for them) or *clicked without image*. Nobody is in two of the three.
+    Recipients for whom only machines did anything are *machine only*.
+
+Visit, visitor
+    A run of pages by a person's browser, ended by 30 minutes of inactivity; and that browser.
+    Visitors count once a day, and days are added up.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from django.db.models import Case, F, IntegerField, Q, TextField, Value, When
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Cast, Coalesce
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
-class Numbers(NamedTuple):
-    """What is counted of a group of visits, pages or beacons.
+from tracking.enrichment.verdict_rules import Label
+from tracking.hits import Kind
+from tracking.rollups.sql_text import ExactText, joined
+
+#: Raised when what is counted changes: days counted before are counted again.
+VERSION = "2"
+
+HUMAN = Label.HUMAN.value
+
+#: The kind by which a site, or its mail provider, reports that a message has arrived.
+DELIVERED = "delivered"
+
+#: Kind and verdict of a beacon.
+Sign = tuple[str, str]
+
+_OPEN: Sign = (Kind.OPEN.value, HUMAN)
+_PROXIED_OPEN: Sign = (Kind.OPEN.value, Label.PROXY.value)
+_CLICK: Sign = (Kind.CLICK.value, HUMAN)
+
+
+def _by_anybody(kind: str) -> frozenset[Sign]:
+    return frozenset((kind, label) for label in Label.values)
+
+
+#: What a recipient has done, with the beacons that show it: one of them is enough. Each action
+#: counts a recipient once, on the day of the first such beacon.
+ACTIONS: Mapping[str, frozenset[Sign]] = {
+    "sent": _by_anybody(Kind.SENT.value),
+    "delivered": _by_anybody(DELIVERED),
+    "opened": frozenset({_OPEN, _PROXIED_OPEN, _CLICK}),
+    "image_loaded": frozenset({_OPEN, _PROXIED_OPEN}),
+    "confirmed": frozenset({_OPEN}),
+    "clicked": frozenset({_CLICK}),
+    "any_click": _by_anybody(Kind.CLICK.value),
+    "any_hit": _by_anybody(Kind.OPEN.value) | _by_anybody(Kind.CLICK.value),
+    "converted": frozenset({(Kind.EVENT.value, HUMAN)}),
+}
+
+#: How far a recipient has come, furthest first. A recipient at one stage is at all that follow,
+#: so that a difference of two is the number of those who came no further. ``None``: any beacon.
+FUNNEL_STAGES: Mapping[str, frozenset[Sign] | None] = {
+    "clicked": ACTIONS["clicked"],
+    "confirmed": ACTIONS["clicked"] | ACTIONS["confirmed"],
+    "proxied": ACTIONS["opened"],
+    "machine": ACTIONS["any_hit"],
+    "nothing": None,
+}
+
+
+class OpenedParts(NamedTuple):
+    """Recipients who opened, and those for whom only machines did. Nobody is in two of them.
 
     Attributes:
-        total: rows.
-        uniques: those who did it: visitors of visits and pages, recipients of beacons.
-        bounces: visits of one page.
-        microseconds: how long visits took, together.
-        pages: the pages that visits have seen.
+        confirmed: they loaded the image themselves.
+        proxied: only their mail provider loaded it for them.
+        without_image: they clicked, and neither loaded it.
+        machine: only machines loaded it or followed a link.
     """
 
-    total: int = 0
-    uniques: int = 0
-    bounces: int = 0
-    microseconds: int = 0
-    pages: int = 0
-
-    def plus(self, other: "Numbers") -> "Numbers":
-        """Return both together. Who is in both is counted twice."""
-        return Numbers(*(mine + its for mine, its in zip(self, other, strict=True)))
+    confirmed: int
+    proxied: int
+    without_image: int
+    machine: int
 
 
-def together(parts: Iterable[Numbers]) -> Numbers:
-    """Return the sum of many."""
-    result = Numbers()
-    for part in parts:
-        result = result.plus(part)
-    return result
+def opened_parts(uniques: Mapping[str, int]) -> OpenedParts:
+    """Return the parts of the recipients who opened.
+
+    Args:
+        uniques: recipients by action, of :data:`ACTIONS`.
+    """
+    return OpenedParts(
+        confirmed=uniques["confirmed"],
+        proxied=uniques["image_loaded"] - uniques["confirmed"],
+        without_image=uniques["opened"] - uniques["image_loaded"],
+        machine=uniques["any_hit"] - uniques["opened"],
+    )
+
+
+def beacons_with(signs: Iterable[Sign]) -> Q:
+    """Return the condition that a beacon is of one of these kinds and verdicts."""
+    labels: dict[str, set[str]] = defaultdict(set)
+    for kind, label in signs:
+        labels[kind].add(label)
+    condition = Q(pk__in=[])
+    for kind, some in sorted(labels.items()):
+        is_any = some == set(Label.values)
+        condition |= Q(kind=kind) if is_any else Q(kind=kind, verdict__in=sorted(some))
+    return condition
+
+
+#: Opens and clicks of people.
+HUMAN_HITS = Q(verdict=HUMAN, kind__in=[Kind.OPEN, Kind.CLICK])
+
+
+def funnel_rank() -> Case:
+    """Return the expression of how far one beacon shows its recipient has come.
+
+    The largest of a recipient's beacons counts: :func:`rank_of_stage`.
+    """
+    return Case(
+        *(
+            When(beacons_with(signs), then=Value(rank_of_stage(name)))
+            for name, signs in FUNNEL_STAGES.items()
+            if signs is not None
+        ),
+        default=Value(rank_of_stage("nothing")),
+        output_field=IntegerField(),
+    )
+
+
+def rank_of_stage(name: str) -> int:
+    """Return the rank of one of :data:`FUNNEL_STAGES`, the largest for the furthest."""
+    return len(FUNNEL_STAGES) - list(FUNNEL_STAGES).index(name)
+
+
+#: Beacons whose recipient is an entity, and those whose recipient is known on another day, too.
+HAS_ENTITY = Q(entity_type__isnull=False, entity_id__isnull=False)
+IS_RECOGNIZED = HAS_ENTITY | Q(visitor_id__isnull=False)
+
+
+def recipient(day: Combinable | None = None) -> Combinable:
+    """Return the expression of the recipient of a beacon.
+
+    Args:
+        day: the number of the day; not needed where beacons of one day are counted.
+    """
+    address = Coalesce(Cast("ip_address", TextField()), Value("", output_field=TextField()))
+    number = "" if day is None else Cast(day, TextField())
+    return ExactText(
+        Case(
+            When(
+                HAS_ENTITY,
+                then=joined("e", Cast("entity_type_id", TextField()), ":", F("entity_id")),
+            ),
+            When(visitor_id__isnull=False, then=joined("v", F("visitor_id"))),
+            default=joined("a", address, " ", number, " ", F("user_agent")),
+            output_field=TextField(),
+        )
+    )
+
+
+def recognized_recipient(
+    entity_type: int | None, entity_id: str | None, visitor: str | None
+) -> str:
+    """Return the same as :func:`recipient` for a row with :data:`IS_RECOGNIZED`, in Python.
+
+    Args:
+        entity_type: the key of the content type of the entity.
+        entity_id: the key of the entity, as text.
+        visitor: the key of the visitor.
+    """
+    has_entity = entity_type is not None and entity_id is not None
+    return f"e{entity_type}:{entity_id}" if has_entity else f"v{visitor}"
+
+
+#: The visitor's key where that is the recipient, and else ``NULL``.
+RECOGNIZED_VISITOR = Case(When(~HAS_ENTITY, then=F("visitor_id")), output_field=TextField())
+
+
+class Term(NamedTuple):
+    """A word of the reports, and what it means in one or two sentences, translated when shown."""
+
+    title: str | Promise
+    explanation: str | Promise
+
+
+#: The words for figures. Whatever shows one of these figures shows this word.
+TERMS: Mapping[str, Term] = {
+    "visitors": Term(
+        _("Visitors"),
+        _(
+            "Browsers of people that began a visit, each counted once a day (once an hour in a "
+            "chart by the hour). The days of a period are added up."
+        ),
+    ),
+    "visits": Term(_("Visits"), _("A visit ends after 30 minutes of inactivity.")),
+    "page_views": Term(_("Page views"), _("Pages seen by people.")),
+    "bounce_rate": Term(_("Bounce rate"), _("Share of visits with only one page.")),
+    "visit_length": Term(
+        _("Visit length"), _("Average time from the first page of a visit to its last.")
+    ),
+    "opens": Term(
+        _("Opens"), _("Images loaded by people. Mail proxies and machines are shown apart.")
+    ),
+    "daily_unique_opens": Term(
+        _("Daily unique opens"),
+        _(
+            "Recipients who loaded an image, each counted once a day (once an hour in a chart by "
+            "the hour). The days of a period are added up. Unknown readers are counted by browser."
+        ),
+    ),
+    "clicks": Term(
+        _("Clicks"), _("Links followed by people. Proxies and machines are shown apart.")
+    ),
+    "daily_unique_clicks": Term(
+        _("Daily unique clicks"),
+        _(
+            "Recipients who followed a link, each counted once a day (once an hour in a chart by "
+            "the hour). The days of a period are added up. Unknown readers are counted by browser."
+        ),
+    ),
+    "sent": Term(_("Sent"), _("Recipients to whom a message was sent.")),
+    "delivered": Term(
+        _("Delivered"), _("Recipients whose message arrived, as your site or mail provider says.")
+    ),
+    "opened": Term(
+        _("Opened"),
+        _(
+            "Recipients who loaded the image, whose mail provider loaded it for them, or who "
+            "clicked without loading it. Each is counted once."
+        ),
+    ),
+    "confirmed": Term(_("Confirmed"), _("The recipient's own program loaded the image.")),
+    "proxied": Term(
+        _("Proxied"),
+        _("Only the recipient's mail provider loaded the image, which hides who and where."),
+    ),
+    "without_image": Term(
+        _("Clicked without image"), _("The recipient followed a link and loaded no image.")
+    ),
+    "machine": Term(
+        _("Machine only"),
+        _("Only machines loaded the image or followed a link. Not counted as opened."),
+    ),
+    "clicked": Term(
+        _("Clicked"), _("Recipients who followed a link themselves. Each is counted once.")
+    ),
+    "goal": Term(_("Goal"), _("Recipients who did what your site reports as its event.")),
+}

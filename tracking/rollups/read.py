@@ -13,11 +13,11 @@ from typing import NamedTuple, Self
 from django.db import router
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 
-from tracking.models import CountedDay, DailyCount, LateDay
+from tracking.models import DailyCount, LateDay
 from tracking.rollups import completeness, hourly, site_counts, sources
-from tracking.rollups.build import first_day
+from tracking.rollups.build import counted_days, first_day
+from tracking.rollups.counts import Numbers
 from tracking.rollups.days import DAY, Cells, day_of, span, start_of
-from tracking.rollups.definitions import Numbers
 from tracking.rollups.sources import Tie
 
 #: Numbers by facet, day and value.
@@ -40,16 +40,22 @@ class Days(NamedTuple):
     open: Sequence[date]
 
     @classmethod
-    def between(cls, first: date, last: date) -> Self:
-        """Return the days from ``first`` to ``last``, both included, by one query or four."""
+    def between(cls, first: date, last: date, begin: date | None = None) -> Self:
+        """Return the days from ``first`` to ``last``, both included, by one query or four.
+
+        Args:
+            first: the first day.
+            last: the last day.
+            begin: the first day of which there is a row, if that is known.
+        """
         using = router.db_for_read(DailyCount)
-        rows = CountedDay.objects.using(using).filter(day__range=(first, last))
+        rows = counted_days(using).filter(day__range=(first, last))
         rows = rows.filter(~Exists(LateDay.objects.filter(day=OuterRef("day"))))
         counted = set(rows.values_list("day", flat=True))
         days = [day for day in span(first, last) if day not in counted]
         if days and (not counted or days[0] < min(counted)):
             # What is before the first row has nothing to be counted.
-            begin = first_day(using)
+            begin = begin or first_day(using)
             days = [day for day in days if begin is not None and day >= begin]
         return cls(first, last, days)
 
@@ -242,8 +248,8 @@ def quarters(tie: Tie, cells: Cells, known: OfSource) -> dict[tuple[int, str], i
     return sources.count_people(tie, cells)
 
 
-def standings(tie: Tie, ends: tuple[datetime, datetime]) -> Mapping[str, int] | None:
-    """Return how many entities stand where or better, by :data:`sources.STANDINGS`.
+def stages(tie: Tie, ends: tuple[datetime, datetime]) -> Mapping[str, int] | None:
+    """Return how many entities have come how far or further, by :data:`definitions.FUNNEL_STAGES`.
 
     ``None`` if counts do not tell it: a day with beacons of the source is not counted, or rows
     that were counted may be gone.
@@ -252,7 +258,7 @@ def standings(tie: Tie, ends: tuple[datetime, datetime]) -> Mapping[str, int] | 
         tie: the source.
         ends: the times of its first and its last beacon.
     """
-    counted = list(_stored_days(tie.scope, ["standings"]))
+    counted = list(_stored_days(tie.scope, ["stages"]))
     if not counted:
         return None
     using = router.db_for_read(DailyCount)

@@ -11,106 +11,28 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from django.db.models import (
-    Case,
     Count,
     DurationField,
     ExpressionWrapper,
     F,
-    Func,
     Q,
     QuerySet,
     Sum,
     TextField,
     Value,
-    When,
 )
-from django.db.models.expressions import Combinable
-from django.db.models.functions import Cast, Coalesce, Concat, Lower, StrIndex, Substr
+from django.db.models.functions import Cast
 
 from tracking.db.column_values import storable_time
-from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind
 from tracking.models import Beacon, PageView, Visit
+from tracking.rollups.counts import Numbers
 from tracking.rollups.days import Cells
-from tracking.rollups.definitions import Numbers
+from tracking.rollups.definitions import HUMAN, recipient
+from tracking.rollups.sql_text import host, joined
 
 #: What was counted: numbers by cell and value.
 Counted = dict[tuple[int, str], Numbers]
-
-
-class Exact(Func):
-    """A text that is compared letter by letter, also where the database would not."""
-
-    template = "%(expressions)s"
-    output_field = TextField()
-
-    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Compare bytes: the usual collations take capitals for small letters."""
-        return self.as_sql(compiler, connection, template="BINARY %(expressions)s", **context)
-
-
-def joined(*parts: str | Combinable) -> Combinable:
-    """Return the expression of a text that consists of others.
-
-    Args:
-        parts: expressions of texts, or texts as they are.
-    """
-    return Concat(
-        *(
-            Value(part, output_field=TextField())
-            if isinstance(part, str)
-            else ExpressionWrapper(part, output_field=TextField())
-            for part in parts
-        ),
-        output_field=TextField(),
-    )
-
-
-def recipient(day: Combinable | None = None) -> Combinable:
-    """Return the expression that tells who a beacon came from: whoever counts as one.
-
-    The entity, if the beacon has one; else the key of the visitor; else the recorded address
-    together with the user agent, on one day.
-
-    Args:
-        day: the number of the day, where more than one day is looked at.
-    """
-    address = Coalesce(Cast("ip_address", TextField()), Value("", output_field=TextField()))
-    number = "" if day is None else Cast(day, TextField())
-    return Exact(
-        Case(
-            When(
-                entity_type__isnull=False,
-                entity_id__isnull=False,
-                then=joined("e", Cast("entity_type_id", TextField()), ":", F("entity_id")),
-            ),
-            When(visitor_id__isnull=False, then=joined("v", F("visitor_id"))),
-            default=joined("a", address, " ", number, " ", F("user_agent")),
-            output_field=TextField(),
-        )
-    )
-
-
-def _until(text: Combinable, end: str) -> Combinable:
-    return Substr(text, 1, StrIndex(joined(text, end), Value(end)) - 1, output_field=TextField())
-
-
-def host(field: str) -> Combinable:
-    """Return the expression that gives the host of a URL, small; with its port, if it has one.
-
-    What is no URL, which strangers may send, is its own host.
-    """
-    url = F(field)
-    rest: Combinable = Substr(url, StrIndex(url, Value("://")) + 3, output_field=TextField())
-    for end in "/?#":
-        rest = _until(rest, end)
-    return Lower(
-        Case(
-            When(**{f"{field}__contains": "://"}, then=rest),
-            default=url,
-            output_field=TextField(),
-        )
-    )
 
 
 class Facet(NamedTuple):
@@ -245,7 +167,7 @@ def _visits(cells: Cells, facet: Facet, where: Where) -> QuerySet[Any] | None:
     if where.visit is None:
         return None
     rows = Visit.objects.annotate(referrer_host=host("referrer"))
-    return rows.filter(cells.within("started_at"), where.visit, verdict=Label.HUMAN)
+    return rows.filter(cells.within("started_at"), where.visit, verdict=HUMAN)
 
 
 def _page_views(cells: Cells, facet: Facet, where: Where) -> QuerySet[Any] | None:
@@ -257,7 +179,7 @@ def _page_views(cells: Cells, facet: Facet, where: Where) -> QuerySet[Any] | Non
     return rows.filter(
         cells.within("time"),
         where.pageview,
-        visit__verdict=Label.HUMAN,
+        visit__verdict=HUMAN,
         visit__ended_at__gte=begin,
     )
 
@@ -274,7 +196,7 @@ def _beacons(cells: Cells, facet: Facet, where: Where) -> QuerySet[Any] | None:
     if where.opens == where.clicks and where.opens is not None:
         chosen = where.opens
     rows = Beacon.objects.filter(cells.within("time"), chosen, facet.only)
-    return rows if facet.with_machines else rows.filter(verdict=Label.HUMAN)
+    return rows if facet.with_machines else rows.filter(verdict=HUMAN)
 
 
 _TABLES = {"visit": _visits, "pageview": _page_views, "beacon": _beacons}

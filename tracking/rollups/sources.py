@@ -12,12 +12,23 @@ from typing import Any, NamedTuple
 from django.db.models import Count, F, Max, Min, Q, QuerySet
 
 from tracking.db.column_values import storable_time
-from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind
 from tracking.models import Beacon
+from tracking.rollups.counts import Numbers
 from tracking.rollups.days import DAY, Cells, day_of
-from tracking.rollups.definitions import Numbers
-from tracking.rollups.site_counts import Counted, Exact, joined, recipient
+from tracking.rollups.definitions import (
+    ACTIONS,
+    FUNNEL_STAGES,
+    HAS_ENTITY,
+    HUMAN,
+    HUMAN_HITS,
+    IS_RECOGNIZED,
+    Sign,
+    recipient,
+    recognized_recipient,
+)
+from tracking.rollups.site_counts import Counted
+from tracking.rollups.sql_text import ExactText, joined
 
 
 class Tie(NamedTuple):
@@ -37,62 +48,13 @@ class Tie(NamedTuple):
         return f"{self.type_id}:{self.pk}"
 
 
-#: The kind by which a site, or what it sends its mail through, may say that mail has arrived.
-DELIVERED = "delivered"
-
-_OPENED = (Kind.OPEN.value, Label.HUMAN.value)
-_LOOKED = (Kind.OPEN.value, Label.PROXY.value)
-_CLICKED = (Kind.CLICK.value, Label.HUMAN.value)
-
-
-def _by_anybody(kind: str) -> frozenset[tuple[str, str]]:
-    return frozenset((kind, label) for label in Label.values)
-
-
-#: What a recipient can have done, with the kinds and verdicts that say so. Each counts
-#: everybody once, on the day of the first such beacon.
-#:
-#: ==========  =====================================================================
-#: sent        a message went out
-#: delivered   it has arrived, as beacons of the kind "delivered" say
-#: opened      a person has loaded the image
-#: looked      so has a person, or a mail proxy for one
-#: loaded      so has anybody, be it a machine
-#: clicked     a person has followed a link
-#: followed    so has anybody, be it a machine
-#: engaged     looked or clicked: the message was seen
-#: converted   what the site has reported as its event was done
-#: ==========  =====================================================================
-DEEDS: Mapping[str, frozenset[tuple[str, str]]] = {
-    "sent": _by_anybody(Kind.SENT.value),
-    "delivered": _by_anybody(DELIVERED),
-    "opened": frozenset({_OPENED}),
-    "looked": frozenset({_OPENED, _LOOKED}),
-    "loaded": _by_anybody(Kind.OPEN.value),
-    "clicked": frozenset({_CLICKED}),
-    "followed": _by_anybody(Kind.CLICK.value),
-    "engaged": frozenset({_OPENED, _LOOKED, _CLICKED}),
-    "converted": frozenset({(Kind.EVENT.value, Label.HUMAN.value)}),
-}
-
-#: How far an entity has come, best first: who stands at one of these stands at all that
-#: follow, so that those who have come no further are the difference. ``None`` is any beacon.
-STANDINGS: Mapping[str, frozenset[tuple[str, str]] | None] = {
-    "clicked": DEEDS["clicked"],
-    "opened": DEEDS["clicked"] | DEEDS["opened"],
-    "proxied": DEEDS["engaged"],
-    "machine": DEEDS["loaded"] | DEEDS["followed"],
-    "nothing": None,
-}
-
-#: Facets of one source. ``deeds``: uniques by deed. ``standings``: entities by how far they have
-#: come. ``kinds``: beacons by kind and verdict, as in "open human". ``moments``: when the first
-#: and the last beacon were, and the first that was sent, as in "sent 2026-03-29T10:15:00+00:00".
+#: Facets of one source. ``actions``: recipients by what they have done. ``stages``: entities by how
+#: far they have come. ``kinds``: beacons by kind and verdict, as in "open human". ``moments``: when
+#: the first and the last beacon were, and the first that was sent, as in
+#: "sent 2026-03-29T10:15:00+00:00".
 #: ``clicked_links``: clicks of people by link, with those whose first of that link it was.
 #: ``places`` (countries) and ``clients``: opens and clicks of people.
-FACETS = ("deeds", "standings", "kinds", "moments", "clicked_links", "places", "clients")
-
-_PEOPLE = Q(verdict=Label.HUMAN, kind__in=[Kind.OPEN, Kind.CLICK])
+FACETS = ("actions", "stages", "kinds", "moments", "clicked_links", "places", "clients")
 
 
 def count(tie: Tie, cells: Cells, using: str | None = None) -> dict[str, Counted]:
@@ -112,12 +74,12 @@ def count(tie: Tie, cells: Cells, using: str | None = None) -> dict[str, Counted
         return {name: {} for name in FACETS}
     known = _earlier(rows, cells)
     cell = cells.number("time")
-    people = now.filter(_PEOPLE)
-    deeds, standings = _deeds(now, cells, known)
+    people = now.filter(HUMAN_HITS)
+    actions, stages = _actions(now, cells, known)
     kinds, moments = _kinds(now, cell)
     return {
-        "deeds": deeds,
-        "standings": standings,
+        "actions": actions,
+        "stages": stages,
         "kinds": kinds,
         "moments": moments,
         "clicked_links": _links(now, cells, known),
@@ -134,7 +96,7 @@ def count_people(tie: Tie, cells: Cells, using: str | None = None) -> dict[tuple
         cells: any pieces of time.
         using: the alias of the database; by default that of reads.
     """
-    rows = beacons_of(tie, using).filter(_PEOPLE, cells.within("time"))
+    rows = beacons_of(tie, using).filter(HUMAN_HITS, cells.within("time"))
     counted = _totals(rows, cells.number("time"), F("kind"))
     return {key: numbers.total for key, numbers in counted.items()}
 
@@ -168,7 +130,7 @@ def quarters(tie: Tie, cells: Cells, using: str | None = None) -> Counted:
         if not beginnings.isdisjoint({day, day - DAY}):
             end = cells.starts[number + 1] if number + 1 < len(cells.starts) else cells.end
             parts = Cells.steps(start, end, QUARTER)
-            found = rows.filter(_PEOPLE, parts.within("time"))
+            found = rows.filter(HUMAN_HITS, parts.within("time"))
             for (part, kind), numbers in _totals(found, parts.number("time"), F("kind")).items():
                 counted[number, f"{kind} {parts.starts[part].isoformat()}"] = numbers
     return counted
@@ -269,29 +231,21 @@ class _First(NamedTuple):
         return self.entity_type is None and self.who.startswith("v")
 
 
-_OF_ENTITIES = Q(entity_type__isnull=False, entity_id__isnull=False)
-_NAMED = _OF_ENTITIES | Q(visitor_id__isnull=False)
 #: What tells a recipient; letter by letter, also where the database would not.
 _NAMES = ("entity_type_id", "entity_id", "visitor_id")
-_EXACTLY = {"exact_entity": Exact("entity_id"), "exact_visitor": Exact("visitor_id")}
-
-
-def _who(entity_type: int | None, entity_id: str | None, visitor: str | None) -> str:
-    """Return whom these columns name; cheaper here than as text that databases put together."""
-    is_entity = entity_type is not None and entity_id is not None
-    return f"e{entity_type}:{entity_id}" if is_entity else f"v{visitor}"
+_EXACTLY = {"exact_entity": ExactText("entity_id"), "exact_visitor": ExactText("visitor_id")}
 
 
 def _firsts(rows: QuerySet[Beacon], day: Any, *what: str) -> Iterator[_First]:
     """Return the first beacons of all recipients, for each value of the columns ``what``."""
-    named = rows.filter(_NAMED).annotate(**_EXACTLY).values(*_NAMES, *_EXACTLY, *what)
+    named = rows.filter(IS_RECOGNIZED).annotate(**_EXACTLY).values(*_NAMES, *_EXACTLY, *what)
     columns = (*_NAMES, *what, "first")
     for entity_type, entity_id, visitor, *rest in (
         named.annotate(first=Min("time")).values_list(*columns).iterator()
     ):
-        who = _who(entity_type, entity_id, visitor)
+        who = recognized_recipient(entity_type, entity_id, visitor)
         yield _First(entity_type if who[0] == "e" else None, who, tuple(rest[:-1]), rest[-1])
-    nameless = rows.exclude(_NAMED).annotate(who=recipient(day)).values("who", *what)
+    nameless = rows.exclude(IS_RECOGNIZED).annotate(who=recipient(day)).values("who", *what)
     for who, *rest in (
         nameless.annotate(first=Min("time")).values_list("who", *what, "first").iterator()
     ):
@@ -299,26 +253,26 @@ def _firsts(rows: QuerySet[Beacon], day: Any, *what: str) -> Iterator[_First]:
         yield _First(None, f"a{who}", tuple(rest[:-1]), rest[-1])
 
 
-def _deeds(
+def _actions(
     rows: QuerySet[Beacon], cells: Cells, known: QuerySet[Beacon] | None
 ) -> tuple[Counted, Counted]:
-    """Return the facets ``deeds`` and ``standings``."""
+    """Return the facets ``actions`` and ``stages``."""
     firsts = list(_firsts(rows, cells.number("time"), "kind", "verdict"))
     before = _done_before(rows, firsts, known, "kind", "verdict")
     done: dict[str, dict[tuple[str, ...], datetime]] = defaultdict(dict)
     for first in firsts:
         _note(done[first.who], first.what, first.time)
     entities = {first.who for first in firsts if first.entity_type is not None}
-    deeds = _new(done, before, cells, DEEDS)
+    actions = _new(done, before, cells, ACTIONS)
     of_entities = {who: times for who, times in done.items() if who in entities}
-    return deeds, _new(of_entities, before, cells, STANDINGS)
+    return actions, _new(of_entities, before, cells, FUNNEL_STAGES)
 
 
 def _new(
     done: Mapping[str, Mapping[tuple[str, ...], datetime]],
     before: Mapping[str, set[tuple[str, ...]]],
     cells: Cells,
-    signs_of: Mapping[str, frozenset[tuple[str, str]] | None],
+    signs_of: Mapping[str, frozenset[Sign] | None],
 ) -> Counted:
     """Return by cell and name how many recipients have done something for the first time."""
     counted: Counter[tuple[int, str]] = Counter()
@@ -337,7 +291,7 @@ def _new(
 def _fresh(
     now: Iterable[Any],
     before: frozenset[Any],
-    signs_of: Mapping[str, frozenset[tuple[str, str]] | None],
+    signs_of: Mapping[str, frozenset[Sign] | None],
 ) -> Iterator[tuple[str, list[Any]]]:
     """Return what somebody does for the first time, with the signs of it."""
     for name, signs in signs_of.items():
@@ -348,9 +302,9 @@ def _fresh(
 
 
 def _links(rows: QuerySet[Beacon], cells: Cells, known: QuerySet[Beacon] | None) -> Counted:
-    clicks = rows.filter(kind=Kind.CLICK, verdict=Label.HUMAN)
+    clicks = rows.filter(kind=Kind.CLICK, verdict=HUMAN)
     if known is not None:
-        known = known.filter(kind=Kind.CLICK, verdict=Label.HUMAN)
+        known = known.filter(kind=Kind.CLICK, verdict=HUMAN)
     counted = _totals(clicks, cells.number("time"), F("url"))
     firsts = list(_firsts(clicks, cells.number("time"), "url"))
     before = _done_before(clicks, firsts, known, "url")
@@ -406,11 +360,11 @@ def _done_before(
         for one in sorted(types)
     ]
     if are_visitors:
-        visitors = now.exclude(_OF_ENTITIES).filter(visitor_id__isnull=False)
-        conditions.append(~_OF_ENTITIES & Q(visitor_id__in=visitors.values("visitor_id")))
+        visitors = now.exclude(HAS_ENTITY).filter(visitor_id__isnull=False)
+        conditions.append(~HAS_ENTITY & Q(visitor_id__in=visitors.values("visitor_id")))
     for condition in conditions:
         exactly = known.filter(condition).annotate(**_EXACTLY)
         found = exactly.values_list(*_NAMES, *what, *_EXACTLY).distinct()
         for entity_type, entity_id, visitor, *did in found:
-            done[_who(entity_type, entity_id, visitor)].add(tuple(did[: len(what)]))
+            done[recognized_recipient(entity_type, entity_id, visitor)].add(tuple(did[: len(what)]))
     return done

@@ -30,7 +30,7 @@ def test_recipients_have_states(mailing, admin_client):
     states = {name: listed(html)[str(subscriber)] for name, subscriber in pks.items()}
     assert states == {
         "anna@mail.example": "Clicked",
-        "ben@mail.example": "Opened",
+        "ben@mail.example": "Confirmed open",
         "cleo@mail.example": "Proxied open",
         "dora@mail.example": "Machine only",
         "emil@mail.example": "Nothing",
@@ -103,7 +103,7 @@ def test_a_search_looks_where_this_admin_does_and_not_another(mailing, admin_cli
     friend = Affiliate.objects.create(name="Twig")
     write([hit(Kind.OPEN, mailing, friend)])
     assert listed(text_of(admin_client.get(report_url(mailing), {"q": "Twig"}))) == {
-        "Twig": "Opened"
+        "Twig": "Confirmed open"
     }
     monkeypatch.setattr(AffiliateAdmin, "search_fields", ())
     elsewhere = admin.AdminSite("elsewhere")

@@ -84,8 +84,8 @@ def test_the_figures_are_those_of_the_rows(admin_client):
         "Page views": "4",
         "Bounce rate": "50.0%",
         "Visit length": "1 s",
-        "Unique opens": "1",
-        "Unique clicks": "1",
+        "Daily unique opens": "1",
+        "Daily unique clicks": "1",
     }
     assert "2 in all" in html
     assert lines(html, "pages") == [("/tea/", "2"), ("/", "1"), ("/cart/", "1")]
@@ -147,9 +147,9 @@ def test_what_the_filters_say_nothing_about_is_unknown_and_not_zero(admin_client
     html = text_of(admin_client.get(OVERVIEW, {"link": "https://shop.example/tea"}))
     assert figures(html)["Visitors"] == "\N{EN DASH}"
     assert 'title="The filters say nothing about this."' in html
-    assert figures(html)["Unique clicks"] == "1"
+    assert figures(html)["Daily unique clicks"] == "1"
     # The chart is of the first figure that is known; of another only who asks for it.
-    assert '<title id="series-title">Unique clicks</title>' in html
+    assert '<title id="series-title">Daily unique clicks</title>' in html
     query = {"link": "https://shop.example/tea", "series": "visits"}
     html = text_of(admin_client.get(OVERVIEW, query))
     assert '<p class="tracking-note">The filters say nothing about this.</p>' in html
@@ -262,7 +262,7 @@ def test_visits_are_for_who_may_see_visitors(staff):
     beacon(Kind.CLICK, url="https://shop.example/tea")
     clerk = staff("view_beacon")
     html = text_of(clerk.get(OVERVIEW, {"series": "visitors"}))
-    assert set(figures(html)) == {"Unique opens", "Unique clicks"}
+    assert set(figures(html)) == {"Daily unique opens", "Daily unique clicks"}
     assert "secret" not in html
     assert "on the site now" not in html
     assert "Visits are left out" in html
@@ -277,8 +277,8 @@ def test_opens_and_clicks_are_for_who_may_see_beacons(staff):
     visit("anna", "/tea/")
     beacon(Kind.CLICK, url="https://secret.example/")
     clerk = staff("view_visitor")
-    html = text_of(clerk.get(OVERVIEW, {"series": "unique_clicks"}))
-    assert "Unique clicks" not in figures(html)
+    html = text_of(clerk.get(OVERVIEW, {"series": "daily_unique_clicks"}))
+    assert "Daily unique clicks" not in figures(html)
     assert "secret.example" not in html
     assert "Opens and clicks are left out" in html
     for name in ("links", "mailings"):

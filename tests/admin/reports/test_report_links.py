@@ -70,11 +70,11 @@ def test_the_mixin_leaves_answers_alone_that_are_no_templates(mailing, admin_use
 def test_lists_show_opens_and_clicks(mailing, admin_client, staff):
     Affiliate.objects.create(name="Quiet")
     text = plain(text_of(admin_client.get("/admin/site/affiliate/")))
-    assert "Leaf Letter 2 3 in all 1 2 in all" in text
+    assert "Leaf Letter 3 3 opens 1 2 clicks" in text
     assert "Quiet 0 0" in text
     html = text_of(staff("view_affiliate").get("/admin/site/affiliate/"))
-    assert "in all" not in html
-    assert "unique opens" not in html.lower()
+    assert "3 opens" not in html
+    assert "Opened" not in html
 
 
 def test_a_list_with_columns_can_be_edited(mailing, admin_client, monkeypatch):
@@ -82,7 +82,7 @@ def test_a_list_with_columns_can_be_edited(mailing, admin_client, monkeypatch):
     monkeypatch.setattr(AffiliateAdmin, "list_editable", ("name",))
     html = text_of(admin_client.get("/admin/site/affiliate/"))
     assert 'name="form-0-name"' in html
-    assert "3 in all" in html
+    assert "3 opens" in html
     form = {
         "form-TOTAL_FORMS": 1,
         "form-INITIAL_FORMS": 1,
@@ -108,12 +108,12 @@ def test_the_columns_of_a_list_take_no_query_for_each_line(admin_client):
     assert queries(2) == queries(20)
 
 
-def test_tallies_are_those_of_the_report(mailing, admin_client):
+def test_counts_are_those_of_the_report(mailing, admin_client):
     assert AffiliateAdmin.tracking_role == "source"
     report = json.loads(admin_client.get(report_url(mailing, "report.json")).content)
     text = plain(text_of(admin_client.get("/admin/site/affiliate/")))
     opened, clicked = report["opened"], report["clicked"]
     assert (
-        f"{opened['confirmed']} {opened['total']} in all {clicked['unique']} {clicked['total']}"
+        f"{opened['unique']} {opened['total']} opens {clicked['unique']} {clicked['total']} clicks"
     ) in text
     assert Beacon.objects.filter(kind=Kind.OPEN).count() > opened["total"]

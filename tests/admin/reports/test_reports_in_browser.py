@@ -216,7 +216,7 @@ def test_the_keyboard_alone_reaches_everything(page, shop):
 def test_the_report_of_a_mailing_from_its_own_page(page, shop):
     title, pk = mailing(shop)
     page.goto(f"{shop.url}/admin/shop/affiliate/")
-    assert page.get_by_role("columnheader", name="Unique opens").is_visible()
+    assert page.get_by_role("columnheader", name="Opened").is_visible()
     page.goto(f"{shop.url}/admin/shop/affiliate/{pk}/change/")
     follow(page, page.get_by_role("link", name="Report", exact=True))
     page.get_by_role("heading", name=f"Report: {title}").wait_for()

@@ -23,11 +23,12 @@ from tracking.active_visitors.visitors import current_visits, latest_visitors
 from tracking.admin import columns
 from tracking.admin.active_visitors import visitor_details
 from tracking.admin.admin_page import full_page
-from tracking.admin.large_tables import UNKNOWN
 from tracking.admin.permitted import VisitorDisplay
 from tracking.conf import conf
 from tracking.enrichment.verdict_rules import Label
 from tracking.models import Visit, Visitor
+from tracking.reports import formatting
+from tracking.reports.formatting import UNKNOWN
 
 #: The list shows at most this many visitors, the latest.
 MAX_LISTED = 100
@@ -187,7 +188,7 @@ def _pages_and_time(visitor: Visitor) -> str:
     pages = columns.page_count(visitor.page_views)
     if visitor.page_views <= 1:  # the time spent on the last page is unknown
         return pages
-    time = columns.duration(visitor.time_on_site)
+    time = formatting.duration(visitor.time_on_site)
     return gettext("%(pages)s in %(time)s") % {"pages": pages, "time": time}
 
 

@@ -14,10 +14,11 @@ from tracking.admin import columns
 from tracking.admin.admin_page import admin_url
 from tracking.admin.bans.candidates import Candidate, ban_candidates, ban_choices
 from tracking.admin.bans.confirmation import can_ban, confirmation_url
-from tracking.admin.large_tables import UNKNOWN
 from tracking.admin.permitted import BeaconDisplay, VisitorDisplay
 from tracking.enrichment.verdict_rules import translate_reason
 from tracking.models import Beacon, Visit, Visitor
+from tracking.reports import formatting
+from tracking.reports.formatting import UNKNOWN
 
 #: At most this many of the latest pages and beacons are listed.
 MAX_PAGES = 50
@@ -68,7 +69,7 @@ def _facts(
     yield gettext("Page"), visitor.url or UNKNOWN, {}
     yield gettext("Last seen"), columns.exact_time(visitor.last_update), {}
     yield gettext("On the site since"), columns.exact_time(visitor.session_start), {}
-    yield gettext("Time on site"), columns.duration(visitor.time_on_site), {}
+    yield gettext("Time on site"), formatting.duration(visitor.time_on_site), {}
     yield gettext("Page views"), number_format(visitor.page_views, force_grouping=True), {}
     yield gettext("Came from"), visitor.referrer or gettext("direct"), {}
     yield gettext("Campaign"), (columns.campaign(visit) if visit else "") or gettext("none"), {}

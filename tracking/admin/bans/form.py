@@ -9,8 +9,8 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking import bans, client_address
-from tracking.admin import formatting
 from tracking.models import BannedIP
+from tracking.reports import formatting
 
 if TYPE_CHECKING:  # Django's own classes take no type arguments when they run
     _ModelForm = forms.ModelForm[BannedIP]

@@ -8,11 +8,11 @@ from django.contrib.contenttypes.models import ContentType
 from django.http import HttpRequest
 from django.utils.translation import gettext_noop, ngettext
 
-from tracking.admin import formatting
 from tracking.admin.bans.permissions import ban_visibility
 from tracking.admin.masking import display_network, may_view_full_addresses
 from tracking.bans.bulk_ban import BulkBanResult
 from tracking.models import BannedIP
+from tracking.reports import formatting
 
 #: The message names at most this many networks whose bans did not change.
 MAX_NAMED = 20

@@ -9,9 +9,7 @@ from django.utils.translation import gettext
 
 from tracking.admin.charts.bars import number
 from tracking.admin.charts.scales import Unit, known, labelled, ticks
-
-#: Shown for what is not known.
-UNKNOWN = "\N{EN DASH}"
+from tracking.reports.formatting import UNKNOWN
 
 #: The plot is this wide and high, whatever the size it is shown at.
 SIDE = 1000

@@ -12,13 +12,14 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from tracking.admin import charts, columns, formatting
+from tracking.admin import charts, columns
 from tracking.admin.reports import campaign_lists, campaign_recipients, series
 from tracking.admin.reports.downloads import csv_file, json_file
 from tracking.admin.reports.funnel import opened_bar, steps
 from tracking.admin.reports.object_names import named, named_lines
 from tracking.admin.reports.pages import page
 from tracking.admin.reports.source_object import Subject
+from tracking.reports import formatting
 from tracking.reports.campaigns import Campaign, Timeline
 from tracking.reports.csv_tables import CAMPAIGN_TABLES, campaign_table
 from tracking.reports.parts import Series
@@ -153,7 +154,7 @@ def _charts(subject: Subject, report: Campaign) -> Iterator[dict[str, str]]:
     if len(report.days.opens) > 1:
         lively = _lively(report.days)
         first, last = lively.opens[0].bucket.first, lively.opens[-1].bucket.last
-        said = {"days": series.days(first, last), "zone": zone}
+        said = {"days": formatting.days(first, last), "zone": zone}
         span = gettext("%(days)s, in the time zone %(zone)s") % said
         days, grain = _grouped(lively)
         csv_url = subject.path_to("tracking_report_csv", "days")

@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from tracking.admin import charts, formatting
+from tracking.admin import charts
 from tracking.admin.reports.pages import LINES, page_number, paging
 from tracking.admin.reports.sections import TEXT, Block, Cell, Head, Line, outside
 from tracking.admin.reports.source_object import Subject
 from tracking.admin.reports.urls import Addresses
+from tracking.reports import formatting
 from tracking.reports.campaigns import Campaign
 from tracking.reports.parts import Listing, Row
+from tracking.rollups.definitions import TERMS
 
 _HUMANS_ONLY = _("Only hits by people: a proxy or a machine says nothing about the reader.")
 _NOBODY = _("Nobody has opened it or clicked yet.")
@@ -64,10 +66,7 @@ def _block(subject: Subject, found: Listing, first: int, lines: int) -> Block:
     is_cut = first == 0 and found.total > lines
     heads = [Head(str(kind.head), kind=TEXT)]
     if is_links:
-        heads.append(
-            Head(gettext("Unique"), gettext("Recipients who followed it, each counted once."))
-        )
-        heads.append(Head(gettext("Total"), gettext("How often people followed it.")))
+        heads += [Head(*map(str, TERMS[name])) for name in ("clicked", "clicks")]
     else:
         heads += [Head(str(found.column)), Head(gettext("Share"))]
     return Block(
@@ -92,5 +91,5 @@ def _block(subject: Subject, found: Listing, first: int, lines: int) -> Block:
 
 def _cells(row: Row, *, is_links: bool) -> list[Cell]:
     if is_links:
-        return [Cell(formatting.count(row.numbers["unique"])), Cell(formatting.count(row.figure))]
+        return [Cell(formatting.count(row.numbers["clicked"])), Cell(formatting.count(row.figure))]
     return [Cell(formatting.count(row.figure)), Cell(formatting.rate(row.share))]

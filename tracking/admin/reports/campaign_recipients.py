@@ -4,14 +4,16 @@ from typing import Any
 
 from django.utils.translation import gettext
 
-from tracking.admin import columns, formatting
-from tracking.admin.large_tables import UNKNOWN
+from tracking.admin import columns
 from tracking.admin.related_objects import RelatedObjects, may_view_all
 from tracking.admin.reports.pages import LINES, page_number, paging
 from tracking.admin.reports.sections import TEXT, TIME, Block, Cell, Head, Line
 from tracking.admin.reports.source_object import Subject
 from tracking.admin.reports.urls import Addresses
+from tracking.reports import formatting
+from tracking.reports.formatting import UNKNOWN
 from tracking.reports.recipients import Recipient, Recipients, State, recipients
+from tracking.rollups.definitions import TERMS
 
 #: Characters of a search.
 MAX_SEARCH = 200
@@ -73,13 +75,13 @@ def _recipients_block(subject: Subject, found: Recipients) -> Block:
             Head(gettext("State"), kind=TEXT),
             Head(gettext("First"), gettext("The first open or click by anybody."), kind=TEXT),
             Head(gettext("Last"), gettext("The last open or click by anybody."), kind=TEXT),
-            Head(gettext("Opens"), gettext("Images loaded by people.")),
-            Head(gettext("Clicks"), gettext("Links followed by people.")),
+            *(Head(*map(str, TERMS[name])) for name in ("opens", "clicks")),
         ],
         rows=[_recipient(one, rows) for one in found.rows],
         empty=gettext("None of the recipients is like this.")
         if is_narrowed
         else gettext("Beacons with an entity are listed here; none has one yet."),
+        hint=gettext("Only recipients with an entity have a name and are listed."),
         csv_url=subject.path_to("tracking_report_csv", "recipients"),
     )
 

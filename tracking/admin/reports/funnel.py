@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
-from tracking.admin import charts, formatting
+from tracking.admin import charts
 from tracking.admin.charts import Part
 from tracking.admin.charts.bars import swatch
+from tracking.reports import formatting
 from tracking.reports.campaigns import Campaign
 from tracking.reports.parts import share
+from tracking.rollups.definitions import TERMS
 
 
 class Step(NamedTuple):
@@ -36,73 +38,72 @@ def steps(report: Campaign) -> list[Step]:
 
 
 def _sent(report: Campaign) -> Step:
-    return Step(
-        gettext("Sent"),
-        formatting.count(report.sent),
-        [],
-        gettext("Recipients to whom a message went out."),
-        "" if report.sent else gettext("No sending was recorded."),
-    )
+    why = "" if report.sent else gettext("No sending was recorded.")
+    title, hint = TERMS["sent"]
+    return Step(str(title), formatting.count(report.sent), [], str(hint), why)
 
 
 def _reached(report: Campaign) -> Iterator[Step]:
     if report.delivered is not None:
-        hint = gettext("Recipients for whom it has arrived, as your site or its sender says.")
-        yield _step(report, gettext("Delivered"), report.delivered, None, hint)
-    opened = gettext("Recipients whose own program loaded the image, each counted once.")
-    yield _step(report, gettext("Opened"), report.opened.confirmed, report.opened.total, opened)
-    clicked = gettext("Recipients who followed a link themselves, each counted once.")
-    step = _step(report, gettext("Clicked"), report.clicked.unique, report.clicked.total, clicked)
-    yield step._replace(lines=[*step.lines, *_of_those_who_saw(report)])
+        yield _step(report, "delivered", report.delivered)
+    opened, clicked = report.opened, report.clicked
+    confirmed = gettext("%s confirmed") % formatting.count(opened.confirmed)
+    yield _step(report, "opened", opened.unique, confirmed, formatting.opens(opened.total))
+    yield _step(
+        report,
+        "clicked",
+        clicked.unique,
+        formatting.clicks(clicked.total),
+        *_clicked_further(report),
+    )
     if report.goal is not None:
-        hint = gettext("Recipients who did what your site reports as its event.")
-        yield _step(report, gettext("Goal"), report.goal.unique, report.goal.total, hint)
+        events = ngettext("%s event", "%s events", report.goal.total)
+        yield _step(
+            report, "goal", report.goal.unique, events % formatting.count(report.goal.total)
+        )
 
 
-def _of_those_who_saw(report: Campaign) -> Iterator[str]:
+def _clicked_further(report: Campaign) -> Iterator[str]:
     if report.click_to_open is not None:
-        yield gettext("%s of those who saw it") % formatting.rate(report.click_to_open)
+        yield gettext("%s of opened") % formatting.rate(report.click_to_open)
     if report.clicked.machine:
-        text = gettext("and %s by machines only")
-        yield text % formatting.count(report.clicked.machine)
+        yield gettext("%s by machines only") % formatting.count(report.clicked.machine)
 
 
-def _step(report: Campaign, name: str, count: int, total: int | None, hint: str) -> Step:
+def _step(report: Campaign, term: str, count: int, *further: str) -> Step:
+    title, hint = TERMS[term]
     part = share(count, report.sent)
     lines = [] if part is None else [gettext("%s of sent") % formatting.rate(part)]
-    if total is not None:
-        lines.append(gettext("%s in all") % formatting.count(total))
-    return Step(name, formatting.count(count), lines, hint)
+    return Step(str(title), formatting.count(count), [*lines, *further], str(hint))
+
+
+#: The parts of the bar: their terms, and the attributes of what was opened.
+_OPENED_PARTS = ("confirmed", "proxied", "without_image", "machine")
 
 
 def opened_bar(report: Campaign) -> dict[str, Any]:
-    """Return who has opened a mailing: confirmed, through a proxy, and machines only."""
-    opened = report.opened
-    kinds = [
-        ("confirmed", gettext("Confirmed"), opened.confirmed),
-        ("proxied", gettext("Proxied"), opened.proxied),
-        ("machine", gettext("Machine"), opened.machine),
+    """Return the bar of who opened a mailing, and how; with its legend and what it means."""
+    counts = {name: getattr(report.opened, name) for name in _OPENED_PARTS}
+    counts = {name: count for name, count in counts.items() if count or name != "without_image"}
+    known = sum(counts.values())
+    whole = max(report.sent or 0, known)
+    parts = [
+        Part(name.replace("_", "-"), str(TERMS[name].title), count, formatting.count(count))
+        for name, count in counts.items()
     ]
-    told = opened.confirmed + opened.proxied + opened.machine
-    whole = max(report.sent or 0, told)
-    parts = [Part(key, label, count, formatting.count(count)) for key, label, count in kinds]
-    legend = [
-        {
-            "swatch": swatch("opened", part.key),
-            "label": part.label,
-            "text": part.text,
-            "rate": formatting.rate(share(part.value, whole)),
-        }
-        for part in parts
-    ]
-    rest = whole - told
-    if rest:
-        none = {
-            "swatch": swatch("opened", "rest"),
-            "label": gettext("No image loaded"),
-            "text": formatting.count(rest),
-            "rate": formatting.rate(share(rest, whole)),
-        }
-        legend.append(none)
-    title = gettext("Who loaded the image, of %s recipients") % formatting.count(whole)
-    return {"bar": charts.parted(parts, whole, id="opened", title=title), "legend": legend}
+    shown = [*parts, Part("rest", gettext("Not opened"), whole - known, "")]
+    title = gettext("Who opened, of %s recipients") % formatting.count(whole)
+    return {
+        "bar": charts.parted(parts, whole, id="opened", title=title),
+        "legend": [
+            {
+                "swatch": swatch("opened", part.key),
+                "label": part.label,
+                "text": formatting.count(part.value),
+                "rate": formatting.rate(share(part.value, whole)),
+            }
+            for part in shown
+            if part.value or part.key != "rest"
+        ],
+        "meanings": [TERMS[name] for name in counts],
+    }

@@ -15,8 +15,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from tracking.admin import charts, formatting
-from tracking.admin.large_tables import UNKNOWN
+from tracking.admin import charts
 from tracking.admin.related_objects import RelatedObjects, reference_from_text
 from tracking.admin.reports import series
 from tracking.admin.reports.downloads import csv_file
@@ -28,10 +27,12 @@ from tracking.enrichment.country_names import country_name
 from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
 from tracking.models import Beacon, Visit
+from tracking.reports import formatting
 from tracking.reports.csv_tables import overview_table
 from tracking.reports.filters import TITLES as FILTER_TITLES
 from tracking.reports.filters import Filters
 from tracking.reports.filters import reference_of as known_reference_of
+from tracking.reports.formatting import UNKNOWN
 from tracking.reports.overview import Overview, overview
 from tracking.reports.parts import Figure, Listing, Row
 from tracking.reports.periods import BadQuery, Period
@@ -46,7 +47,7 @@ FIGURES: Mapping[str, Mapping[str, str]] = {
     "view_visitor": {
         "visitors": "", "visits": "", "page_views": "", "bounce_rate": "", "visit_length": "",
     },
-    "view_beacon": {"unique_opens": "opens", "unique_clicks": "clicks"},
+    "view_beacon": {"daily_unique_opens": "opens", "daily_unique_clicks": "clicks"},
 }  # fmt: skip
 
 #: The blocks in their order; those with several lists show one, and the others by a tab.
@@ -151,7 +152,7 @@ class Page:
     @property
     def span(self) -> str:
         """The days in words."""
-        return series.days(self.period.first, self.period.last)
+        return formatting.days(self.period.first, self.period.last)
 
     def answer(self, template: str, **context: Any) -> TemplateResponse:
         """Return a page with the top line, and what else there is."""
@@ -159,7 +160,7 @@ class Page:
         said = {
             "days": self.span,
             "zone": self.period.zone,
-            "before": series.days(before.first, before.last),
+            "before": formatting.days(before.first, before.last),
         }
         span = gettext("%(days)s in the time zone %(zone)s, compared with %(before)s.") % said
         if self.period.is_unfinished:

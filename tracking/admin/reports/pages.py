@@ -8,9 +8,10 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 
-from tracking.admin import admin_page, formatting
+from tracking.admin import admin_page
 from tracking.admin.reports.sections import Paging
 from tracking.admin.reports.urls import Addresses
+from tracking.reports import formatting
 
 #: Lines of a page of a list.
 LINES = 50

@@ -15,13 +15,13 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.translation import gettext
-from django.utils.translation import gettext_lazy as _
 
-from tracking.admin import columns, formatting
+from tracking.admin import columns
 from tracking.admin.reports.urls import find
 from tracking.hits import Reference
-from tracking.reports.counts_per_object import tallies
+from tracking.reports import formatting
+from tracking.reports.counts_per_object import counts_per_object
+from tracking.rollups.definitions import TERMS
 
 if TYPE_CHECKING:  # Django's own class takes no type arguments when it runs
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -42,7 +42,7 @@ def report_url(site: admin.AdminSite, reference: Reference) -> str:
     return find(site, "tracking_report", reference.label, quote(reference.pk))
 
 
-class _Tallied(ChangeList):
+class _CountingChangeList(ChangeList):
     """Counts what all objects of a page have come to, by one query."""
 
     model_admin: "TrackingAdminMixin"
@@ -51,9 +51,9 @@ class _Tallied(ChangeList):
         super().get_results(request)
         # It stays a queryset, which keeps its rows: list_editable asks whether it is ordered.
         rows = list(self.result_list)
-        counted = tallies(self.model_admin.tracking_role, rows)
+        counted = counts_per_object(self.model_admin.tracking_role, rows)
         for instance in rows:
-            instance.tracking_tally = counted[str(instance.pk)]
+            instance.tracking_counts = counted[str(instance.pk)]
 
 
 class TrackingAdminMixin(_ModelAdmin):
@@ -107,20 +107,20 @@ class TrackingAdminMixin(_ModelAdmin):
         plain = super().get_changelist(request, **kwargs)
         if COLUMNS.isdisjoint(self.get_list_display(request)):
             return plain
-        return type("TalliedChangeList", (_Tallied, plain), {})
+        return type("CountingChangeList", (_CountingChangeList, plain), {})
 
-    @admin.display(description=_("unique opens"))
+    @admin.display(description=TERMS["opened"].title)
     def tracking_opens(self, instance: Any) -> str:
-        """How many have opened it, and how often in all; people only."""
-        tally = instance.tracking_tally
-        return self._tally(tally.unique_opens, tally.opens)
+        """Recipients who opened it, and how often people loaded the image."""
+        counts = instance.tracking_counts
+        return _stacked(counts.opened, formatting.opens(counts.opens) if counts.opens else "")
 
-    @admin.display(description=_("unique clicks"))
+    @admin.display(description=TERMS["clicked"].title)
     def tracking_clicks(self, instance: Any) -> str:
-        """How many have clicked, and how often in all; people only."""
-        tally = instance.tracking_tally
-        return self._tally(tally.unique_clicks, tally.clicks)
+        """Recipients who clicked, and how often people followed a link."""
+        counts = instance.tracking_counts
+        return _stacked(counts.clicked, formatting.clicks(counts.clicks) if counts.clicks else "")
 
-    def _tally(self, unique: int, total: int) -> str:
-        in_all = gettext("%s in all") % formatting.count(total) if total else ""
-        return columns.stacked(formatting.count(unique), columns.secondary(in_all))
+
+def _stacked(recipients: int, hits: str) -> str:
+    return columns.stacked(formatting.count(recipients), columns.secondary(hits))

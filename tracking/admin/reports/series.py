@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -10,14 +10,14 @@ from django.utils.formats import date_format
 from django.utils.timezone import get_default_timezone
 from django.utils.translation import gettext
 
-from tracking.admin import formatting
-from tracking.admin.charts import Chart, Point
+from tracking.admin.charts import Chart, Point, units
+from tracking.reports import formatting
 from tracking.reports.parts import Point as Counted
 from tracking.reports.parts import Series
 from tracking.reports.periods import Bucket
 
 #: How the values of a figure are written, by the unit that it is of.
-UNITS = {"count": formatting.COUNTS, "rate": formatting.RATES, "seconds": formatting.SECONDS}
+UNITS = {"count": units.COUNTS, "rate": units.RATES, "seconds": units.SECONDS}
 
 #: What is told by the clock, and not by days.
 _CLOCK = ("quarter", "hour")
@@ -123,15 +123,7 @@ def full(bucket: Bucket, grain: str) -> str:
         return f"{date_format(begin, 'DATE_FORMAT')}, {clock}"
     if bucket.first == bucket.last:
         return f"{date_format(bucket.first, 'l')}, {date_format(bucket.first, 'DATE_FORMAT')}"
-    return days(bucket.first, bucket.last)
-
-
-def days(first: date, last: date) -> str:
-    """Return days in a row, the first and the last."""
-    if first == last:
-        return date_format(first, "DATE_FORMAT")
-    said = {"first": date_format(first, "DATE_FORMAT"), "last": date_format(last, "DATE_FORMAT")}
-    return gettext("%(first)s to %(last)s") % said
+    return formatting.days(bucket.first, bucket.last)
 
 
 def local(moment: datetime) -> datetime:

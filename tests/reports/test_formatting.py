@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import translation
 
-from tracking.admin import formatting
-from tracking.admin.charts import scales
+from tracking.admin.charts import scales, units
+from tracking.reports import formatting
 
 DASH = "\N{EN DASH}"
 
@@ -70,14 +70,14 @@ def test_changes_have_a_sign_and_a_word(value, before, change):
 @pytest.mark.parametrize(
     ("unit", "highest", "axis"),
     [
-        (formatting.COUNTS, 87, ["0", "20", "40", "60", "80", "100"]),
-        (formatting.COUNTS, 6000, ["0", "2,000", "4,000", "6,000"]),
-        (formatting.COUNTS, 7_000_000, ["0", "2 M", "4 M", "6 M", "8 M"]),
-        (formatting.COUNTS, 5_000_000, ["0", "1 M", "2 M", "3 M", "4 M", "5 M"]),
-        (formatting.RATES, 0.42, ["0%", "10%", "20%", "30%", "40%", "50%"]),
-        (formatting.RATES, 0.05, ["0%", "1%", "2%", "3%", "4%", "5%"]),
-        (formatting.SECONDS, 100, ["0 s", "30 s", "1 min", "90 s", "2 min"]),
-        (formatting.SECONDS, 4 * 3600, ["0 s", "1 h", "2 h", "3 h", "4 h"]),
+        (units.COUNTS, 87, ["0", "20", "40", "60", "80", "100"]),
+        (units.COUNTS, 6000, ["0", "2,000", "4,000", "6,000"]),
+        (units.COUNTS, 7_000_000, ["0", "2 M", "4 M", "6 M", "8 M"]),
+        (units.COUNTS, 5_000_000, ["0", "1 M", "2 M", "3 M", "4 M", "5 M"]),
+        (units.RATES, 0.42, ["0%", "10%", "20%", "30%", "40%", "50%"]),
+        (units.RATES, 0.05, ["0%", "1%", "2%", "3%", "4%", "5%"]),
+        (units.SECONDS, 100, ["0 s", "30 s", "1 min", "90 s", "2 min"]),
+        (units.SECONDS, 4 * 3600, ["0 s", "1 h", "2 h", "3 h", "4 h"]),
     ],
 )
 def test_axes_have_units(unit, highest, axis):
@@ -86,4 +86,4 @@ def test_axes_have_units(unit, highest, axis):
 
 def test_the_largest_numbers_have_room():
     for exponent in range(19):
-        assert len(formatting.COUNTS.axis(10**exponent)) <= 7
+        assert len(units.COUNTS.axis(10**exponent)) <= 7

@@ -1,0 +1,34 @@
+"""What is counted of a group of rows."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Numbers(NamedTuple):
+    """What is counted of a group of visits, pages or beacons.
+
+    Attributes:
+        total: rows.
+        uniques: those who did it: visitors of visits and pages, recipients of beacons.
+        bounces: visits of one page.
+        microseconds: how long visits took, together.
+        pages: the pages that visits have seen.
+    """
+
+    total: int = 0
+    uniques: int = 0
+    bounces: int = 0
+    microseconds: int = 0
+    pages: int = 0
+
+    def plus(self, other: "Numbers") -> "Numbers":
+        """Return both together. Who is in both is counted twice."""
+        return Numbers(*(mine + its for mine, its in zip(self, other, strict=True)))
+
+
+def together(parts: Iterable[Numbers]) -> Numbers:
+    """Return the sum of many."""
+    result = Numbers()
+    for part in parts:
+        result = result.plus(part)
+    return result

@@ -1,0 +1,63 @@
+"""SQL expressions of texts that mean the same on every database."""
+
+from typing import Any
+
+from django.db.models import Case, ExpressionWrapper, F, Func, TextField, Value, When
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Concat, Lower, StrIndex, Substr
+
+
+class ExactText(Func):
+    """A text that is compared letter by letter on every database.
+
+    MariaDB returns it as bytes.
+    """
+
+    template = "%(expressions)s"
+    output_field = TextField()
+
+    def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Compare bytes: the usual collations ignore case."""
+        return self.as_sql(compiler, connection, template="BINARY %(expressions)s", **context)
+
+
+def joined(*parts: str | Combinable) -> Combinable:
+    """Return the expression of several texts in one.
+
+    Args:
+        parts: expressions of texts, or plain texts.
+    """
+    return Concat(
+        *(
+            Value(part, output_field=TextField())
+            if isinstance(part, str)
+            else ExpressionWrapper(part, output_field=TextField())
+            for part in parts
+        ),
+        output_field=TextField(),
+    )
+
+
+def host(field: str) -> Combinable:
+    """Return the expression of a URL's host in small letters, with its port if it has one.
+
+    A text that is no URL, which strangers may send, is returned whole.
+
+    Args:
+        field: the name of the column.
+    """
+    url = F(field)
+    rest: Combinable = Substr(url, StrIndex(url, Value("://")) + 3, output_field=TextField())
+    for end in "/?#":
+        rest = _until(rest, end)
+    return Lower(
+        Case(
+            When(**{f"{field}__contains": "://"}, then=rest),
+            default=url,
+            output_field=TextField(),
+        )
+    )
+
+
+def _until(text: Combinable, end: str) -> Combinable:
+    return Substr(text, 1, StrIndex(joined(text, end), Value(end)) - 1, output_field=TextField())
