@@ -26,7 +26,7 @@ IN_BERLIN = Location("DE", "State of Berlin", "Berlin", 52.52, 13.405)
 @pytest.fixture(autouse=True)
 def places(settings, tmp_path, monkeypatch):
     """The database of the test, looked at before every look-up."""
-    monkeypatch.setattr(geoip, "LOOK_EVERY", 0)
+    monkeypatch.setattr(geoip, "CHECK_INTERVAL", 0)
     settings.TRACKING_USE_GEOIP = True
     settings.GEOIP_PATH = tmp_path / "places.mmdb"
     return settings.GEOIP_PATH
@@ -236,7 +236,7 @@ def test_a_better_file_in_a_folder_is_read(settings, tmp_path):
 
 
 def test_the_file_is_looked_at_once_a_second(places, monkeypatch):
-    monkeypatch.setattr(geoip, "LOOK_EVERY", 1.0)
+    monkeypatch.setattr(geoip, "CHECK_INTERVAL", 1.0)
     now = 1000.0
     monkeypatch.setattr(geoip.clock, "monotonic", lambda: now)
     build(places)
@@ -256,7 +256,7 @@ def test_half_a_copy_keeps_the_old_database_and_is_told_once(places, caplog):
     draft.replace(places)
     for _ in range(3):
         assert locate(ADDRESS) == IN_SYDNEY
-    assert "cannot be opened as a database" in database_problem()
+    assert "is not a readable database" in database_problem()
     (message,) = told(caplog)
     assert str(places) in message
     build(places, {"192.0.2.0/24": BERLIN})
@@ -280,7 +280,7 @@ def test_rubbish_is_no_database(places, caplog, content):
     assert locate(ADDRESS) is None
     assert locate(ADDRESS) is None
     assert len(told(caplog)) == 1
-    assert database_problem().startswith(f"{places} cannot be opened as a database")
+    assert database_problem().startswith(f"{places} is not a readable database")
 
 
 def test_a_damaged_record_is_nowhere_and_told_once(places, caplog, monkeypatch):
@@ -359,7 +359,7 @@ def test_the_pure_python_reader_will_do(places, monkeypatch):
         ("", "GEOIP_PATH is empty."),
         (None, "GEOIP_PATH is empty."),
         ("/nowhere/at/all", "/nowhere/at/all cannot be read: No such file or directory."),
-        ("a\0b", "'a\\x00b' cannot be a path."),
+        ("a\0b", "'a\\x00b' is not a valid path."),
         ("/dev/null", "/dev/null is neither a file nor a folder."),
     ],
 )
@@ -368,7 +368,7 @@ def test_wrong_paths(settings, caplog, path, message):
     assert database_problem() == message
     assert locate(ADDRESS) is None
     assert locate(ADDRESS) is None
-    assert told(caplog) == [f"Addresses are not located: {message}"]
+    assert told(caplog) == [f"Addresses cannot be located: {message}"]
 
 
 def test_a_folder_without_database(settings, tmp_path):

@@ -1,1 +1,1 @@
-"""What an address, a user agent and a referrer say about a visitor."""
+"""Enrichment: location, browser, device and verdict, from an address and a user agent."""

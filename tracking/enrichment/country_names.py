@@ -7,11 +7,11 @@ from django.utils.translation import get_language
 
 
 def country_name(code: str, language: str | None = None) -> str:
-    """Return what a country is called, or ``code`` itself where that is not known.
+    """Return the name of a country, or its code if the name is unknown.
 
     Args:
-        code: ISO 3166-1, two letters.
-        language: as Django writes it (``"pt-br"``); by default the active one.
+        code: the country code (ISO 3166-1 alpha-2).
+        language: a language code of Django, such as ``"pt-br"``; by default the active language.
     """
     upper = code.upper()
     if not is_country_code(upper):
@@ -21,12 +21,12 @@ def country_name(code: str, language: str | None = None) -> str:
 
 @lru_cache(maxsize=100)
 def _territories(language: str) -> Mapping[str, str]:
-    """Return the names of countries, or nothing where babel is not installed."""
+    """Return the names of countries by code; none if babel is not installed."""
     try:
         from babel import Locale, UnknownLocaleError  # noqa: PLC0415 - an extra
     except ImportError:
         return {}
-    # "de-formal" is a language of some Django site, but of no table of names.
+    # A site may define a language such as "de-formal", which babel does not have.
     for name in (language, language.partition("-")[0], "en"):
         try:
             return dict(Locale.parse(name, sep="-").territories)

@@ -15,46 +15,46 @@ from tracking.enrichment.user_agents import CACHE_SIZE, MAX_LENGTH, NAME_LENGTH,
 
 
 def bot_name(user_agent: str) -> str | None:
-    """Return what the crawler behind ``user_agent`` is called, or ``None``. Never raises.
+    """Return the name of a crawler, or ``None`` for other user agents. Never raises.
 
-    The list also names proxies by which a person reads mail:
-    :func:`tracking.enrichment.verdict_rules.classify` asks for those first.
+    The list of crawlers contains mail proxies too, through which people read mail.
+    :data:`tracking.enrichment.verdict_rules.RULES` checks for those first.
 
     Args:
-        user_agent: the header ``User-Agent``, of which 2,000 characters are read.
+        user_agent: the header ``User-Agent``; 2,000 characters are read.
 
     Returns:
-        The part of the agent that gave it away, such as ``"bingbot"``: 100 characters or
-        fewer, in one line.
+        The matching part of the user agent, such as ``"bingbot"``: one line of at most 100
+        characters.
     """
     return _bot_name(user_agent[:MAX_LENGTH])
 
 
 class _Chunk(NamedTuple):
-    """Some patterns of the list: asked together first, as nearly no agent is in it."""
+    """Some patterns of the list, combined into one. Most user agents match none of them."""
 
-    together: re.Pattern[str]
-    each: tuple[str, ...]
+    combined: re.Pattern[str]
+    patterns: tuple[str, ...]
 
 
-#: Patterns in a chunk. More make a regular expression slower, fewer make a longer loop.
+#: Patterns in a chunk. More make the regular expression slower, fewer make the loop longer.
 _CHUNK_SIZE = 25
 
-#: Patterns of crawler-user-agents (1.67) that take people for crawlers, and what is looked
-#: for in their place, if anything.
+#: Patterns of crawler-user-agents (1.67) that match browsers of people, with a replacement if there
+#: is one.
 _TOO_WIDE = {
-    # A build of Android 15 that many makers ship, seen once on the phone of a scraper.
+    # A build of Android 15 on phones of many makers; one was used by a scraper.
     r"AP3A\.240617\.008": None,
-    # Makes an application for macOS out of a site.
+    # Turns a site into an application for macOS.
     "Fluid": None,
-    # "In-app browser": where links of Facebook open.
+    # The in-app browser of Facebook.
     "MetaIAB Facebook": None,
-    # A maker of browsers too: SogouMobileBrowser, SogouMSE.
+    # Sogou makes browsers too: SogouMobileBrowser, SogouMSE.
     "Sogou": r"Sogou [\w ]*[sS]pider",
 }
 
-#: What the list is not needed for, in words of their own. "Cubot" is a maker of phones, and
-#: a browser that is a "Developer Preview" is read by a person.
+#: Crawlers that call themselves one. "Cubot" is a maker of phones, and a "Developer Preview" is a
+#: browser of a person.
 _OWN_RULES = re.compile(
     r"[\w.-]{0,40}(?<!\bcu)bot\b"
     r"|[\w.-]{0,40}(?:crawler|spider|slurp)\b"
@@ -70,23 +70,23 @@ _OWN_RULES = re.compile(
 def _bot_name(user_agent: str) -> str | None:
     text = printable(user_agent)
     chunks = _chunks()
-    found = _listed(text, chunks) if chunks else _OWN_RULES.search(text)
+    found = _match_list(text, chunks) if chunks else _OWN_RULES.search(text)
     return found and (found[0].strip(" /();:,+") or found[0])[:NAME_LENGTH]
 
 
-def _listed(text: str, chunks: tuple[_Chunk, ...]) -> re.Match[str] | None:
-    for together, each in chunks:
-        if together.search(text):
-            # Which one it was costs more to ask for, but only ever of crawlers.
-            return next(filter(None, (re.search(pattern, text) for pattern in each)), None)
+def _match_list(text: str, chunks: tuple[_Chunk, ...]) -> re.Match[str] | None:
+    for combined, patterns in chunks:
+        if combined.search(text):
+            # Finding the pattern takes longer, but only for crawlers.
+            return next(filter(None, (re.search(pattern, text) for pattern in patterns)), None)
     return None
 
 
 @lru_cache(maxsize=1)
 def _chunks() -> tuple[_Chunk, ...]:
-    """Return the list of crawlers, or ``()`` where it is not installed.
+    """Return the list of crawlers, or ``()`` if it is not installed.
 
-    The package's own functions tell which pattern it was by compiling all 1,500 anew.
+    To find the matching pattern, the package's own functions compile all 1,500 again.
     """
     try:
         from crawleruseragents import CRAWLER_USER_AGENTS_DATA  # noqa: PLC0415 - an extra

@@ -1,15 +1,14 @@
-"""Where an address is, by a database of places on this machine.
+"""Locate IP addresses with a GeoIP database on this machine.
 
     >>> locate("203.0.113.7")  # doctest: +SKIP
     Location(country='AU', region='New South Wales', city='Sydney', latitude=-33.87, ...)
 
-``GEOIP_PATH`` names the database: a ``.mmdb`` file of MaxMind, DB-IP or one laid out like
-theirs, or a folder that has one. No request leaves the machine, and a look-up takes some
-microseconds.
+``GEOIP_PATH`` names the database: a ``.mmdb`` file of MaxMind, of DB-IP or with the same layout, or
+a folder with such a file. No request leaves the machine, and a look-up takes a few microseconds.
 
-The file is mapped into memory. It is opened again when another takes its place, which
-must be by renaming, as geoipupdate does: a mapped file that is overwritten or cut short
-kills the process that reads it (``SIGBUS``), and so may one whose bytes are damaged.
+The file is mapped into memory, and reopened when another file replaces it. Replace it by renaming,
+as geoipupdate does: overwriting or truncating a mapped file kills the process that reads it
+(``SIGBUS``), and a damaged file may do so too.
 """
 
 import ipaddress
@@ -30,14 +29,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds for which a database is read without a look at its file.
-LOOK_EVERY = 1.0
+#: Seconds between two checks whether the file was replaced.
+CHECK_INTERVAL = 1.0
 
 
 def locate(address: str | None) -> Location | None:
-    """Return where ``address`` is, or ``None`` if that is not known. Never raises.
+    """Return the location of an address, or ``None`` if it is unknown. Never raises.
 
-    A masked address is looked up as it stands: the answer is where its network begins.
+    A masked address has the location of the first address of its network.
 
     Args:
         address: an IPv4 or IPv6 address without port, or ``None``.
@@ -55,12 +54,10 @@ def locate(address: str | None) -> Location | None:
 
 
 def database_problem() -> str | None:
-    """Return what keeps places from being found although the site wants them.
-
-    It looks at the file anew.
+    """Return why addresses cannot be located. It reads the file again.
 
     Returns:
-        A sentence in English, or ``None``: all is well, or ``TRACKING_USE_GEOIP`` is off.
+        An English sentence, or ``None`` if the database works or ``TRACKING_USE_GEOIP`` is off.
     """
     if not conf.use_geoip:
         return None
@@ -72,11 +69,11 @@ def database_problem() -> str | None:
 
 
 class _UnusableError(Exception):
-    """There is no database of places; the message is a sentence that says why."""
+    """There is no usable database; the message is a sentence that says why."""
 
 
-class _Stamp(NamedTuple):
-    """A file as it was at a certain time: another one is told from it."""
+class _FileStamp(NamedTuple):
+    """The identity of a file: a replaced or changed file has another one."""
 
     path: str
     modified: int
@@ -89,78 +86,77 @@ class _Stamp(NamedTuple):
 
 
 class _Database:
-    """The database in use: opened when it is first asked, and again when it is another."""
+    """The database, opened on first use and reopened when its file is replaced."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._reader: Reader | None = None
-        self._stamp: _Stamp | None = None
-        self._told: object = None
-        self._next_look = -math.inf
+        self._stamp: _FileStamp | None = None
+        self._logged: object = None
+        self._next_check = -math.inf
 
     def record(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> object:
-        """Return what the database has on ``address``, or ``None``."""
+        """Return the record of an address, or ``None``."""
         reader = self._current()
         if reader is None:
             return None
         try:
             return reader.get(address)
-        except ValueError:  # an IPv6 address, and a database of IPv4 alone
+        except ValueError:  # an IPv6 address in a database of IPv4 only
             return None
         except Exception as error:  # noqa: BLE001 - a damaged file may raise anything
-            self._tell(("damaged", self._stamp), f"{self._path} is damaged: {error}")
+            self._log_once(("damaged", self._stamp), f"{self._path} is damaged: {error}")
             return None
 
     def _current(self) -> "Reader | None":
-        # Whoever has a reader need not wait for the one that looks for a newer.
-        if clock.monotonic() >= self._next_look and self._lock.acquire(self._reader is None):
+        # A thread that has a reader does not wait for the thread that checks for a newer file.
+        if clock.monotonic() >= self._next_check and self._lock.acquire(self._reader is None):
             try:
-                if clock.monotonic() >= self._next_look:
-                    self._look()
-                    self._next_look = clock.monotonic() + LOOK_EVERY
+                if clock.monotonic() >= self._next_check:
+                    self._reopen_if_replaced()
+                    self._next_check = clock.monotonic() + CHECK_INTERVAL
             finally:
                 self._lock.release()
         return self._reader
 
-    def _look(self) -> None:
-        """Open the database if its file is not the one that was opened, or tried, last."""
+    def _reopen_if_replaced(self) -> None:
+        """Open the file, unless it is the one that was opened or tried last."""
         try:
             stamp = _find(self._path)
         except _UnusableError as error:
-            # Taken away: who deletes a database, as its licence may ask, wants it unread.
+            # A deleted database must not be read any more: its licence may demand that.
             self._reader = self._stamp = None
-            self._tell(str(error), str(error))
+            self._log_once(str(error), str(error))
             return
         if stamp == self._stamp:
             return
-        # It is said to be open before it is opened: if it is replaced in between, the next
-        # look sees that.
+        # The stamp is older than the opened file: if the file is replaced in between, the next
+        # check notices.
         self._stamp = stamp
         try:
-            # The reader before is left to its last user: closing it under another thread's
-            # hands would break that look-up.
+            # The previous reader is not closed: another thread may be using it.
             self._reader = _open(stamp.path)
-            self._told = None
+            self._logged = None
         except _UnusableError as error:
-            # Perhaps half a copy: what was opened before is still good.
-            self._tell(stamp, str(error))
+            # The file may be half copied. The previous reader still works.
+            self._log_once(stamp, str(error))
 
-    def _tell(self, state: object, message: str) -> None:
-        """Log ``message``, once for each state."""
-        if state != self._told:
-            self._told = state
-            logger.warning("Addresses are not located: %s", message)
+    def _log_once(self, state: object, message: str) -> None:
+        """Log a message, once for each state."""
+        if state != self._logged:
+            self._logged = state
+            logger.warning("Addresses cannot be located: %s", message)
 
 
-def _find(path: str) -> _Stamp:
-    """Return the file that ``GEOIP_PATH`` means.
+def _find(path: str) -> _FileStamp:
+    """Return the file in ``GEOIP_PATH``.
 
-    Of a folder it is a database of cities, else of countries, else any; of several the
-    latest.
+    In a folder, a database of cities is preferred to one of countries, and both to others; among
+    several, the latest.
 
     Raises:
-        _UnusableError: there is none.
+        _UnusableError: there is no such file.
     """
     if not path:
         raise _UnusableError("GEOIP_PATH is empty.")
@@ -172,20 +168,20 @@ def _find(path: str) -> _Stamp:
     except OSError as error:
         raise _UnusableError(f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:  # a NUL
-        raise _UnusableError(f"{path!r} cannot be a path.") from error
+        raise _UnusableError(f"{path!r} is not a valid path.") from error
 
 
-def _regular(path: str, status: os.stat_result) -> _Stamp:
-    # To open a pipe would wait for somebody to write into it.
+def _regular(path: str, status: os.stat_result) -> _FileStamp:
+    # Opening a pipe would block until somebody writes to it.
     if not stat.S_ISREG(status.st_mode):
         raise _UnusableError(f"{path} is neither a file nor a folder.")
-    return _Stamp.of(path, status)
+    return _FileStamp.of(path, status)
 
 
-def _best(folder: str) -> _Stamp:
+def _best(folder: str) -> _FileStamp:
     with os.scandir(folder) as entries:
         found = [
-            _Stamp.of(entry.path, entry.stat())
+            _FileStamp.of(entry.path, entry.stat())
             for entry in entries
             if entry.name.lower().endswith(".mmdb") and entry.is_file()
         ]
@@ -195,35 +191,35 @@ def _best(folder: str) -> _Stamp:
 
 
 def _rank(path: str) -> int:
-    """Return how much a database tells, by what its file is called."""
+    """Return how detailed a database is, judging by its file name."""
     name = os.path.basename(path).lower()
     return 2 if "city" in name else 1 if "country" in name else 0
 
 
 def _open(path: str) -> "Reader":
-    """Open a database with the C extension of maxminddb, or without if it was not built.
+    """Open a database, with the C extension of maxminddb if it was built.
 
-    ``MODE_MEMORY`` would always do without, and be twenty times slower.
+    ``MODE_MEMORY`` never uses the extension and is twenty times slower.
 
     Raises:
-        _UnusableError: it cannot be opened.
+        _UnusableError: the file cannot be opened.
     """
     try:
         import maxminddb  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise _UnusableError(
-            "The package maxminddb is not installed; django-beacons[geoip] brings it."
+            "The package maxminddb is not installed. Install django-beacons[geoip]."
         ) from error
     try:
         return maxminddb.open_database(path, maxminddb.MODE_AUTO)
-    except Exception as error:  # whatever is in that file, the site goes on
-        raise _UnusableError(f"{path} cannot be opened as a database: {error}") from error
+    except Exception as error:  # the site must survive any content of that file
+        raise _UnusableError(f"{path} is not a readable database: {error}") from error
 
 
 @until_settings_change
 @cache
 def _database() -> _Database | None:
-    """Return the database that the settings name, or ``None`` where they want none."""
+    """Return the database of the settings, or ``None`` if ``TRACKING_USE_GEOIP`` is off."""
     return _Database(conf.geoip_path) if conf.use_geoip else None
 
 

@@ -9,19 +9,20 @@ from dataclasses import dataclass
 
 from tracking.enrichment.country_names import is_country_code
 
-#: Characters of a name that are kept.
+#: Characters of a name that are stored.
 NAME_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place as far as it is known.
+    """The location of an address, as far as it is known.
 
     Attributes:
-        country: ISO 3166-1, two capital letters, or ``""``.
-        region: the largest part of the country, in English, or ``""``.
-        city: in English, or ``""``.
-        latitude, longitude: degrees north and east, or both ``None``.
+        country: the country code (ISO 3166-1 alpha-2) in capital letters, or ``""``.
+        region: the English name of the largest subdivision of the country, or ``""``.
+        city: the English name of the city, or ``""``.
+        latitude: degrees north, or ``None``.
+        longitude: degrees east, or ``None``. Both are known or neither.
     """
 
     country: str = ""
@@ -40,19 +41,23 @@ _LONGITUDE_KEYS = ("longitude", "lng", "lon")
 
 
 def location_from(record: object) -> Location | None:
-    """Return the place that a record describes, without what makes no sense in it."""
+    """Return the location in a record, without invalid values; ``None`` if nothing is known.
+
+    Args:
+        record: a record of a GeoIP database.
+    """
     fields = _mapping(record)
     point = _mapping(fields.get("location")) or fields
     latitude = _degrees(_first(point, _LATITUDE_KEYS), 90)
     longitude = _degrees(_first(point, _LONGITUDE_KEYS), 180)
-    if latitude is None or longitude is None:  # half a point is none
+    if latitude is None or longitude is None:
         latitude = longitude = None
     found = Location(_country(fields), _region(fields), _city(fields), latitude, longitude)
     return None if found == _NOWHERE else found
 
 
 def _country(fields: Mapping[str, object]) -> str:
-    # Where a network is registered says less; some addresses have only that.
+    # The country where a network is registered is less precise; some records have only that.
     nested = _mapping(fields.get("country" if "country" in fields else "registered_country"))
     code = nested.get("iso_code") or _first(fields, _COUNTRY_KEYS)
     upper = code.upper() if isinstance(code, str) else ""
@@ -80,13 +85,13 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 
 def _first(fields: Mapping[str, object], keys: Iterable[str]) -> object:
-    """Return the first of these fields that has a value."""
+    """Return the first value that is not empty."""
     present = (fields.get(key) for key in keys)
     return next((value for value in present if value is not None and value != ""), None)
 
 
 def _text(value: object) -> str:
-    """Return a name as one line of printable text (PostgreSQL stores no NUL)."""
+    """Return a name as one line of printable characters (PostgreSQL stores no NUL)."""
     if not isinstance(value, str):
         return ""
     return "".join(filter(str.isprintable, value)).strip()[:NAME_LENGTH]
@@ -94,7 +99,7 @@ def _text(value: object) -> str:
 
 def _degrees(value: object, limit: int) -> float | None:
     """Return a number of degrees from ``-limit`` to ``limit``, or ``None``."""
-    # Some databases hold all as text.
+    # Some databases store all values as strings.
     if isinstance(value, bool) or not isinstance(value, float | int | str):
         return None
     try:

@@ -1,14 +1,13 @@
-"""What a user agent says it is: browser, operating system, device, or a crawler by name.
+"""Browser, operating system and device, read from a user agent.
 
     >>> identify("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0")
     Agent(browser='Firefox 128', os='Linux', device='desktop')
 
-Nothing of this is proof: a client writes what it likes. Both answers come from lists that
-the extra ``[bots]`` brings (ua-parser and crawler-user-agents). Without them the agent is
-blank, and the rules of this module know the crawlers that call themselves one.
+A user agent proves nothing: clients send what they like. The extra ``[bots]`` brings the parser
+(ua-parser). Without it, all fields are blank.
 
-A new agent costs some 110 µs, one that was seen lately 0.1 µs. The first of a process costs
-100 ms, in which the lists are made ready.
+A new user agent takes about 110 µs, a cached one 0.1 µs. The first one of a process takes 100 ms,
+because the parser is loaded then.
 """
 
 import re
@@ -18,18 +17,18 @@ from functools import lru_cache
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
-#: Characters of a user agent that are read: real ones have a few hundred.
+#: Characters of a user agent that are read. Real ones have a few hundred.
 MAX_LENGTH = 2_000
 
-#: Agents that are remembered, each list for itself.
+#: User agents in each cache.
 CACHE_SIZE = 10_000
 
-#: Characters of a name, of a browser or a crawler: as much as the tables hold.
+#: Characters of the name of a browser or crawler: the length of the columns.
 NAME_LENGTH = 100
 
 
 class Device(TextChoices):
-    """What is held in hand, or stands on the desk."""
+    """The kind of device."""
 
     DESKTOP = "desktop", _("Desktop")
     MOBILE = "mobile", _("Phone")
@@ -38,12 +37,12 @@ class Device(TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What a user agent says of itself; a field is ``""`` where it says nothing.
+    """What a user agent says about itself. A field is ``""`` if unknown.
 
     Attributes:
-        browser: family and major version, such as ``"Firefox 128"``.
-        os: family and, where it means something, major version, such as ``"Android 14"``.
-        device: one of :class:`Device`.
+        browser: name and major version, such as ``"Firefox 128"``.
+        os: name and, where meaningful, major version, such as ``"Android 14"``.
+        device: a value of :class:`Device`.
     """
 
     browser: str = ""
@@ -52,10 +51,10 @@ class Agent:
 
 
 def identify(user_agent: str) -> Agent:
-    """Return what ``user_agent`` says of itself. Never raises.
+    """Return browser, operating system and device of a user agent. Never raises.
 
     Args:
-        user_agent: the header ``User-Agent``, of which 2,000 characters are read.
+        user_agent: the header ``User-Agent``; 2,000 characters are read.
     """
     return _identify(user_agent[:MAX_LENGTH])
 
@@ -77,11 +76,11 @@ def _identify(user_agent: str) -> Agent:
     )
 
 
-#: Families that are called otherwise by whoever uses them.
-_CALLED = {"Mac OS X": "macOS"}
+#: Systems that are known by another name.
+_DISPLAY_NAMES = {"Mac OS X": "macOS"}
 
-#: Browsers have said 10.15 on every macOS since 2020, Chrome OS counts builds, and Apple
-#: Mail gives the version of WebKit.
+#: Names whose version is meaningless: since 2020 every macOS says 10.15, Chrome OS gives a build
+#: number, and Apple Mail the version of WebKit.
 _UNVERSIONED = frozenset({"Mac OS X", "Chrome OS", "Apple Mail"})
 
 _DESKTOP_SYSTEMS = frozenset(
@@ -112,25 +111,25 @@ _DESKTOP_SYSTEMS = frozenset(
     }
 )
 
-_NEITHER = re.compile(r"TV\b|\bCrKey\b|\bXbox\b|\bPlayStation\b", re.ASCII)
-# Old Internet Explorers say "Tablet PC 2.0" of any Windows that could be one.
+_OTHER_DEVICE = re.compile(r"TV\b|\bCrKey\b|\bXbox\b|\bPlayStation\b", re.ASCII)
+# Old Internet Explorers say "Tablet PC 2.0" on any Windows that supports tablets.
 _TABLET = re.compile(r"\biPad\b|\bTablet\b(?! PC)|\bPlayBook\b|\bKindle\b", re.ASCII)
 _MOBILE = re.compile(r"\bMobi|\biPhone\b|\biPod\b|\bOpera Mini\b|\bWindows Phone\b", re.ASCII)
 
 
 def _device(user_agent: str, system: str) -> str:
-    """Return the kind of device, or ``""`` where the agent does not tell.
+    """Return the kind of device, or ``""`` if unknown.
 
-    An iPad calls itself a Macintosh since iPadOS 13, to the letter: it counts as a desktop.
+    Since iPadOS 13 an iPad sends exactly the user agent of a Mac, so it counts as a desktop.
     """
-    if _NEITHER.search(user_agent):
+    if _OTHER_DEVICE.search(user_agent):
         return ""
     if _TABLET.search(user_agent):
         return Device.TABLET.value
     if _MOBILE.search(user_agent):
         return Device.MOBILE.value
     if system == "Android":
-        # Browsers say "Mobile" on a phone only; other programs do not keep to that.
+        # Browsers say "Mobile" only on phones; other programs do not follow this rule.
         return Device.TABLET.value if user_agent.startswith("Mozilla/") else ""
     return Device.DESKTOP.value if system in _DESKTOP_SYSTEMS else ""
 
@@ -138,7 +137,7 @@ def _device(user_agent: str, system: str) -> str:
 def _name(family: str | None, version: str | None) -> str:
     if not family or family == "Other":
         return ""
-    shown = _CALLED.get(family, family)
+    shown = _DISPLAY_NAMES.get(family, family)
     if version and family not in _UNVERSIONED:
         shown = f"{shown} {version}"
     return shown[:NAME_LENGTH]
@@ -148,8 +147,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def printable(user_agent: str) -> str:
-    """Return the agent as text that a parser and a database take, in one line.
+    """Return a user agent as one line that parsers and databases accept.
 
-    Lone surrogates cannot be encoded, and PostgreSQL stores no NUL.
+    Lone surrogates cannot be encoded, and PostgreSQL stores no NUL characters.
+
+    Args:
+        user_agent: the header ``User-Agent``.
     """
     return _CONTROL.sub(" ", user_agent).encode(errors="replace").decode()
