@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 
 from tracking import client_address
 from tracking.bans.bulk_ban import BanEntry
+from tracking.csv_cells import guard, unguard
 from tracking.db.chunks import read_in_chunks
 from tracking.models.bans import STORABLE_YEARS, BannedIPQuerySet
 
@@ -32,10 +33,6 @@ COLUMNS = ("network", "reason", "expires_at")
 #: Characters of the longest line that is read: all columns, quoted and with room to spare.
 MAX_LINE_LENGTH = 1_000
 MAX_REASON_LENGTH = 200
-
-# Spreadsheets take a cell that begins so for a formula. The apostrophe that tells them not to
-# is doubled where a text begins with one, so that reading takes off just what writing put on.
-_FORMULA = re.compile(r"[=+\-@\t\r']")
 
 # Behind the network only: a reason may have such characters in it.
 _COMMENT = re.compile(r"""([^,"#;]*)[#;]""")
@@ -103,7 +100,7 @@ def _split_cells(text: str) -> list[str]:
     except (csv.Error, ValueError) as error:
         raise ValueError(_("This is no line of a CSV file.")) from error
     stripped = [cell.strip() for cell in cells]
-    return [cell[1:] if cell[:1] == "'" and _FORMULA.match(cell, 1) else cell for cell in stripped]
+    return [unguard(cell) for cell in stripped]
 
 
 def _parse_network(text: str) -> str:
@@ -157,13 +154,10 @@ def export_bans(rows: BannedIPQuerySet) -> Iterator[str]:
         rows.with_readable_expiry(), "network", "reason", "expiry"
     ):
         buffer = io.StringIO()
-        csv.writer(buffer).writerow([network, _safe(reason), _format_expiry(expires_at)])
+        csv.writer(buffer).writerow(
+            [network, guard(" ".join(reason.splitlines())), _format_expiry(expires_at)]
+        )
         yield buffer.getvalue()
-
-
-def _safe(text: str) -> str:
-    one_line = " ".join(text.splitlines())
-    return f"'{one_line}" if _FORMULA.match(one_line) else one_line
 
 
 def _format_expiry(moment: datetime | None) -> str:

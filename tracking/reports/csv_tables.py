@@ -2,20 +2,18 @@
 
     response = StreamingHttpResponse(lines(campaign_table("recipients", affiliate)), ...)
 
-Cells may come from strangers, and spreadsheets take some of them for formulas: those get an
-apostrophe in front, as OWASP advises ("CSV Injection").
+No cell is a formula for a spreadsheet: :mod:`tracking.csv_cells`.
 """
 
 import csv
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.db.models import Model
 from django.utils.translation import gettext as _
 
+from tracking.csv_cells import guard
 from tracking.hits import Reference
 from tracking.reports.campaigns import Timeline, campaign
 from tracking.reports.filters import Filters
@@ -27,32 +25,8 @@ from tracking.reports.recipients import each_recipient
 from tracking.reports.top_lists import LISTS, listing
 from tracking.rollups.definitions import TERMS
 
-#: What a spreadsheet may take for the beginning of a formula: the four signs, as they are and
-#: as East Asian keyboards write them, and what some programs skip before they look.
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-
-#: Likewise after what some spreadsheets take for the end of a cell: where a comma is the decimal
-#: sign, they split lines at semicolons, and there quotes do not hold a cell together.
-_FURTHER_CELL = re.compile("(?<=[;\t\r\n])(?=[" + re.escape("".join(DANGEROUS)) + "])")
-
 #: Tables of a campaign.
 CAMPAIGN_TABLES = ("recipients", "links", "countries", "clients", "quarters", "days")
-
-
-def safe(value: object) -> str:
-    """Return a value as the text of a cell that no spreadsheet takes for a formula.
-
-    Args:
-        value: numbers and times, which are ours, stay as they are, and ``None`` is empty.
-    """
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="seconds")
-    if isinstance(value, int | float):
-        return str(value)
-    text = _FURTHER_CELL.sub("'", str(value).replace("\0", ""))
-    return "'" + text if text.startswith(DANGEROUS) else text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,9 +53,9 @@ def lines(table: Table) -> Iterator[str]:
     """Return the lines of a table as CSV, each with its end, as they are asked for."""
     writer: Any = csv.writer(_Echo())
     # With the mark by which Excel knows UTF-8.
-    yield "\ufeff" + writer.writerow([safe(cell) for cell in table.head])
+    yield "\ufeff" + writer.writerow([guard(cell) for cell in table.head])
     for row in table.rows:
-        yield writer.writerow([safe(cell) for cell in row])
+        yield writer.writerow([guard(cell) for cell in row])
 
 
 def overview_table(name: str, period: Period, filters: Filters | None = None) -> Table:
