@@ -40,7 +40,7 @@ def test_it_bans_and_tells_whom_it_hits():
         (["rubbish"], "neither"),
         (["192.0.2.7", "--reason", "x" * 201], "200"),
         (["10.1.1.1"], "10.0.0.0/8"),
-        (["0.0.0.0/0"], "everybody"),
+        (["0.0.0.0/0"], "every address"),
         (["192.0.2.7", "--until", "2001-01-01"], "expiry is in the past"),
         (["192.0.2.7", "--until", "soon"], "no such time"),
         (["192.0.2.7", "--hours", "-1"], "expiry is in the past"),
@@ -63,9 +63,9 @@ def test_it_says_what_is_wrong(settings, arguments, message):
 
 def test_an_end_that_some_database_cannot_give_back_is_refused():
     days = (datetime(9999, 6, 1, tzinfo=UTC) - timezone.now()).days
-    with pytest.raises(CommandError, match="Give a year from 1970 to 9998"):
+    with pytest.raises(CommandError, match="Enter a year from 1970 to 9998"):
         run("192.0.2.7", "--days", str(days))
-    with pytest.raises(CommandError, match="Give a year from 1970 to 9998"):
+    with pytest.raises(CommandError, match="Enter a year from 1970 to 9998"):
         run("--import", "-", "--days", str(days))
 
 

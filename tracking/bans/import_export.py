@@ -84,7 +84,9 @@ def _parse_line(text: str) -> tuple[str, str, datetime | None]:
         raise ValueError(_("The line is longer than %d characters.") % MAX_LINE_LENGTH)
     cells = _split_cells(text) if "," in text or '"' in text else [text]
     if len(cells) > len(COLUMNS):
-        raise ValueError(_("There are more than three columns. Quote a reason that has commas."))
+        raise ValueError(
+            _("There are more than three columns. Put quotes around a reason with commas.")
+        )
     network, reason, expires_at = (*cells, "", "")[: len(COLUMNS)]
     if len(reason) > MAX_REASON_LENGTH:
         raise ValueError(_("The reason is longer than %d characters.") % MAX_REASON_LENGTH)
@@ -93,12 +95,12 @@ def _parse_line(text: str) -> tuple[str, str, datetime | None]:
 
 def _split_cells(text: str) -> list[str]:
     if "\0" in text:
-        raise ValueError(_("There is a NUL in the line."))
+        raise ValueError(_("The line contains a NUL character."))
     # One line at a time: a quote that is left open must not swallow the rest of the file.
     try:
         [cells] = csv.reader([text])
     except (csv.Error, ValueError) as error:
-        raise ValueError(_("This is no line of a CSV file.")) from error
+        raise ValueError(_("This is not a valid CSV line.")) from error
     stripped = [cell.strip() for cell in cells]
     return [unguard(cell) for cell in stripped]
 
@@ -139,7 +141,7 @@ def _parse_expiry_cell(text: str) -> datetime | None:
     try:
         return parse_expiry(text)
     except ValueError as error:
-        message = _("The expiry is no date or time such as 2026-12-31T18:00:00+01:00.")
+        message = _("The expiry is not a date or time such as 2026-12-31T18:00:00+01:00.")
         raise ValueError(message) from error
 
 

@@ -29,14 +29,14 @@ def find_objections(network: str, *, own_address: str | None) -> list[str]:
     if wanted is None:
         return [_("%s is neither an IP address nor a network.") % network]
     if wanted.prefixlen == 0:
-        return [_("%s is everybody.") % wanted]
+        return [_("%s contains every address.") % wanted]
     if wanted.prefixlen < LEAST_BITS[wanted.version == 6]:  # noqa: PLR2004
-        return [_("%s is a large part of the whole Internet.") % wanted]
+        return [_("%s is a large part of the Internet.") % wanted]
     found = []
     if own_address is not None and ipaddress.ip_address(own_address) in wanted:
-        found.append(_("You are at %s: this would keep out yourself.") % own_address)
+        found.append(_("Your address is %s: this would lock you out.") % own_address)
     found += [
-        _("It overlaps %s, which TRACKING_TRUSTED_PROXIES says is a proxy of this site.") % proxy
+        _("It overlaps %s, a proxy of this site (TRACKING_TRUSTED_PROXIES).") % proxy
         for proxy in client_address.trusted_networks()
         # A setting that believes half of the world must not make bans impossible.
         if proxy.prefixlen > 1 and proxy.version == wanted.version and proxy.overlaps(wanted)

@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
                     "expires_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="From then on the network is let in again. Empty: never.",
+                        help_text="The ban ends at this time. Leave empty for a permanent ban.",
                         null=True,
                         verbose_name="expires at",
                     ),
@@ -93,7 +93,7 @@ class Migration(migrations.Migration):
                     "medium",
                     models.CharField(
                         blank=True,
-                        help_text="How they come: email, social, cpc.",
+                        help_text="The channel, such as email, social or cpc.",
                         max_length=100,
                         verbose_name="medium",
                     ),
@@ -120,7 +120,7 @@ class Migration(migrations.Migration):
                 (
                     "url",
                     models.TextField(
-                        help_text="Where the link leads: http or https, or a path of this site.",
+                        help_text="The destination of the link: an http or https URL, or a path of this site.",
                         validators=[tracking.destinations.validate_destination],
                         verbose_name="URL",
                     ),
@@ -129,7 +129,7 @@ class Migration(migrations.Migration):
                     "active",
                     models.BooleanField(
                         default=True,
-                        help_text="If not, the link still leads there, and is not counted.",
+                        help_text="Clicks on an inactive link still redirect, but are not counted.",
                         verbose_name="active",
                     ),
                 ),
@@ -137,7 +137,7 @@ class Migration(migrations.Migration):
                     "expires_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="From then on the link still leads there, and is not counted.",
+                        help_text="Clicks after this time still redirect, but are not counted.",
                         null=True,
                         verbose_name="expires at",
                     ),
@@ -160,7 +160,7 @@ class Migration(migrations.Migration):
                 (
                     "keyword",
                     models.CharField(
-                        help_text="Whoever has it in the user agent, in capitals or not, is not tracked.",
+                        help_text="Browsers whose user agent contains this text are not tracked (case-insensitive).",
                         max_length=100,
                         unique=True,
                         verbose_name="keyword",
@@ -195,7 +195,7 @@ class Migration(migrations.Migration):
                 (
                     "microseconds",
                     models.BigIntegerField(
-                        default=0, verbose_name="length of visits in microseconds"
+                        default=0, verbose_name="duration of visits in microseconds"
                     ),
                 ),
                 ("pages", models.BigIntegerField(default=0, verbose_name="pages of visits")),
@@ -263,7 +263,7 @@ class Migration(migrations.Migration):
                 (
                     "verdict_reason",
                     models.CharField(
-                        blank=True, max_length=200, verbose_name="reason of the verdict"
+                        blank=True, max_length=200, verbose_name="reason for the verdict"
                     ),
                 ),
                 (
@@ -288,7 +288,7 @@ class Migration(migrations.Migration):
                     "logged_in_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="When a page first knew this visitor as the user.",
+                        help_text="When this visitor was first seen logged in as the user.",
                         null=True,
                         verbose_name="logged in at",
                     ),
@@ -299,14 +299,16 @@ class Migration(migrations.Migration):
                     "referrer",
                     models.TextField(
                         blank=True,
-                        help_text="Which other site the visit came from.",
+                        help_text="The other site that the visitor came from.",
                         verbose_name="referrer",
                     ),
                 ),
                 (
                     "url",
                     models.TextField(
-                        blank=True, help_text="The page that was seen last.", verbose_name="page"
+                        blank=True,
+                        help_text="The last page that the visitor saw.",
+                        verbose_name="page",
                     ),
                 ),
                 ("page_views", models.PositiveIntegerField(default=0, verbose_name="page views")),
@@ -369,7 +371,7 @@ class Migration(migrations.Migration):
                 (
                     "verdict_reason",
                     models.CharField(
-                        blank=True, max_length=200, verbose_name="reason of the verdict"
+                        blank=True, max_length=200, verbose_name="reason for the verdict"
                     ),
                 ),
                 (
@@ -463,7 +465,7 @@ class Migration(migrations.Migration):
                 (
                     "verdict_reason",
                     models.CharField(
-                        blank=True, max_length=200, verbose_name="reason of the verdict"
+                        blank=True, max_length=200, verbose_name="reason for the verdict"
                     ),
                 ),
                 (
@@ -523,7 +525,7 @@ class Migration(migrations.Migration):
                 (
                     "url",
                     models.TextField(
-                        blank=True, help_text="Where a click was sent to.", verbose_name="URL"
+                        blank=True, help_text="The destination of a click.", verbose_name="URL"
                     ),
                 ),
                 ("referrer", models.TextField(blank=True, verbose_name="referrer")),
@@ -588,7 +590,7 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "beacon",
                 "verbose_name_plural": "beacons",
-                "permissions": [("view_full_address", "Can see whole IP addresses")],
+                "permissions": [("view_full_address", "Can see full IP addresses")],
                 "get_latest_by": "time",
             },
         ),

@@ -74,7 +74,7 @@ class BannedIP(ChangeSignalModel):
         _("expires at"),
         null=True,
         blank=True,
-        help_text=_("From then on the network is let in again. Empty: never."),
+        help_text=_("The ban ends at this time. Leave empty for a permanent ban."),
     )
 
     objects = BannedIPQuerySet.as_manager()
@@ -101,7 +101,7 @@ class BannedIP(ChangeSignalModel):
         ends = self.expires_at
         is_checked = "expires_at" not in (exclude or ()) and isinstance(ends, datetime)
         if is_checked and ends is not None and ends.year not in STORABLE_YEARS:
-            message = _("Give a year from %(first)d to %(last)d.")
+            message = _("Enter a year from %(first)d to %(last)d.")
             years = {"first": STORABLE_YEARS[0], "last": STORABLE_YEARS[-1]}
             errors["expires_at"] = [ValidationError(message, "year", years)]
         if errors:
@@ -115,7 +115,9 @@ class UntrackedUserAgent(ChangeSignalModel):
         _("keyword"),
         max_length=100,
         unique=True,
-        help_text=_("Whoever has it in the user agent, in capitals or not, is not tracked."),
+        help_text=_(
+            "Browsers whose user agent contains this text are not tracked (case-insensitive)."
+        ),
     )
 
     objects = ChangeSignalQuerySet["UntrackedUserAgent"].as_manager()
@@ -136,7 +138,7 @@ class UntrackedUserAgent(ChangeSignalModel):
         """
         self.keyword = self.keyword.strip()
         if not self.keyword:
-            raise ValidationError({"keyword": _("Give a word that has more than spaces in it.")})
+            raise ValidationError({"keyword": _("Enter a keyword that is not only spaces.")})
 
 
 for _model in (BannedIP, UntrackedUserAgent):

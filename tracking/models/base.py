@@ -21,7 +21,7 @@ class EnrichmentColumns(models.Model):
     longitude = models.FloatField(_("longitude"), null=True, blank=True)
 
     verdict = models.CharField(_("verdict"), max_length=20, choices=Label, default=Label.HUMAN)
-    verdict_reason = models.CharField(_("reason of the verdict"), max_length=200, blank=True)
+    verdict_reason = models.CharField(_("reason for the verdict"), max_length=200, blank=True)
 
     class Meta:
         abstract = True

@@ -123,7 +123,7 @@ class Beacon(EnrichmentColumns):
         encoder=DjangoJSONEncoder,
         help_text=_("The arguments of the tag."),
     )
-    url = models.TextField(_("URL"), blank=True, help_text=_("Where a click was sent to."))
+    url = models.TextField(_("URL"), blank=True, help_text=_("The destination of a click."))
     referrer = models.TextField(_("referrer"), blank=True)
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.TextField(_("user agent"), blank=True)
@@ -147,7 +147,7 @@ class Beacon(EnrichmentColumns):
         verbose_name = _("beacon")
         verbose_name_plural = _("beacons")
         get_latest_by = "time"
-        permissions = [("view_full_address", _("Can see whole IP addresses"))]
+        permissions = [("view_full_address", _("Can see full IP addresses"))]
         indexes = [
             models.Index(fields=["time"], name="tracking_beacon_time"),
             models.Index(fields=["kind", "time"], name="tracking_beacon_kind"),

@@ -36,7 +36,7 @@ class DailyCount(models.Model):
     total = models.BigIntegerField(_("total"), default=0)
     uniques = models.BigIntegerField(_("uniques"), default=0)
     bounces = models.BigIntegerField(_("bounces"), default=0)
-    microseconds = models.BigIntegerField(_("length of visits in microseconds"), default=0)
+    microseconds = models.BigIntegerField(_("duration of visits in microseconds"), default=0)
     pages = models.BigIntegerField(_("pages of visits"), default=0)
 
     class Meta:

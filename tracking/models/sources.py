@@ -10,7 +10,10 @@ class Source(models.Model):
     name = models.CharField(_("name"), max_length=200)
     slug = models.SlugField(_("slug"), max_length=100, unique=True)
     medium = models.CharField(
-        _("medium"), max_length=100, blank=True, help_text=_("How they come: email, social, cpc.")
+        _("medium"),
+        max_length=100,
+        blank=True,
+        help_text=_("The channel, such as email, social or cpc."),
     )
     campaign = models.CharField(_("campaign"), max_length=200, blank=True)
     term = models.CharField(_("term"), max_length=200, blank=True)

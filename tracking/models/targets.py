@@ -24,18 +24,18 @@ class Target(models.Model):
     url = models.TextField(
         _("URL"),
         validators=[validate_destination],
-        help_text=_("Where the link leads: http or https, or a path of this site."),
+        help_text=_("The destination of the link: an http or https URL, or a path of this site."),
     )
     active = models.BooleanField(
         _("active"),
         default=True,
-        help_text=_("If not, the link still leads there, and is not counted."),
+        help_text=_("Clicks on an inactive link still redirect, but are not counted."),
     )
     expires_at = models.DateTimeField(
         _("expires at"),
         null=True,
         blank=True,
-        help_text=_("From then on the link still leads there, and is not counted."),
+        help_text=_("Clicks after this time still redirect, but are not counted."),
     )
 
     objects = TargetQuerySet.as_manager()

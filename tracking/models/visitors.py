@@ -58,15 +58,17 @@ class Visitor(EnrichmentColumns):
         _("logged in at"),
         null=True,
         blank=True,
-        help_text=_("When a page first knew this visitor as the user."),
+        help_text=_("When this visitor was first seen logged in as the user."),
     )
     #: Of the last page that has asked who is logged in: what an earlier one says is no news.
     user_known_at = models.DateTimeField(null=True, blank=True, editable=False)
     user_agent = models.TextField(_("user agent"), blank=True)
     referrer = models.TextField(
-        _("referrer"), blank=True, help_text=_("Which other site the visit came from.")
+        _("referrer"), blank=True, help_text=_("The other site that the visitor came from.")
     )
-    url = models.TextField(_("page"), blank=True, help_text=_("The page that was seen last."))
+    url = models.TextField(
+        _("page"), blank=True, help_text=_("The last page that the visitor saw.")
+    )
     page_views = models.PositiveIntegerField(_("page views"), default=0)
     session_start = models.DateTimeField(_("since"), default=timezone.now)
     last_update = models.DateTimeField(_("last seen"), default=timezone.now)
@@ -136,7 +138,7 @@ class Visit(EnrichmentColumns):
         began = self.started_at  # naive where the site has no time zones
         if timezone.is_aware(began):
             began = timezone.localtime(began)
-        return str(_("Visit that began at %s")) % date_format(began, "DATETIME_FORMAT")
+        return str(_("Visit started at %s")) % date_format(began, "DATETIME_FORMAT")
 
     @property
     def is_bounce(self) -> bool:

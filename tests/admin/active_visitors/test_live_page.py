@@ -234,7 +234,7 @@ def test_a_visitor_opens(admin_client):
 def test_who_would_ban_oneself_is_told(admin_client):
     write([seen(ip_address="127.0.0.1")])
     for ban in opened(admin_client, Visitor.objects.get())["bans"]:
-        assert "this would keep out yourself" in " ".join(ban["objections"])
+        assert "this would lock you out" in " ".join(ban["objections"])
         assert ban["url"] is None
 
 

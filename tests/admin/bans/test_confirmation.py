@@ -34,7 +34,7 @@ def test_bans_are_confirmed_and_made(admin_client, admin_user):
     html = text_of(admin_client.get(url))
     assert "192.0.2.0/24" in html
     assert '<td class="tracking-number">1</td>' in html
-    assert "this would keep out yourself" in html
+    assert "this would lock you out" in html
     tokens = sealed(html)
     assert len(tokens) == 2
     data = {"network": tokens, "reason": "scrapes", "days": "7"}

@@ -31,7 +31,7 @@ def test_an_import_is_shown_before_it_is_done(admin_client):
         "1 visitor who is on the site now will be kept out.",
         "1 line cannot be read",
         "&lt;b&gt;rubbish",
-        "this would keep out yourself",
+        "this would lock you out",
     ):
         assert expected in html
     assert BannedIP.objects.count() == 1

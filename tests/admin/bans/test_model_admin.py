@@ -64,10 +64,10 @@ def test_a_ban_by_hand(admin_client):
 @pytest.mark.parametrize(
     ("network", "why"),
     [
-        ("127.0.0.1", "this would keep out yourself"),
-        ("127.0.0.0/8", "this would keep out yourself"),
-        ("10.1.1.1", "is a proxy of this site"),
-        ("0.0.0.0/0", "is everybody"),
+        ("127.0.0.1", "this would lock you out"),
+        ("127.0.0.0/8", "this would lock you out"),
+        ("10.1.1.1", "a proxy of this site"),
+        ("0.0.0.0/0", "contains every address"),
         ("rubbish", "neither an IP address nor a network"),
     ],
 )
@@ -95,7 +95,7 @@ def test_a_ban_that_hits_visitors_is_confirmed_first(admin_client):
 
 
 def test_confirming_does_not_overrule_an_objection(admin_client):
-    assert "yourself" in text_of(add_ban(admin_client, "127.0.0.1", confirmed="on"))
+    assert "lock you out" in text_of(add_ban(admin_client, "127.0.0.1", confirmed="on"))
 
 
 def test_a_ban_in_the_past_is_refused_but_may_end_an_old_one(admin_client):
@@ -222,7 +222,7 @@ def test_a_question_is_no_error(admin_client):
 
 def test_an_end_beyond_all_calendars_is_told_in_the_form(admin_client):
     far = {"expires_at_0": "9999-12-31", "expires_at_1": "23:59:59"}
-    assert "Give a year from 1970 to 9998." in text_of(add_ban(admin_client, "192.0.2.7", **far))
+    assert "Enter a year from 1970 to 9998." in text_of(add_ban(admin_client, "192.0.2.7", **far))
 
 
 def test_what_will_be_banned_is_shown_first(admin_client):
