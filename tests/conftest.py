@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.utils import timezone, translation
 from hypothesis import HealthCheck, settings
@@ -29,6 +30,23 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 
         with django_db_blocker.unblock():
             partitioned.convert_all()
+
+
+@pytest.fixture(autouse=True)
+def moment(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run a test at the moment of its marker, or else of ``TRACKING_TEST_MOMENT``, if it is set.
+
+    The clock ticks on from there. Other processes keep the real time.
+    """
+    marker = request.node.get_closest_marker("moment")
+    text = marker.args[0] if marker else os.environ.get("TRACKING_TEST_MOMENT")
+    if text is None:
+        yield
+        return
+    if not marker and request.node.get_closest_marker("real_clock"):
+        pytest.skip("compares its clock with that of another process or of the database")
+    with time_machine.travel(datetime.fromisoformat(text)):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """Visitors and visits in the admin."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -15,13 +15,12 @@ from tracking.recording import write
 
 pytestmark = pytest.mark.django_db
 
-NOW = datetime.now(UTC)
 NASTY = "<script>alert('x')</script>"
 
 
 def page(minutes_ago=1, visitor="anna", **values):
     values = {"url": "/tea/", "ip_address": "203.0.113.77", **values}
-    return PageHit(visitor=visitor, time=NOW - timedelta(minutes=minutes_ago), **values)
+    return PageHit(visitor=visitor, time=timezone.now() - timedelta(minutes=minutes_ago), **values)
 
 
 def url(name, *args, query=""):

@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 from django.test import override_settings
 from django.urls import NoReverseMatch, path, reverse
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -29,12 +30,11 @@ pytestmark = pytest.mark.django_db
 OVERVIEW = "/admin/tracking/beacon/overview/"
 NASTY = "<script>alert('x')</script>"
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
-NOW = datetime.now(UTC)
 
 
 def visit(visitor="anna", *urls, ago=timedelta(0), **values):
     """A visit that has seen some pages, a second each."""
-    start = NOW - ago - timedelta(seconds=len(urls or "/"))
+    start = timezone.now() - ago - timedelta(seconds=len(urls or "/"))
     values = {"user_agent": BROWSER, **values}
     write(
         [
@@ -177,7 +177,7 @@ def test_the_chart_has_a_point_for_each_piece_of_the_period(admin_client, period
 
 def test_days_of_ones_own(admin_client):
     visit("anna", ago=timedelta(days=40))
-    first, last = (NOW - timedelta(days=days) for days in (45, 35))
+    first, last = (timezone.now() - timedelta(days=days) for days in (45, 35))
     query = {"period": "custom", "first": f"{first:%Y-%m-%d}", "last": f"{last:%Y-%m-%d}"}
     html = text_of(admin_client.get(OVERVIEW, query))
     assert figures(html)["Visitors"] == "1"
