@@ -46,7 +46,7 @@ def test_the_health_view(backend, table, client, settings):
     time.sleep(1.1)  # a look at the disk is good for a second
     response = client.get(url)
     assert response.status_code == 503
-    assert (response.json()["problems"], response.json()["waiting"]) == (["hits are late"], 7)
+    assert (response.json()["problems"], response.json()["waiting"]) == (["hits are delayed"], 7)
     assert "secret" not in response.content.decode()
     assert str(backend.spool.folder) not in response.content.decode()
 
@@ -72,4 +72,4 @@ def test_a_spool_that_takes_nothing_is_not_healthy(backend, table, client):
     backend.send_many(hits(1))
     response = client.get(reverse("tracking:health"))
     assert response.status_code == 503
-    assert "the spool takes nothing" in response.json()["problems"]
+    assert "the spool does not accept hits" in response.json()["problems"]

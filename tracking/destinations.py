@@ -8,7 +8,7 @@ that a slip in the site cannot become a ``javascript:`` link or a forged header.
     'https://shop.example/a?b=1|2'
     >>> location("//elsewhere.example/")
     Traceback (most recent call last):
-    tracking.destinations.BadDestination: '//elsewhere.example/' leaves the site without saying ...
+    tracking.destinations.BadDestination: '//elsewhere.example/' leads to another site, ...
 """
 
 import re
@@ -23,11 +23,11 @@ _PLAIN = re.compile(r"[!-~]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SCHEMES = ("http", "https")
 
-_HOLDS_CONTROL = gettext_noop("%(url)s holds control characters; remove them.")
-_LEAVES_SILENTLY = gettext_noop("%(url)s leaves the site without saying http or https.")
+_HOLDS_CONTROL = gettext_noop("%(url)s contains control characters; remove them.")
+_LEAVES_SILENTLY = gettext_noop("%(url)s leads to another site, but names neither http nor https.")
 _IS_NONE = gettext_noop(
-    "%(url)s is no destination: give an http or https URL with a host, "
-    "or a path that begins with '/'."
+    "%(url)s is not a valid destination: enter an http or https URL with a host, or a path that "
+    "begins with '/'."
 )
 
 

@@ -48,13 +48,13 @@ def report(backend: BaseBackend) -> Report:
     else:
         figures.update(state._asdict(), lag=round(state.lag, 3), sent_lag=round(state.sent_lag, 3))
         if state.lag > conf.max_lag:
-            problems.append(gettext_noop("hits are late"))
+            problems.append(gettext_noop("hits are delayed"))
         if state.sent_lag > conf.max_lag:
-            problems.append(gettext_noop("no worker has written what was sent"))
+            problems.append(gettext_noop("no worker has written the batches that were sent"))
     if isinstance(backend, BufferedBackend):
         figures["process"] = backend.describe()
         if not backend.disk_takes_hits:
-            problems.append(gettext_noop("the spool takes nothing"))
+            problems.append(gettext_noop("the spool does not accept hits"))
     return Report(problems, figures)
 
 

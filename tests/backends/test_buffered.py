@@ -122,7 +122,7 @@ def test_poison_is_set_aside_and_replayed(backend, table, capsys):
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
         ["files", "1"],
         ["hits", "written", "1"],
-        ["of", "them", "duplicate", "0"],
+        ["of", "which", "duplicates", "0"],
         ["set", "aside", "0"],
     ]
 
@@ -294,7 +294,7 @@ def test_the_doctor_shows_what_is_waiting(backend, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["backend", QUICK]
     assert {" ".join(line.split()) for line in lines} >= {
-        "hits waiting 3", "left behind 1", "hits set aside 0", "All is well.",
+        "hits waiting 3", "files of dead processes 1", "hits set aside 0", "No problems found.",
     }  # fmt: skip
 
 

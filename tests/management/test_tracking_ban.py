@@ -23,8 +23,8 @@ def test_it_bans_and_tells_whom_it_hits():
     Visitor.objects.create(ip_address="192.0.2.7")
     out, _err = run("192.0.2.9/24", "2001:db8::1", "--reason", "scrapes", "--days", "2")
     assert out.splitlines() == [
-        "Banned 192.0.2.0/24: 1 visitor of now.",
-        "Banned 2001:db8::1: 0 visitors of now.",
+        "Banned 192.0.2.0/24: affects 1 current visitor.",
+        "Banned 2001:db8::1: affects 0 current visitors.",
     ]
     ban = BannedIP.objects.get(network="192.0.2.0/24")
     assert ban.reason == "scrapes"
@@ -34,18 +34,18 @@ def test_it_bans_and_tells_whom_it_hits():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Name the networks"),
-        (["--remove"], "Name the networks"),
+        ([], "Name at least one network"),
+        (["--remove"], "Name at least one network"),
         (["192.0.2.7", "--list"], "takes no networks"),
         (["rubbish"], "neither"),
         (["192.0.2.7", "--reason", "x" * 201], "200"),
         (["10.1.1.1"], "10.0.0.0/8"),
         (["0.0.0.0/0"], "every address"),
         (["192.0.2.7", "--until", "2001-01-01"], "expiry is in the past"),
-        (["192.0.2.7", "--until", "soon"], "no such time"),
+        (["192.0.2.7", "--until", "soon"], "not a valid time"),
         (["192.0.2.7", "--hours", "-1"], "expiry is in the past"),
-        (["192.0.2.7", "--days", "1e300"], "no such time"),
-        (["192.0.2.7", "--days", "nan"], "no such time"),
+        (["192.0.2.7", "--days", "1e300"], "not a valid time"),
+        (["192.0.2.7", "--days", "nan"], "not a valid time"),
         (["128.0.0.0/1"], "large part"),
         (["--import", "-", "--reason", "x" * 201], "200"),
         (["192.0.2.7", "--remove"], "is not banned"),
@@ -83,7 +83,7 @@ def test_force_bans_all_the_same(settings):
 
 def test_it_lets_in_again():
     bans.ban("192.0.2.0/24")
-    assert run("--remove", "192.0.2.1/24")[0] == "192.0.2.1/24 is let in again.\n"
+    assert run("--remove", "192.0.2.1/24")[0] == "192.0.2.1/24 is no longer banned.\n"
     assert not BannedIP.objects.exists()
 
 
@@ -102,7 +102,7 @@ def test_an_import_tells_what_it_left_out(tmp_path, settings, monkeypatch):
     file = tmp_path / "list.csv"
     file.write_text("\ufeffnetwork,reason\n192.0.2.7\n192.0.2.8,scrapes\nrubbish\n10.0.0.1\n")
     out, err = run("--import", str(file))
-    assert out == "1 new bans, 1 known ones, 2 lines left out.\n"
+    assert out == "1 new bans, 1 existing bans, 2 lines skipped.\n"
     assert "Line 4: rubbish: " in err
     assert "Line 5: 10.0.0.1: " in err
     assert "4 lines ..." in err
@@ -155,7 +155,7 @@ def test_remarks_behind_a_network_are_skipped(tmp_path):
         "192.0.2.7 # one, two\n192.0.2.8,ticket #7; urgent\n"
     )
     out, err = run("--import", str(file))
-    assert out == "3 new bans, 0 known ones, 0 lines left out.\n"
+    assert out == "3 new bans, 0 existing bans, 0 lines skipped.\n"
     assert err == ""
     assert BannedIP.objects.get(network="192.0.2.8").reason == "ticket #7; urgent"
 
@@ -164,7 +164,7 @@ def test_remarks_behind_a_network_are_skipped(tmp_path):
 def test_an_import_of_nothing_fails(tmp_path, text):
     file = tmp_path / "list.csv"
     file.write_text(text)
-    with pytest.raises(CommandError, match="0 new bans, 0 known ones"):
+    with pytest.raises(CommandError, match="0 new bans, 0 existing bans"):
         run("--import", str(file))
 
 
@@ -173,7 +173,7 @@ def test_an_import_leaves_out_what_is_over(tmp_path):
     file = tmp_path / "list.csv"
     file.write_text("192.0.2.7,,2001-01-01\n192.0.2.8\n")
     out, err = run("--import", str(file))
-    assert out == "1 new bans, 0 known ones, 1 lines left out.\n"
+    assert out == "1 new bans, 0 existing bans, 1 lines skipped.\n"
     assert "expiry is in the past" in err
     assert BannedIP.objects.get(network="192.0.2.7").expires_at is None
 
@@ -181,7 +181,7 @@ def test_an_import_leaves_out_what_is_over(tmp_path):
 def test_it_names_the_ban_that_keeps_out():
     bans.ban("192.0.2.0/24")
     bans.ban("192.0.2.7")
-    with pytest.raises(CommandError, match=r"not banned by itself.*: 192\.0\.2\.0/24"):
+    with pytest.raises(CommandError, match=r"no ban of its own.*: 192\.0\.2\.0/24"):
         run("--remove", "192.0.2.50")
     out, _err = run("--remove", "192.0.2.7")
-    assert out == "192.0.2.7 is lifted, but still kept out by: 192.0.2.0/24\n"
+    assert out == "The ban of 192.0.2.7 is lifted, but it is still blocked by: 192.0.2.0/24\n"

@@ -31,8 +31,8 @@ def test_the_command_says_what_it_has_deleted(capsys):
         ["visitors", "1,234", "older", "than", "24", "hours"],
         ["page", "views", "0", "older", "than", "395", "days"],
         ["visits", "0", "older", "than", "760", "days"],
-        ["beacons", "0", "kept", "for", "ever"],
-        ["written", "batches", "0", "kept", "for", "ever"],
+        ["beacons", "0", "kept", "forever"],
+        ["written", "batches", "0", "kept", "forever"],
     ]
     assert run(capsys, "--dry-run") == [["Would", "be", "deleted:"], *expected]
     assert Visitor.objects.count() == 1_234

@@ -14,9 +14,9 @@ def test_the_doctor_explains_how_an_address_is_found(settings, capsys):
         capsys, "--remote-addr=10.0.0.1", "--header=198.51.100.66, 203.0.113.9, 10.0.0.2"
     )
     assert [" ".join(line.split()) for line in lines] == [
-        "connection 10.0.0.1 a proxy of this site: believed",
-        "X-Forwarded-For -1 10.0.0.2 a proxy of this site: believed",
-        "X-Forwarded-For -2 203.0.113.9 not a proxy of this site: the client",
+        "connection 10.0.0.1 a trusted proxy of this site",
+        "X-Forwarded-For -1 10.0.0.2 a trusted proxy of this site",
+        "X-Forwarded-For -2 203.0.113.9 not a proxy of this site: this is the client",
         "The client is 203.0.113.9.",
     ]
 
@@ -25,12 +25,12 @@ def test_the_doctor_explains_how_an_address_is_found(settings, capsys):
 def test_the_doctor_says_where_the_trail_ends(settings, capsys):
     settings.TRACKING_TRUSTED_PROXIES = ["10.0.0.0/8"]
     lines = diagnose(capsys, "--remote-addr=10.0.0.1", "--header=203.0.113.9, rubbish")
-    assert "no address" in lines[1]
+    assert "not an address" in lines[1]
     assert lines[-1] == "The client is 10.0.0.1."
     assert diagnose(capsys, "--remote-addr=")[-1] == "The client is unknown."
 
 
 @pytest.mark.django_db
 def test_the_doctor_asks_for_an_address():
-    with pytest.raises(CommandError, match="'rubbish' is no address"):
+    with pytest.raises(CommandError, match="'rubbish' is not an IP address"):
         call_command("tracking_doctor", "--remote-addr=rubbish")

@@ -46,7 +46,7 @@ def test_draining_says_that_the_database_is_away(backend, table):
     left.append(hits(3))
     left.close()
     table.error = OperationalError("gone")
-    with pytest.raises(CommandError, match=r"stays where it is.*gone"):
+    with pytest.raises(CommandError, match=r"stay in the spool.*gone"):
         call_command("tracking_drain", verbosity=0)
     assert look(backend.spool.folder).waiting == 3
     set_aside(backend.spool.folder, [Refused(encode(hits(1)[0]), "x")])

@@ -26,7 +26,7 @@ def test_the_command_shows_its_plan_and_asks(calendar, capsys, monkeypatch):
     write(history())
     answers = iter(["no", "yes"])
     monkeypatch.setattr("builtins.input", lambda _: next(answers))
-    with pytest.raises(CommandError, match="Nothing was changed"):
+    with pytest.raises(CommandError, match="Nothing changed"):
         call_command("tracking_partition", "--convert", "--table=beacon")
     assert "the part for all before 2026-12-01" in capsys.readouterr().out
     assert not partitions.layout(Beacon, "default").is_partitioned
@@ -45,13 +45,13 @@ def test_a_dry_run_changes_nothing(calendar, capsys):
     write([*history(), hit_at(NOW + timedelta(days=400))])
     call_command("tracking_partition", "--convert", "--dry-run", "--rewrite")
     out = capsys.readouterr().out
-    assert "All are copied into their months; hits wait meanwhile." in out
+    assert "All rows will be copied into monthly partitions. Hits wait meanwhile." in out
     assert "2025-11, 2025-12, 2026-01" in out
-    assert "1 rows have keys of later" in out
+    assert "1 rows have later keys" in out
     assert not partitions.layout(Beacon, "default").is_partitioned
     convert()
     call_command("tracking_partition", "--undo", "--dry-run", "--table=beacon")
-    assert "rows are copied into one table" in capsys.readouterr().out
+    assert "rows will be copied into one table" in capsys.readouterr().out
     calendar[0] += timedelta(days=99)
     call_command("tracking_partition", "--dry-run")
     assert len(parts_of()) == 5
@@ -64,7 +64,7 @@ def test_nobody_who_could_answer_is_a_no(calendar, monkeypatch):
         raise EOFError
 
     monkeypatch.setattr("builtins.input", nobody)
-    with pytest.raises(CommandError, match="Nothing was changed"):
+    with pytest.raises(CommandError, match="Nothing changed"):
         call_command("tracking_partition", "--convert")
 
 
@@ -72,7 +72,7 @@ def test_nobody_who_could_answer_is_a_no(calendar, monkeypatch):
 @pytest.mark.django_db
 def test_the_command_daily(calendar, capsys):
     call_command("tracking_partition")
-    assert "one table, not in parts" in capsys.readouterr().out
+    assert "not partitioned" in capsys.readouterr().out
     call_command("tracking_partition", "--convert", "--yes", "--verbosity=0")
     calendar[0] += timedelta(days=31)
     capsys.readouterr()
@@ -82,7 +82,7 @@ def test_the_command_daily(calendar, capsys):
         "Made: tracking_pageview_2027_03",
     ]
     call_command("tracking_partition", "--undo", "--yes")
-    assert capsys.readouterr().out.count("one table, not in parts") == 2
+    assert capsys.readouterr().out.count("not partitioned") == 2
 
 
 @pytest.mark.parametrize("options", [["--rewrite"], ["--convert", "--undo"], ["--ahead=0"]])

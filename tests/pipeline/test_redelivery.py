@@ -233,5 +233,5 @@ def test_what_no_worker_writes_is_told_to_a_monitor(post, settings):
     assert report(get_backend()).problems == []
     post.send(ago=90)
     found = report(get_backend())
-    assert found.problems == ["no worker has written what was sent"]
+    assert found.problems == ["no worker has written the batches that were sent"]
     assert 90 <= found.figures["sent_lag"] < 95

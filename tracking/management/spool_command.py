@@ -22,7 +22,7 @@ class SpoolCommand(BaseCommand):
             "--folder",
             type=Path,
             default=None,
-            help=_("The folder of the spool (default: that of the settings)."),
+            help=_("The folder of the spool (default: from the settings)."),
         )
 
     def work(self, folder: Path, progress: Any) -> Total:
@@ -52,12 +52,12 @@ class SpoolCommand(BaseCommand):
                 [
                     (_("files"), total.files),
                     (_("hits written"), total.written),
-                    (_("of them duplicate"), total.duplicate),
+                    (_("of which duplicates"), total.duplicate),
                     (_("set aside"), total.refused),
                 ],
             )
         if total.error:
-            raise CommandError(_("The rest stays where it is: %s") % total.error)
+            raise CommandError(_("The remaining hits stay in the spool: %s") % total.error)
 
     def _show(self, total: Total) -> None:
         self.stdout.write("\r" + _("%s hits") % grouped(total.written), ending="")

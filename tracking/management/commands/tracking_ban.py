@@ -25,7 +25,7 @@ from tracking.models import BannedIP
 class Command(BaseCommand):
     """Bans and lets in again, lists, imports and exports."""
 
-    help = _("Ban addresses and networks, let them in again, list, import or export the bans.")
+    help = _("Ban addresses and networks, lift bans, and list, import or export them.")
 
     #: Lines between two signs of life of an import.
     PROGRESS = 50_000
@@ -41,13 +41,18 @@ class Command(BaseCommand):
             help=_("An IP address, or a network such as 192.0.2.0/24 or 2001:db8::/32."),
         )
         doing = parser.add_mutually_exclusive_group()
-        doing.add_argument("--remove", action="store_true", help=_("Let the networks in again."))
-        doing.add_argument("--list", action="store_true", help=_("Show all bans."))
+        doing.add_argument(
+            "--remove", action="store_true", help=_("Lift the bans of the networks.")
+        )
+        doing.add_argument("--list", action="store_true", help=_("List all bans."))
         doing.add_argument(
             "--import",
             dest="source",
             metavar="FILE",
-            help=_("Ban what a file lists, one network per line or CSV; - is the standard input."),
+            help=_(
+                "Import bans from a file: one network per line, or CSV; - reads from standard "
+                "input."
+            ),
         )
         doing.add_argument(
             "--export",
@@ -55,24 +60,26 @@ class Command(BaseCommand):
             nargs="?",
             const="-",
             metavar="FILE",
-            help=_("Write all bans as CSV; to the standard output by default."),
+            help=_("Export all bans as CSV; to standard output by default."),
         )
         parser.add_argument(
             "--reason",
             default="",
             help=_(
-                "Why, for whoever reads the list. With --import it is for the lines that give none;"
-                " so is the expiry."
+                "The reason of the ban. With --import, reason and expiry apply to lines without "
+                "their own."
             ),
         )
         expiry = parser.add_mutually_exclusive_group()
-        expiry.add_argument("--hours", type=float, help=_("For how many hours."))
-        expiry.add_argument("--days", type=float, help=_("For how many days."))
+        expiry.add_argument("--hours", type=float, help=_("Hours until the ban expires."))
+        expiry.add_argument("--days", type=float, help=_("Days until the ban expires."))
         expiry.add_argument(
-            "--until", metavar="TIME", help=_("Until when, as in 2026-12-31T18:00.")
+            "--until", metavar="TIME", help=_("When the ban expires, such as 2026-12-31T18:00.")
         )
         parser.add_argument(
-            "--force", action="store_true", help=_("Ban proxies of this site and everybody, too.")
+            "--force",
+            action="store_true",
+            help=_("Ban even proxies of this site, or every address."),
         )
 
     def handle(
@@ -82,7 +89,9 @@ class Command(BaseCommand):
         takes_networks = not (source or target or options["list"])
         if takes_networks != bool(networks):
             raise CommandError(
-                _("Name the networks.") if takes_networks else _("This takes no networks.")
+                _("Name at least one network.")
+                if takes_networks
+                else _("This option takes no networks.")
             )
         try:
             if options["list"]:
@@ -112,8 +121,8 @@ class Command(BaseCommand):
         for network in networks:
             banned = bans.ban(network, reason, expires_at)
             line = ngettext(
-                "Banned %(network)s: %(count)s visitor of now.",
-                "Banned %(network)s: %(count)s visitors of now.",
+                "Banned %(network)s: affects %(count)s current visitor.",
+                "Banned %(network)s: affects %(count)s current visitors.",
                 hit[network],
             )
             self.stdout.write(line % {"network": banned, "count": _number(hit[network])})
@@ -124,14 +133,14 @@ class Command(BaseCommand):
             wider = ", ".join(bans.bans_covering(network))
             if not removed and wider:
                 raise CommandError(
-                    _("%(network)s is not banned by itself. It is kept out by: %(bans)s")
+                    _("%(network)s has no ban of its own. It is blocked by: %(bans)s")
                     % {"network": network, "bans": wider}
                 )
             if not removed:
                 raise CommandError(_("%s is not banned.") % network)
-            line = _("%(network)s is let in again.")
+            line = _("%(network)s is no longer banned.")
             if wider:
-                line = _("%(network)s is lifted, but still kept out by: %(bans)s")
+                line = _("The ban of %(network)s is lifted, but it is still blocked by: %(bans)s")
             self.stdout.write(line % {"network": network, "bans": wider})
 
     def _list(self) -> None:
@@ -167,7 +176,7 @@ class Command(BaseCommand):
             "known": _number(len(added.updated)),
             "flaws": _number(len(flaws)),
         }
-        line = _("%(new)s new bans, %(known)s known ones, %(flaws)s lines left out.") % counts
+        line = _("%(new)s new bans, %(known)s existing bans, %(flaws)s lines skipped.") % counts
         if not entries:
             raise CommandError(line)
         self.stdout.write(line)
@@ -217,7 +226,7 @@ def _expiry(
         if hours is not None or days is not None:
             ends = now + timedelta(hours=hours or 0, days=days or 0)
     except (ValueError, OverflowError) as error:
-        raise CommandError(_("There is no such time.")) from error
+        raise CommandError(_("This is not a valid time.")) from error
     if ends is not None and ends <= now:
         raise CommandError(_("The expiry is in the past."))
     return ends

@@ -17,7 +17,7 @@ from tracking import retention
 class Command(BaseCommand):
     """Deletes rows that are older than the settings allow."""
 
-    help = _("Delete rows that are older than the settings allow, in chunks.")
+    help = _("Delete rows that are past their retention, in chunks.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare how much at once, and of what."""
@@ -25,13 +25,13 @@ class Command(BaseCommand):
             "--chunk",
             type=_positive,
             default=retention.CHUNK,
-            help=_("Rows that one transaction deletes at most (default: %(default)s)."),
+            help=_("Maximum number of rows per transaction (default: %(default)s)."),
         )
         parser.add_argument(
             "--pause",
             type=_seconds,
             default=0.0,
-            help=_("Seconds to rest after each chunk (default: %(default)s)."),
+            help=_("Seconds to pause after each chunk (default: %(default)s)."),
         )
         parser.add_argument(
             "--table",
@@ -39,7 +39,9 @@ class Command(BaseCommand):
             choices=list(retention.TABLES),
             help=_("Only this table; may be given several times."),
         )
-        parser.add_argument("--dry-run", action="store_true", help=_("Only count."))
+        parser.add_argument(
+            "--dry-run", action="store_true", help=_("Count the rows, but do not delete them.")
+        )
 
     def handle(
         self,
@@ -86,7 +88,7 @@ class Command(BaseCommand):
 
 def _limit(table: retention.Table) -> str:
     if table.kept is None:
-        return _("kept for ever")
+        return _("kept forever")
     plural = math.ceil(table.kept)
     if table.unit == "hours":
         age = ngettext("older than %s hour", "older than %s hours", plural)

@@ -16,9 +16,8 @@ class Command(BaseCommand):
     """Shows how the recording is doing, or how the client's address of a request is derived."""
 
     help = _(
-        "Show how the recording is doing. With --remote-addr, show how the address of a client "
-        "is found instead, hop by hop, for a connection and the header of its proxies. The "
-        "system checks run first."
+        "Run the system checks and show the state of recording. With --remote-addr, show "
+        "instead how the client address of a connection is determined, hop by hop."
     )
     requires_system_checks = "__all__"
 
@@ -32,7 +31,9 @@ class Command(BaseCommand):
         parser.add_argument(
             "--header",
             default="",
-            help=_("What the header of TRACKING_PROXY_HEADER says, as it reaches the site."),
+            help=_(
+                "The value of the header named by TRACKING_PROXY_HEADER, as the site receives it."
+            ),
         )
 
     def handle(self, *args: Any, remote_addr: str | None, header: str, **options: Any) -> None:
@@ -52,23 +53,23 @@ class Command(BaseCommand):
             self.stdout.write(f"  {name_of_spool:<24}{spool.folder}")
         names = {
             "waiting": _("hits waiting"),
-            "lag": _("oldest, seconds"),
-            "files": _("files with them"),
-            "left_behind": _("left behind"),
+            "lag": _("oldest hit, seconds"),
+            "files": _("spool files"),
+            "left_behind": _("files of dead processes"),
             "size": _("bytes"),
             "rejected": _("hits set aside"),
-            "sent": _("batches on their way"),
+            "sent": _("batches in flight"),
         }
         figures_of_all = [(name, figures[key]) for key, name in names.items() if key in figures]
         print_figures(self, figures_of_all)
         for problem in problems:
-            self.stdout.write(_("Wrong: %s.") % _(problem))
+            self.stdout.write(_("Problem: %s.") % _(problem))
         if not problems:
-            self.stdout.write(_("All is well."))
+            self.stdout.write(_("No problems found."))
 
     def _show_hops(self, remote_addr: str, header: str) -> None:
         if remote_addr and client_address.normalise(remote_addr) is None:
-            raise CommandError(_("%r is no address.") % remote_addr)
+            raise CommandError(_("%r is not an IP address.") % remote_addr)
         known = None
         for number, hop in enumerate(client_address.hops(remote_addr, header)):
             known = hop.address or known
@@ -78,7 +79,7 @@ class Command(BaseCommand):
 
     def _verdict(self, hop: client_address.Hop) -> str:
         if hop.trusted:
-            return _("a proxy of this site: believed")
+            return _("a trusted proxy of this site")
         if hop.address is None:
-            return _("no address: the one before it is the last that is certain")
-        return _("not a proxy of this site: the client")
+            return _("not an address: the previous hop is the client")
+        return _("not a proxy of this site: this is the client")

@@ -13,8 +13,7 @@ class Command(SpoolCommand):
     """Writes what dead processes have left in the spool."""
 
     help = _(
-        "Write the hits that dead processes have left in the spool. What belongs to a "
-        "process that lives is left to it."
+        "Write hits that dead processes left in the spool. Files of running processes are skipped."
     )
 
     def work(self, folder: Path, progress: Any) -> Total:

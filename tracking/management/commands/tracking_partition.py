@@ -19,9 +19,10 @@ class Command(BaseCommand):
     """Keeps large tables in parts by months."""
 
     help = _(
-        "PostgreSQL only. Without an option: make the parts of the next months for tables that "
-        "are in parts, and show all; harmless, and meant to run daily. With --convert, turn tables "
-        "into parts by months; with --undo, back. Both show what they are going to do, and ask."
+        "PostgreSQL only. Without options, create the partitions of the next months for "
+        "partitioned tables, and list all; safe to run daily. With --convert, partition tables "
+        "by month; with --undo, convert them back. Both show their plan and ask for "
+        "confirmation."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -36,18 +37,24 @@ class Command(BaseCommand):
             "--ahead",
             type=_months,
             default=partitions.AHEAD,
-            help=_("Months after this one that get their parts now (default: %(default)s)."),
+            help=_("Number of future months to create partitions for (default: %(default)s)."),
         )
         action = parser.add_mutually_exclusive_group()
-        action.add_argument("--convert", action="store_true", help=_("Turn tables into parts."))
-        action.add_argument("--undo", action="store_true", help=_("Turn parts into tables."))
+        action.add_argument("--convert", action="store_true", help=_("Partition tables."))
+        action.add_argument(
+            "--undo",
+            action="store_true",
+            help=_("Convert partitioned tables back into plain tables."),
+        )
         parser.add_argument(
             "--rewrite",
             action="store_true",
-            help=_("With --convert: copy old rows into their months, too; hits wait meanwhile."),
+            help=_(
+                "With --convert: also copy old rows into monthly partitions. Hits wait meanwhile."
+            ),
         )
-        parser.add_argument("--dry-run", action="store_true", help=_("Only show the plan."))
-        parser.add_argument("--yes", action="store_true", help=_("Do not ask."))
+        parser.add_argument("--dry-run", action="store_true", help=_("Show the plan only."))
+        parser.add_argument("--yes", action="store_true", help=_("Do not ask for confirmation."))
 
     def handle(
         self,
@@ -64,7 +71,7 @@ class Command(BaseCommand):
     ) -> None:
         """Do it for each table."""
         if rewrite and not convert:
-            raise CommandError(_("--rewrite is a way to --convert."))
+            raise CommandError(_("--rewrite needs --convert."))
         self._agreed = yes
         self._dry_run = dry_run
         for name in dict.fromkeys(table or partitions.TABLES):
@@ -94,25 +101,25 @@ class Command(BaseCommand):
         if not known.is_partitioned:
             return
         self.stdout.write(
-            _("%(table)s: %(rows)s rows are copied into one table; hits wait meanwhile.")
+            _("%(table)s: %(rows)s rows will be copied into one table. Hits wait meanwhile.")
             % {"table": model._meta.db_table, "rows": _about(known.rows)}
         )
         self._after_asking(lambda: partitions.undo(model, using))
 
     def _keep_up(self, model: type[Model], using: str, ahead: int) -> None:
         for made in partitions.add_ahead(model, using, ahead=ahead):
-            self.stdout.write(_("Made: %s") % made)
+            self.stdout.write(_("Created: %s") % made)
 
     def _after_asking(self, do: Callable[[], None]) -> None:
         if self._dry_run:
             return
         if not self._agreed:
             try:
-                answer = input(_("Type 'yes' to go on: "))
+                answer = input(_("Type 'yes' to continue: "))
             except EOFError:
                 answer = ""
             if answer.strip() != "yes":
-                raise CommandError(_("Nothing was changed."))
+                raise CommandError(_("Nothing changed."))
         do()
 
     def _show_plan(self, planned: Plan) -> None:
@@ -125,22 +132,25 @@ class Command(BaseCommand):
         }
         self.stdout.write(_("%(table)s has %(rows)s rows, %(size)s.") % values)
         if planned.rewrite:
-            self.stdout.write(_("  All are copied into their months; hits wait meanwhile."))
+            self.stdout.write(
+                _("  All rows will be copied into monthly partitions. Hits wait meanwhile.")
+            )
         else:
             self.stdout.write(
-                _("  They stay where they are, as the part for all before %(until)s.") % values
+                _("  They stay in place, as the partition for everything before %(until)s.")
+                % values
             )
         names = ", ".join(f"{month.year}-{month.month:02}" for month in planned.months)
-        self.stdout.write(_("  Parts of their own: %s, and one for all else.") % (names or "-"))
+        self.stdout.write(_("  New partitions: %s, and a default partition.") % (names or "-"))
         if planned.beyond:
             self.stdout.write(
-                _("  %(rows)s rows have keys of later than that, and are copied; hits wait.")
+                _("  %(rows)s rows have later keys and will be copied. Hits wait meanwhile.")
                 % {"rows": _about(planned.beyond)}
             )
 
     def _show(self, model: type[Model], using: str) -> None:
         known = partitions.layout(model, using)
-        state = _("in parts:") if known.is_partitioned else _("one table, not in parts")
+        state = _("partitioned:") if known.is_partitioned else _("not partitioned")
         self.stdout.write(f"{model._meta.db_table}: {state}")
         for part in known.partitions:
             size = filesizeformat(part.size)
@@ -151,7 +161,7 @@ class Command(BaseCommand):
 
 def _span(part: Partition) -> str:
     if part.is_default:
-        return _("all else")
+        return _("default")
     begin = "" if part.starts_at is None else f"{part.starts_at:%Y-%m-%d}"
     end = "" if part.ends_at is None else f"{part.ends_at:%Y-%m-%d}"
     return f"{begin:<10} .. {end:<10}"

@@ -13,8 +13,8 @@ class Command(SpoolCommand):
     """Writes what was set aside, once more."""
 
     help = _(
-        "Write the hits that were set aside, once the reason is dealt with. What is refused "
-        "again is set aside again."
+        "Write hits that were set aside, after you have fixed the cause. Hits that fail again "
+        "are set aside again."
     )
 
     def work(self, folder: Path, progress: Any) -> Total:

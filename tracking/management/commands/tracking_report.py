@@ -23,7 +23,7 @@ from tracking.rollups.days import today
 class Command(BaseCommand):
     """Prints the report about the site, or about one mailing."""
 
-    help = _("Print the report about the last days, or about one mailing.")
+    help = _("Print the report of the last days, or of one mailing.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare what about, and in what form."""
@@ -31,17 +31,18 @@ class Command(BaseCommand):
             "--days",
             type=int,
             default=7,
-            help=_("How many days; yesterday is the last (default: %(default)s)."),
+            help=_("Number of days up to yesterday (default: %(default)s)."),
         )
         parser.add_argument(
-            "--source", help=_("One mailing: the slug of a source, or app.model:key of any object.")
+            "--source",
+            help=_("One mailing: the slug of a source, or app.model:key of another object."),
         )
         form = parser.add_mutually_exclusive_group()
-        form.add_argument("--json", action="store_true", help=_("As JSON."))
+        form.add_argument("--json", action="store_true", help=_("Print JSON."))
         form.add_argument(
             "--mail",
             action="store_true",
-            help=_("Send it to TRACKING_REPORT_RECIPIENTS instead."),
+            help=_("Send the report to TRACKING_REPORT_RECIPIENTS instead."),
         )
 
     def handle(
@@ -57,7 +58,7 @@ class Command(BaseCommand):
         as_json = options["json"]
         if source is not None:
             if mail:
-                raise CommandError(_("Only the report about the site is sent by mail."))
+                raise CommandError(_("Only the report of the site can be sent by mail."))
             self._campaign(source, as_json=as_json)
             return
         report = overview(_period(days))

@@ -15,17 +15,15 @@ from tracking.rollups.build import roll_up
 class Command(BaseCommand):
     """Counts the days that are over, and those of which rows came late."""
 
-    help = _("Count the days that are over, and again those of which rows came late.")
+    help = _("Count past days, and recount those with late rows.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare which days."""
-        parser.add_argument(
-            "--since", type=_day, help=_("Only days from this one on, such as 2026-03-29.")
-        )
+        parser.add_argument("--since", type=_day, help=_("Start at this day, such as 2026-03-29."))
         parser.add_argument(
             "--rebuild",
             action="store_true",
-            help=_("Count also the days that are counted, as far as their rows are still there."),
+            help=_("Also recount days that are already counted, if their rows still exist."),
         )
 
     def handle(
@@ -43,7 +41,9 @@ class Command(BaseCommand):
             since_when = "" if since is None else _(" since %s") % date_format(since, "DATE_FORMAT")
             self.stdout.write(f"{clear}{days}{since_when}, {rows % _grouped(done.rows)}.")
         if done.other_zones:
-            message = _("Days were counted in another time zone (%s): run it with --rebuild.")
+            message = _(
+                "Some days were counted in another time zone (%s). Run this command with --rebuild."
+            )
             self.stderr.write(message % ", ".join(done.other_zones))
 
     def _show(self, day: date, days: int, number: int) -> None:
@@ -59,4 +59,4 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ArgumentTypeError(_("no day: write 2026-03-29")) from None
+        raise ArgumentTypeError(_("not a date such as 2026-03-29")) from None
