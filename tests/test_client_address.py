@@ -3,8 +3,8 @@ from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracking.client_address import address, mask, normalise, recorded_address
-from tracking.hits import Hit
+from tracking.client_address import anonymize, client_address, mask, normalise
+from tracking.identity.request_info import RequestInfo
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ OURS = ["10.0.0.0/8", "2001:db8:ffff::/48"]
 
 
 def ask(remote, **headers):
-    return address(RequestFactory().get("/", REMOTE_ADDR=remote, headers=headers))
+    return client_address(RequestFactory().get("/", REMOTE_ADDR=remote, headers=headers))
 
 
 @pytest.mark.parametrize(
@@ -193,11 +193,11 @@ def test_mapped_networks_are_networks(settings):
 def test_a_unix_socket_has_no_address():
     request = RequestFactory().get("/")
     del request.META["REMOTE_ADDR"]
-    assert address(request) is None
+    assert client_address(request) is None
 
 
 @pytest.mark.parametrize(
-    ("anonymize", "expected"),
+    ("bits", "expected"),
     [
         (False, ["192.0.2.77", "2001:db8:1:2::7"]),
         (True, ["192.0.2.0", "2001:db8:1::"]),
@@ -207,14 +207,14 @@ def test_a_unix_socket_has_no_address():
         ((24, 129), ["192.0.2.0", "2001:db8:1::"]),
     ],
 )
-def test_addresses_are_masked_before_they_are_recorded(settings, anonymize, expected):
-    settings.TRACKING_ANONYMIZE_IP = anonymize
+def test_addresses_are_masked_before_they_are_recorded(settings, bits, expected):
+    settings.TRACKING_ANONYMIZE_IP = bits
     requests = [
         RequestFactory().get("/", REMOTE_ADDR=remote)
         for remote in ("192.0.2.77", "2001:db8:1:2::7")
     ]
-    assert [recorded_address(request) for request in requests] == expected
-    assert [Hit.from_request(request, "open").ip_address for request in requests] == expected
+    assert [anonymize(client_address(request)) for request in requests] == expected
+    assert [RequestInfo(request).make_hit("open").ip_address for request in requests] == expected
 
 
 def test_masks():

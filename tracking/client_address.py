@@ -13,7 +13,6 @@ of its own proxies. That one is the client.
 
 import ipaddress
 import re
-import secrets
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple, TypeGuard
@@ -25,9 +24,6 @@ from tracking.conf import conf, until_settings_change
 #: Bits of an address that are kept by default when it is masked: the parts that, by
 #: common practice, are too coarse to single out a person.
 IPV4_BITS, IPV6_BITS = 24, 48
-
-#: Bytes of a visitor's key.
-KEY_BYTES = 16
 
 #: What ``TRACKING_TRUSTED_PROXIES`` calls a peer without address.
 UNIX = "unix"
@@ -47,7 +43,7 @@ class Hop(NamedTuple):
     trusted: bool
 
 
-def address(request: HttpRequest) -> str | None:
+def client_address(request: HttpRequest) -> str | None:
     """Return the address of the client that sent ``request``.
 
     Args:
@@ -59,20 +55,19 @@ def address(request: HttpRequest) -> str | None:
     """
     policy = _policy()
     remote = request.META.get("REMOTE_ADDR") or ""
-    if not policy.believes_anybody:
+    if not policy.has_proxies:
         return normalise(remote)
     return _client(hops(remote, request.META.get(policy.key, "")))
 
 
-def recorded_address(request: HttpRequest) -> str | None:
-    """Return the client's address as far as the site wants it recorded.
+def anonymize(address: str | None) -> str | None:
+    """Return as much of an address as ``TRACKING_ANONYMIZE_IP`` lets the site record.
 
     Args:
-        request: the request as Django hands it to a view or middleware.
+        address: as :func:`client_address` returns it.
     """
-    found = address(request)
     bits = _policy().kept_bits
-    return found if found is None or bits is None else mask(found, *bits)
+    return address if address is None or bits is None else mask(address, *bits)
 
 
 def are_bits(value: object) -> TypeGuard[Sequence[int]]:
@@ -81,11 +76,6 @@ def are_bits(value: object) -> TypeGuard[Sequence[int]]:
         return False
     of_four, of_six = value
     return type(of_four) is type(of_six) is int and 0 <= of_four <= 32 and 0 <= of_six <= 128  # noqa: PLR2004
-
-
-def random_key() -> str:
-    """Return a new key of a visitor: 22 characters that nobody can guess."""
-    return secrets.token_urlsafe(KEY_BYTES)
 
 
 def hops(remote: str, header: str) -> Iterator[Hop]:
@@ -169,10 +159,8 @@ class _Policy(NamedTuple):
     key: str
     #: Of IPv4 and IPv6, when addresses are recorded; ``None`` keeps them whole.
     kept_bits: Sequence[int] | None
-
-    @property
-    def believes_anybody(self) -> bool:
-        return bool(self.networks or self.unix or self.at_most)
+    #: Whether the header is read at all.
+    has_proxies: bool
 
     def trusts(self, number: int, address: str | None) -> bool:
         """Return whether the hop with this number, 0 being the nearest, is a proxy of ours."""
@@ -212,7 +200,9 @@ def _policy() -> _Policy:
     kept_bits: Sequence[int] | None = None
     if anonymize is not False:  # too little is better than too much
         kept_bits = anonymize if are_bits(anonymize) else (IPV4_BITS, IPV6_BITS)
-    return _Policy(networks, UNIX in proxies, count, key, kept_bits)
+    has_unix = UNIX in proxies
+    has_proxies = bool(networks or has_unix or count)
+    return _Policy(networks, has_unix, count, key, kept_bits, has_proxies)
 
 
 def trusted_networks() -> Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]:

@@ -43,11 +43,13 @@ UNTRACKED_AGENT = "untracked user agent"
 #: Headers by which a client says that nobody has asked for this page yet.
 #: ``Sec-Purpose`` is the standard (Fetch, section "Sec-Purpose"); the others are what
 #: Chromium, WebKit and Gecko sent before it, and some still do.
-_PURPOSE_HEADERS = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+_PURPOSE_HEADERS = (
+    ("HTTP_SEC_PURPOSE", "Sec-Purpose"),
+    ("HTTP_PURPOSE", "Purpose"),
+    ("HTTP_X_PURPOSE", "X-Purpose"),
+    ("HTTP_X_MOZ", "X-Moz"),
+)
 _PURPOSES = frozenset({"prefetch", "prerender", "preview"})
-
-#: The same headers as WSGI and Django's ASGI handler name them in ``request.META``.
-_PURPOSE_KEYS = tuple((name, "HTTP_" + name.upper().replace("-", "_")) for name in _PURPOSE_HEADERS)
 
 
 def exclude_request(request: HttpRequest) -> str | None:
@@ -62,10 +64,10 @@ def exclude_request(request: HttpRequest) -> str | None:
     if request.method != "GET":
         return f"method {request.method}"
     meta = request.META
-    for name, key in _PURPOSE_KEYS:
+    for key, name in _PURPOSE_HEADERS:
         # "prefetch;prerender" and "prefetch;anonymous-client-ip" are prefetches too.
-        if (value := meta.get(key)) and value.partition(";")[0].strip().lower() in _PURPOSES:
-            return f"{name}: {value}"
+        if key in meta and meta[key].partition(";")[0].strip().lower() in _PURPOSES:
+            return f"{name}: {meta[key]}"
     return None
 
 
@@ -152,9 +154,8 @@ def exclude_page(request: HttpRequest, response: HttpResponseBase) -> str | None
     if "tracking" in _app_names(request):
         return "a URL of tracking"
     policy = _policy()
-    for prefix in policy.prefixes:
-        if request.path.startswith(prefix):
-            return f"prefix {prefix}"
+    if request.path.startswith(policy.prefixes):
+        return next(f"prefix {p}" for p in policy.prefixes if request.path.startswith(p))
     for name, applies in policy.rules:
         if applies(request, response):
             return name

@@ -15,20 +15,12 @@ import time as clock
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from random import Random
 from typing import Any, NamedTuple, Self
-from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 import msgspec
-from django.conf import settings
-from django.core.exceptions import DisallowedHost
 from django.db.models import Model, TextChoices
-from django.http import HttpRequest
-from django.utils.functional import LazyObject, empty
 from django.utils.translation import gettext_lazy as _
-
-from tracking import client_address
 
 #: What a hit can be tied to: where the reader comes from, who it is, what it is about.
 ROLES = ("source", "entity", "target")
@@ -121,23 +113,6 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
     user_agent: str = ""
     visitor: str | None = None
 
-    @classmethod
-    def from_request(cls, request: HttpRequest, kind: str, **values: Any) -> Self:
-        """Return a hit that carries what ``request`` tells of its sender.
-
-        Args:
-            request: the request that is the observation.
-            kind: one of :class:`Kind`.
-            values: further fields of the hit.
-        """
-        return cls(
-            kind=kind,
-            referrer=header(request, "HTTP_REFERER"),
-            ip_address=client_address.recorded_address(request),
-            user_agent=header(request, "HTTP_USER_AGENT"),
-            **values,
-        )
-
     def as_dict(self) -> dict[str, Any]:
         """Return the hit as a dict of JSON values and those that Django's encoder knows."""
         return {
@@ -206,28 +181,6 @@ class PageHit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="pa
     ip_address: str | None = None
     user_agent: str = ""
 
-    @classmethod
-    def from_request(cls, request: HttpRequest, visitor: str) -> Self:
-        """Return a hit that carries what ``request`` tells of its sender.
-
-        Nothing is loaded for it: the session and the user count as far as the page has
-        used them.
-
-        Args:
-            request: the request for the page.
-            visitor: the key of the browser.
-        """
-        return cls(
-            visitor=visitor,
-            url=request.path,
-            referrer=_outside_referrer(request),
-            campaign=_campaign(request),
-            session_key=_session_key(request),
-            user=_user(request),
-            ip_address=client_address.recorded_address(request),
-            user_agent=header(request, "HTTP_USER_AGENT"),
-        )
-
     def as_dict(self) -> dict[str, Any]:
         """Return the hit as a dict of JSON values."""
         return {
@@ -267,101 +220,3 @@ def from_dict(values: Mapping[str, Any]) -> AnyHit:
         KeyError, TypeError, ValueError: ``values`` describe none.
     """
     return (PageHit if values["kind"] == PAGE_VIEW else Hit).from_dict(values)
-
-
-def header(request: HttpRequest, key: str) -> str:
-    """Return a header as text: UTF-8 where it is that, else Latin-1.
-
-    WSGI (PEP 3333) and Django's ASGI handler both hand over headers decoded as
-    Latin-1, whatever the client has sent.
-
-    Args:
-        request: the request as Django hands it to a view or middleware.
-        key: the header as ``request.META`` names it.
-    """
-    value: str = request.META.get(key, "")
-    if value.isascii():
-        return value
-    try:
-        return value.encode("latin-1").decode()
-    except UnicodeError:  # real Latin-1, or real text set by code of the site
-        return value
-
-
-def _outside_referrer(request: HttpRequest) -> str:
-    """Return the ``Referer``, unless it is a page of this site."""
-    referrer = header(request, "HTTP_REFERER")
-    if not referrer:
-        return ""
-    # What Django thinks of the host is for the site; asking it costs more than all else here.
-    host = None if settings.USE_X_FORWARDED_HOST else request.META.get("HTTP_HOST")
-    try:
-        host = host or request.get_host()
-    except DisallowedHost:
-        return ""
-    # What is longer than most is not remembered: strangers write what they like.
-    is_outside = _is_outside if len(referrer) <= _USUAL_REFERRER else _is_outside.__wrapped__
-    return referrer if is_outside(referrer, host) else ""
-
-
-_USUAL_REFERRER = 200
-
-
-@lru_cache(maxsize=4_000)
-def _is_outside(referrer: str, host: str) -> bool:
-    try:
-        came_from = urlsplit(referrer)
-        here = urlsplit(f"{came_from.scheme}://{host}")
-        return _origin(came_from) != _origin(here)
-    except ValueError:
-        return False
-
-
-def _origin(parts: SplitResult) -> tuple[str | None, int | None]:
-    """Return host and port; a port that the scheme has anyway is none."""
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.hostname, None if parts.port == usual else parts.port
-
-
-_UTM = ("source", "medium", "campaign", "term", "content")
-#: More than any campaign has; what is longer is not read.
-_MAX_QUERY = 4_000
-
-
-def _campaign(request: HttpRequest) -> dict[str, str]:
-    query = request.META.get("QUERY_STRING", "")
-    if "utm_" not in query:
-        return {}
-    if len(query) > _MAX_QUERY:
-        query = query[:_MAX_QUERY].rpartition("&")[0]
-    # By hand, because request.GET raises on a thousand parameters.
-    found = dict(parse_qsl(query, errors="replace"))
-    return {name: found["utm_" + name] for name in _UTM if "utm_" + name in found}
-
-
-#: Characters of the longest key of a session. Sessions that are kept in a signed cookie call
-#: their whole content a key, which is none of our business.
-_MAX_SESSION_KEY = 40
-
-
-def _session_key(request: HttpRequest) -> str | None:
-    """Return the key of the session, ``""`` for none, and ``None`` if the page has not used it."""
-    session = getattr(request, "session", None)
-    # A session that the page has not touched stays untouched.
-    if not getattr(session, "accessed", False):
-        return None
-    key = getattr(session, "session_key", None) or ""
-    return key if len(key) <= _MAX_SESSION_KEY else ""
-
-
-def _user(request: HttpRequest) -> str | None:
-    """Return the key of the user as far as the page has loaded it."""
-    user: Any = request.__dict__.get("user")
-    if isinstance(user, LazyObject) and user._wrapped is empty:
-        # The page may have asked another way: django.contrib.auth.get_user, request.auser().
-        user = getattr(request, "_cached_user", None) or getattr(request, "_acached_user", None)
-    if user is None:
-        return None
-    if not getattr(user, "is_authenticated", False) or user.pk is None:
-        return ""
-    return str(user.pk)

@@ -5,123 +5,128 @@ happens, a redirect leads where it led, and what went wrong is in the log.
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
+from functools import update_wrapper
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import connections, transaction
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.views.decorators.csrf import csrf_exempt
 
 from tracking import generic_references, opens_and_clicks, responses, tokens
+from tracking.caching import snapshots
+from tracking.compat import COROUTINE_MARK
 from tracking.db.isolation import log_errors, log_errors_with_savepoints
 from tracking.destinations import BadDestination
-from tracking.hits import Hit, Kind, Reference
-from tracking.identity import request_info
+from tracking.hits import Kind, Reference
+from tracking.identity.request_info import RequestInfo
 from tracking.models import Source, Target
 from tracking.responses import GIF, METHODS
+from tracking.waiting import IN_LOOP, IN_THREAD, Waiting, is_in_event_loop, run
 
-__all__ = ["GIF", "apixel", "aredirect", "pixel", "redirect", "source", "target", "trigger"]
+__all__ = ["GIF", "pixel", "redirect", "source", "target", "trigger"]
 
 logger = logging.getLogger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
+Flow = Callable[[HttpRequest, str, Waiting], Coroutine[Any, Any, HttpResponse]]
 
 
-def _edge_view(view: View) -> View:
-    """Mark a view of strangers.
+def _public_view(view: View) -> View:
+    """Mark a public view: no CSRF, no atomic requests.
 
-    It takes no part in ``ATOMIC_REQUESTS`` of any database, so that what is recorded stays
-    recorded whatever the site's own code does, and a database that is away stops nobody;
-    and other methods than GET and HEAD get the answer that names these, instead of a page
-    about CSRF.
+    What is recorded stays recorded whatever the site's own code does, a database that is down
+    stops no reader, and a POST is answered with 405 instead of a page about CSRF.
     """
     for alias in connections:
         view = transaction.non_atomic_requests(using=alias)(view)
-    return csrf_exempt(view)
+    view.csrf_exempt = True  # type: ignore[attr-defined]
+    return view
+
+
+class _TokenView:
+    """A view that is a coroutine function in an event loop, and a plain function in a thread.
+
+    Django's handlers ask a view which of both it is. They would send a plain function through
+    a thread for each request under ASGI, and start an event loop for each request under WSGI
+    for a coroutine function.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        update_wrapper(self, flow)
+        del self.__dict__["__wrapped__"]  # it takes another argument
+
+    def __call__(self, request: HttpRequest, token: str) -> Any:
+        """Return the response, in an event loop by a coroutine."""
+        if is_in_event_loop():
+            return self._flow(request, token, IN_LOOP)
+        return run(self._flow(request, token, IN_THREAD))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in COROUTINE_MARK and is_in_event_loop():
+            return COROUTINE_MARK[name]
+        raise AttributeError(name)
 
 
 # Tokens.
 
 
-@_edge_view
-def pixel(request: HttpRequest, token: str) -> HttpResponse:
-    """Answer with the pixel, and record an open if the token is ours.
+@_public_view
+@_TokenView
+async def pixel(request: HttpRequest, token: str, wait: Waiting) -> HttpResponse:
+    """Answer with the pixel, and record an open if this site has made the token.
 
     Args:
         request: the request for the image.
-        token: what ``{% tracking_pixel %}`` has put into its URL.
+        token: the part of the URL that ``{% tracking_pixel %}`` has made.
+        wait: how to wait; Django passes none.
 
     Returns:
-        The GIF, always; with status 405 for other methods than GET and HEAD.
+        The GIF, always; with status 405 for methods other than GET and HEAD. In an event loop
+        it is to be awaited.
     """
-    with _pixel_that_may_fail():
-        opens_and_clicks.open_pixel(request, token)
-    return _gif(request)
-
-
-@_edge_view
-async def apixel(request: HttpRequest, token: str) -> HttpResponse:
-    """Do the same as :func:`pixel` in an event loop, without a thread."""
-    with _pixel_that_may_fail():
-        await opens_and_clicks.aopen_pixel(request, token)
-    return _gif(request)
-
-
-@contextmanager
-def _pixel_that_may_fail() -> Iterator[None]:
     with log_errors(logger, "Pixel"):
         try:
-            yield
+            await opens_and_clicks.open_pixel(RequestInfo.of(request), token, wait)
         except tokens.BadToken as error:
-            logger.info("A pixel is not ours: %s", error)
+            logger.info("This site has not made the token of a pixel: %s", error)
+    return _gif(request)
 
 
-@_edge_view
-def redirect(request: HttpRequest, token: str) -> HttpResponse:
+@_public_view
+@_TokenView
+async def redirect(request: HttpRequest, token: str, wait: Waiting) -> HttpResponse:
     """Send the reader where the token says, and record a click.
 
     Args:
         request: the request for the link.
-        token: what ``{% tracking_link %}`` has put into its URL.
+        token: the part of the URL that ``{% tracking_link %}`` has made.
+        wait: how to wait; Django passes none.
 
     Returns:
-        A redirect; status 405 for other methods than GET and HEAD.
+        A redirect; status 405 for methods other than GET and HEAD. In an event loop it is to
+        be awaited.
 
     Raises:
-        django.http.Http404: the token is not ours, or what it leads to is gone.
+        django.http.Http404: this site has not made the token, or what it leads to is gone.
     """
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
-    with _link_that_may_lead_nowhere(request):
-        return responses.found(opens_and_clicks.follow_link(request, token)).as_response()
-
-
-@_edge_view
-async def aredirect(request: HttpRequest, token: str) -> HttpResponse:
-    """Do the same as :func:`redirect` in an event loop, without a thread as far as it goes."""
-    if request.method not in METHODS:
-        return HttpResponseNotAllowed(METHODS)
-    with _link_that_may_lead_nowhere(request):
-        return responses.found(await opens_and_clicks.afollow_link(request, token)).as_response()
-
-
-@contextmanager
-def _link_that_may_lead_nowhere(request: HttpRequest) -> Iterator[None]:
     try:
-        yield
+        destination = await opens_and_clicks.follow_link(RequestInfo.of(request), token, wait)
     except (tokens.BadToken, generic_references.Missing, BadDestination) as error:
         raise _nowhere(request, error) from error
     except Exception as error:
         logger.exception("Redirect failed")
         raise _nowhere(request, error) from error
+    return responses.found(destination).as_response()
 
 
 # Objects named in the URL.
 
 
-@_edge_view
+@_public_view
 def trigger(
     request: HttpRequest,
     target_type: type[Model] | None = None,
@@ -172,7 +177,7 @@ def trigger(
     return _trigger_click(request, target, source, entity, ignore_errors=ignore_errors)
 
 
-@_edge_view
+@_public_view
 def target(request: HttpRequest, target_id: int, source_slug: str | None = None) -> HttpResponse:
     """Redirect to a :class:`~tracking.models.Target`: the short link that the app itself has.
 
@@ -193,7 +198,7 @@ def target(request: HttpRequest, target_id: int, source_slug: str | None = None)
     )
 
 
-@_edge_view
+@_public_view
 def source(request: HttpRequest, source_slug: str) -> HttpResponse:
     """Answer with the pixel of a :class:`~tracking.models.Source`, without any token.
 
@@ -294,9 +299,10 @@ def _note(
     request: HttpRequest, kind: Kind, found: dict[str, Model | None], *, url: str = ""
 ) -> None:
     """Show the request to the entity and send the hit, unless the request does not count."""
-    if request_info.is_marked(request):
-        request_info.refresh(request)
-    if opens_and_clicks.is_uncounted(request):
+    info = RequestInfo.of(request)
+    if info.tracks_visitors and snapshots.is_due():
+        run(info.refresh(IN_THREAD))
+    if not info.counts():
         return
     entity = found["entity"]
     if entity is not None:
@@ -307,8 +313,7 @@ def _note(
     references = {
         role: Reference.to(instance) for role, instance in found.items() if instance is not None
     }
-    visitor = request_info.key_of(request)
-    opens_and_clicks.send(Hit.from_request(request, kind, url=url, visitor=visitor, **references))
+    run(opens_and_clicks.send(info.make_hit(kind, url=url, **references), IN_THREAD))
 
 
 # What both have in common.

@@ -9,7 +9,7 @@ from django.test import override_settings
 
 from benchmarks.servers.answers import SECRET
 from tracking import tokens
-from tracking.identity import visitor_key
+from tracking.identity import visitor_cookie, visitor_key
 
 #: Number of mails that are opened, so that no cache profits from a single token.
 READERS = 2_000
@@ -29,7 +29,7 @@ def write(folder: Path) -> None:
     """Write a file of requests for each kind."""
     with override_settings(TRACKING_SECRET_KEYS=[SECRET]):
         made = [tokens.dumps(*_said(number), salt=tokens.PIXEL) for number in range(READERS)]
-        cookies = [visitor_key.cookie_for(_key(number)) for number in range(VISITORS)]
+        cookies = [visitor_cookie.sign(_key(number)) for number in range(VISITORS)]
     _save(folder, "pixel", [_image(f"/t/{token}.gif", n) for n, token in enumerate(made)])
     if importlib.util.find_spec("nacl"):
         theirs = [_image(f"/t/{token}/", number) for number, token in enumerate(_of_ptrack())]

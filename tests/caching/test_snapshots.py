@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.management import call_command
 from django.db import DatabaseError, OperationalError, connection, transaction
 
@@ -420,7 +420,7 @@ def threaded(call):
 @pytest.mark.django_db
 def test_asynchronous_code_refreshes_without_blocking(words):
     async def ask():
-        await snapshots.arefresh()
+        await sync_to_async(snapshots.refresh)()
         return words.current
 
     assert async_to_sync(ask)() == ("first",)

@@ -6,10 +6,12 @@ from django.test import RequestFactory
 from tracking import exclusions
 from tracking.identity import browser_consent
 from tracking.identity.browser_consent import Consent
+from tracking.identity.request_info import RequestInfo
 
 
 def ask(**meta):
-    return browser_consent.of(RequestFactory().get("/", **meta))
+    request = RequestFactory().get("/", **meta)
+    return RequestInfo(request).consent
 
 
 def yes(request):
@@ -58,7 +60,7 @@ def test_opting_out_by_a_header_can_be_overlooked(settings):
 def test_the_callable_of_the_site_decides(settings, answer, expected):
     settings.TRACKING_CONSENT = f"{__name__}.{answer}"
     assert ask() is expected
-    assert browser_consent.asks()
+    assert browser_consent.is_asked()
 
 
 def test_a_callable_that_is_not_there_has_not_said_yes(settings, caplog):

@@ -163,6 +163,6 @@ def test_whatever_fails_in_it_the_page_is_served(client, monkeypatch, caplog):
         raise ZeroDivisionError
 
     snapshots._poller.next_at = time.monotonic() + 60
-    monkeypatch.setattr("tracking.client_address.address", fail)
+    monkeypatch.setattr("tracking.client_address.client_address", fail)
     assert client.get("/page/1").status_code == 200
     assert "Looking for a ban failed" in caplog.text

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.site.models import Affiliate
 from tests.support.concurrency import together
-from tracking import links
+from tracking import links, waiting
 from tracking.backends import BaseBackend, get_backend
 from tracking.caching import snapshots
 from tracking.models import Beacon, PageView, UntrackedUserAgent, Visit, Visitor
@@ -425,10 +425,7 @@ def test_the_event_loop_is_not_left_for_a_page(settings, monkeypatch):
     settings.MIDDLEWARE = [TRACKING]
     settings.TRACKING_BACKEND = MEMORY
     ask_async("/async-page/1")
-    from tracking.middleware import visitor_tracking
-
-    monkeypatch.setattr(visitor_tracking, "sync_to_async", None)
-    monkeypatch.setattr(snapshots, "arefresh", None)
+    monkeypatch.setattr(waiting, "sync_to_async", None)
     monkeypatch.setattr(snapshots, "is_due", lambda: False)
     ask_async("/async-page/2", "/async-page/3")
     assert len(get_backend().hits) == 3

@@ -26,7 +26,7 @@ def is_banned(address: str | None) -> bool:
     It looks at the snapshot only; whether that is up to date is the caller's business.
 
     Args:
-        address: as :func:`tracking.client_address.address` returns it; nobody bans the unknown.
+        address: the client's (:mod:`tracking.client_address`); ``None`` is never banned.
     """
     return address is not None and address in snapshot.current
 

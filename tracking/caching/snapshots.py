@@ -19,7 +19,7 @@ A request asks :func:`is_due`, which is one comparison, and only then :func:`ref
 waits for the database::
 
     if snapshots.is_due():
-        snapshots.refresh()            # under ASGI: await snapshots.arefresh()
+        snapshots.refresh()            # in an event loop, by way of a thread
     words.current
 
 Where the database is away, the last state stays in force. What cannot be loaded keeps its
@@ -35,7 +35,6 @@ from collections.abc import Callable, Iterator, Mapping
 from time import monotonic, time
 from typing import Any, Generic, Protocol, TypeVar
 
-from asgiref.sync import sync_to_async
 from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import post_migrate
@@ -301,11 +300,6 @@ def refresh() -> bool:
         Whether the database has answered, as far as it was asked; if not, that is logged.
     """
     return _poller.run()
-
-
-async def arefresh() -> bool:
-    """Do the same without holding up the event loop."""
-    return await sync_to_async(refresh, thread_sensitive=True)()
 
 
 def refresh_soon() -> None:

@@ -18,7 +18,7 @@ def check_consent(**_: Any) -> list[CheckMessage]:
     if not conf.consent:
         return []
     try:
-        browser_consent.loaded()
+        browser_consent.load()
     except Exception as error:  # noqa: BLE001 - the site's module may raise anything
         return [
             Error(

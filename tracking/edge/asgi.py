@@ -9,18 +9,17 @@ from contextlib import asynccontextmanager, nullcontext
 from io import BytesIO
 from typing import Any
 
-from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.handlers.asgi import ASGIRequest, get_script_prefix
 from django.core.signals import request_finished, request_started
 from django.db import connections
-from django.http import HttpRequest
 from django.urls import set_script_prefix
 
-from tracking import opens_and_clicks, responses
+from tracking import compat
 from tracking.callbacks import tracker
-from tracking.edge.early_responses import IMAGE, Site, log_failure
-from tracking.identity import request_info
-from tracking.responses import METHODS, PIXEL, Answer
+from tracking.edge.early_responses import Site, log_failure
+from tracking.responses import METHODS, Answer
+from tracking.waiting import IN_LOOP
 
 Scope = MutableMapping[str, Any]
 
@@ -43,22 +42,13 @@ class Answering:
             async with ThreadSensitiveContext() as context:
                 try:
                     async with self._signals(scope) if tracker.has_callbacks else _NOTHING:
-                        answer = await self._answer_to(ASGIRequest(scope, BytesIO()), token)
+                        request = ASGIRequest(scope, BytesIO())
+                        answer = await self._site.respond(request, token, IN_LOOP)
                 finally:
                     await _leave(context)
         except Exception as error:  # noqa: BLE001 - Django comes to the same, and says so
             log_failure(path, answer, error)
         return answer
-
-    async def _answer_to(self, request: HttpRequest, token: str) -> Answer | None:
-        if self._site.bans:
-            await request_info.arefresh(request)
-        if self._site.is_for_django(request):
-            return None
-        if token.endswith(IMAGE):
-            await opens_and_clicks.aopen_pixel(request, token.removesuffix(IMAGE))
-            return PIXEL
-        return responses.found(await opens_and_clicks.afollow_link(request, token))
 
     @asynccontextmanager
     async def _signals(self, scope: Scope) -> AsyncIterator[None]:
@@ -75,5 +65,5 @@ _NOTHING = nullcontext()
 
 async def _leave(context: ThreadSensitiveContext) -> None:
     """Leave nothing open in the thread that a request had to itself, if it needed one."""
-    if context in SyncToAsync.context_to_thread_executor:
+    if compat.has_thread(context):
         await sync_to_async(connections.close_all)()

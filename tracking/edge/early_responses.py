@@ -9,10 +9,12 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, get_script_prefix, reverse, set_script_prefix
 from django.utils.module_loading import import_string
 
-from tracking import bans, client_address
-from tracking.identity import request_info
+from tracking import bans, opens_and_clicks, responses
+from tracking.caching import snapshots
+from tracking.identity.request_info import RequestInfo
 from tracking.middleware import BannedIPMiddleware, VisitorTrackingMiddleware
-from tracking.responses import Answer
+from tracking.responses import PIXEL, Answer
+from tracking.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -74,13 +76,33 @@ class Site:
         # All that is no token of ours goes to Django, so that this needs not be exact.
         return rest if rest and "/" not in rest else None
 
-    def is_for_django(self, request: HttpRequest) -> bool:
-        """Return whether the site may not want the app's own answer to a request."""
-        if self.tracks_visitors:
-            request_info.mark(request)
-        if self.bans and bans.is_banned(client_address.address(request)):
-            return True
-        return self.wants_https and not request.is_secure()
+    async def respond(self, request: HttpRequest, token: str, wait: Waiting) -> Answer | None:
+        """Return the response to a request for a pixel or a link.
+
+        Args:
+            request: the request.
+            token: as :meth:`token_in` returns it.
+            wait: how to wait.
+
+        Returns:
+            The response, or ``None`` where the site may want another one from Django.
+
+        Raises:
+            Exception: the link leads nowhere, or this site has not made the token.
+        """
+        info = RequestInfo.of(request)
+        info.tracks_visitors = self.tracks_visitors
+        if self.bans:
+            if snapshots.is_due():
+                await info.refresh(wait)
+            if bans.is_banned(info.address):
+                return None
+        if self.wants_https and not request.is_secure():
+            return None
+        if token.endswith(IMAGE):
+            await opens_and_clicks.open_pixel(info, token.removesuffix(IMAGE), wait)
+            return PIXEL
+        return responses.found(await opens_and_clicks.follow_link(info, token, wait))
 
 
 def log_failure(path: str, answer: Answer | None, error: Exception) -> None:

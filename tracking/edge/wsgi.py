@@ -7,14 +7,12 @@ from typing import Any
 from django.core.handlers.wsgi import WSGIRequest, get_script_name
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
-from django.http import HttpRequest
 from django.urls import set_script_prefix
 
-from tracking import opens_and_clicks, responses
 from tracking.callbacks import tracker
-from tracking.edge.early_responses import IMAGE, Site, log_failure
-from tracking.identity import request_info
-from tracking.responses import METHODS, PIXEL, Answer
+from tracking.edge.early_responses import Site, log_failure
+from tracking.responses import METHODS, Answer
+from tracking.waiting import IN_THREAD, run
 
 
 class Answering:
@@ -32,20 +30,11 @@ class Answering:
         try:
             with self._as_in_django(environ):
                 # Django changes what it is given.
-                answer = self._answer_to(WSGIRequest(environ.copy()), token)
+                request = WSGIRequest(environ.copy())
+                answer = run(self._site.respond(request, token, IN_THREAD))
         except Exception as error:  # noqa: BLE001 - Django comes to the same, and says so
             log_failure(environ["PATH_INFO"], answer, error)
         return answer
-
-    def _answer_to(self, request: HttpRequest, token: str) -> Answer | None:
-        if self._site.bans:
-            request_info.refresh(request)
-        if self._site.is_for_django(request):
-            return None
-        if token.endswith(IMAGE):
-            opens_and_clicks.open_pixel(request, token.removesuffix(IMAGE))
-            return PIXEL
-        return responses.found(opens_and_clicks.follow_link(request, token))
 
     @contextmanager
     def _as_in_django(self, environ: dict[str, Any]) -> Iterator[None]:

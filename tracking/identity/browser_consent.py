@@ -1,4 +1,4 @@
-"""Whether the sender of a request may be tracked."""
+"""The site's callable (``TRACKING_CONSENT``), which says whether a reader agrees to tracking."""
 
 import logging
 from collections.abc import Callable
@@ -9,45 +9,55 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
-from tracking import exclusions
 from tracking.conf import conf, until_settings_change
 
 logger = logging.getLogger(__name__)
 
 
 class Consent(Enum):
-    """How far the sender of a request agrees."""
+    """How far a reader agrees to tracking."""
 
     TRACK = True  #: with a cookie, if the site sets any
-    COUNT = None  #: without one
+    COUNT = None  #: without a cookie
     REFUSE = False  #: not at all
 
 
-def of(request: HttpRequest) -> Consent:
-    """Return how far the sender of ``request`` agrees to be tracked.
+def ask(request: HttpRequest) -> Consent:
+    """Return how far the reader agrees, as the site's callable says.
 
-    Whoever opts out by a header refuses, whatever the site's callable says. A callable
-    that fails has not been told yes.
+    Without a callable every reader agrees. If the callable fails, the reader has not agreed;
+    the error is logged.
 
     Args:
         request: the request as Django hands it to a view or middleware.
     """
-    if exclusions.opts_out(request):
-        return Consent.REFUSE
-    ask = _callable_of_the_site()
-    if ask is None:
+    function = _callable_of_the_site()
+    if function is None:
         return Consent.TRACK
     try:
-        answer = ask(request)
+        answer = function(request)
     except Exception:
         logger.exception("TRACKING_CONSENT failed; %r is not tracked", request.path)
         return Consent.REFUSE
     return Consent.COUNT if answer is None else Consent(answer is True)
 
 
-def asks() -> bool:
-    """Return whether the site has a callable of its own, which may take its time."""
+def is_asked() -> bool:
+    """Return whether the site has a callable, which may wait for its database."""
     return _callable_of_the_site() is not None
+
+
+def load() -> Callable[[HttpRequest], object]:
+    """Return the callable of ``TRACKING_CONSENT``, given itself or by its dotted path.
+
+    Raises:
+        ImportError: there is nothing of that name.
+        TypeError: it is not callable, or a coroutine function.
+    """
+    function = import_string(conf.consent) if isinstance(conf.consent, str) else conf.consent
+    if not callable(function) or iscoroutinefunction(function):
+        raise TypeError(f"{function!r} is not a plain callable.")
+    return function
 
 
 @until_settings_change
@@ -56,20 +66,7 @@ def _callable_of_the_site() -> Callable[[HttpRequest], object] | None:
     if not conf.consent:
         return None
     try:
-        return loaded()
+        return load()
     except (ImportError, TypeError):
-        logger.exception("TRACKING_CONSENT cannot be used; nobody is tracked")
+        logger.exception("TRACKING_CONSENT cannot be loaded; no reader is tracked")
         return lambda _request: False
-
-
-def loaded() -> Callable[[HttpRequest], object]:
-    """Return the callable of the site, whether it is named or there itself.
-
-    Raises:
-        ImportError: there is nothing of that name.
-        TypeError: it cannot be called and answer.
-    """
-    ask = import_string(conf.consent) if isinstance(conf.consent, str) else conf.consent
-    if not callable(ask) or iscoroutinefunction(ask):
-        raise TypeError(f"{ask!r} is no callable that answers at once.")
-    return ask

@@ -1,50 +1,199 @@
-"""Which visitor a request comes from, where the site tracks visitors."""
+"""What one request tells of its sender, each part found once, when it is first needed."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Self
+from weakref import ref
 
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 
+from tracking import client_address, exclusions
 from tracking.caching import snapshots
-from tracking.identity import browser_consent, daily_salt, visitor_key
+from tracking.hits import Hit, PageHit
+from tracking.identity import browser_consent, daily_salt, page_view, visitor_cookie, visitor_key
+from tracking.identity.browser_consent import Consent
+from tracking.waiting import Waiting
 
-_MARK = "tracks_visitors"
-_AWAY = "tracking_database_is_away"
+logger = logging.getLogger(__name__)
 
-
-def mark(request: HttpRequest) -> None:
-    """Note that a request goes through the middleware that tracks visitors."""
-    setattr(request, _MARK, True)
-
-
-def is_marked(request: HttpRequest) -> bool:
-    """Return whether the request went through that middleware."""
-    return getattr(request, _MARK, False)
+#: The attribute of a request that holds its ``RequestInfo``.
+_ATTRIBUTE = "_tracking_info"
 
 
-def refresh(request: HttpRequest) -> None:
-    """Bring the snapshots up to date if it is time, and note if the database does not answer."""
-    if snapshots.is_due() and not snapshots.refresh():
-        setattr(request, _AWAY, True)
+class RequestInfo:
+    """What a request tells, for views, middlewares and the edge alike.
+
+    info = RequestInfo.of(request)
+    info.address             # "192.0.2.7"
+    info.exclusion           # "method HEAD", or None if the request counts
+
+    Attributes:
+        tracks_visitors: whether the request goes through ``VisitorTrackingMiddleware``.
+        database_failed: whether a refresh of the snapshots has failed for this request, which is
+            in the log then.
+    """
+
+    tracks_visitors = False
+    database_failed = False
+    _request: Callable[[], HttpRequest] = staticmethod(lambda: None)  # type: ignore[assignment]
+
+    def __init__(self, request: HttpRequest) -> None:
+        # The request holds this object. If this held the request, too, only the garbage
+        # collector could free them.
+        self._request = ref(request)  # type: ignore[assignment]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Let a request be pickled that has this object."""
+        return {"tracks_visitors": self.tracks_visitors}
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> Self:
+        """Return what is known of a request; it is the same object for the same request."""
+        info: Self | None = getattr(request, _ATTRIBUTE, None)
+        if info is None:
+            info = cls(request)
+            setattr(request, _ATTRIBUTE, info)
+        elif info._request() is None:  # it was pickled, or copied with its request
+            info.__init__(request)  # type: ignore[misc]
+        return info
+
+    @property
+    def request(self) -> HttpRequest:
+        """The request itself."""
+        return self._request()
+
+    async def refresh(self, wait: Waiting) -> None:
+        """Bring the snapshots up to date; do it if ``snapshots.is_due()``."""
+        if not await wait.call(snapshots.refresh):
+            self.database_failed = True
+
+    # The client.
+
+    @cached_property
+    def address(self) -> str | None:
+        """The client's address, or ``None`` if it is not known."""
+        return client_address.client_address(self._request())
+
+    @property
+    def recorded_address(self) -> str | None:
+        """The client's address as far as ``TRACKING_ANONYMIZE_IP`` lets it be recorded."""
+        return client_address.anonymize(self.address)
+
+    @cached_property
+    def user_agent(self) -> str:
+        """The header ``User-Agent``."""
+        return header(self._request(), "HTTP_USER_AGENT")
+
+    @property
+    def referrer(self) -> str:
+        """The header ``Referer``."""
+        return header(self._request(), "HTTP_REFERER")
+
+    # Whether it counts.
+
+    @cached_property
+    def opts_out(self) -> bool:
+        """Whether the browser asks not to be tracked, and the site respects that."""
+        return exclusions.opts_out(self._request())
+
+    @cached_property
+    def exclusion(self) -> str | None:
+        """Why an open or a click by this request does not count, or ``None`` if it does."""
+        if reason := exclusions.exclude_request(self._request()):
+            return reason
+        if self.opts_out:
+            return exclusions.OPT_OUT
+        # Without visitors, snapshots are not refreshed: a hit is one INSERT and nothing else.
+        if self.tracks_visitors and exclusions.is_untracked(self.user_agent):
+            return exclusions.UNTRACKED_AGENT
+        return None
+
+    def counts(self) -> bool:
+        """Return whether an open or a click counts, and log why it does not."""
+        if self.exclusion is None:
+            return True
+        logger.debug("%r is not counted: %s", self._request().path, self.exclusion)
+        return False
+
+    # The visitor.
+
+    @cached_property
+    def consent(self) -> Consent:
+        """How far the reader agrees. The site's callable may wait; see :meth:`ask_consent`."""
+        return Consent.REFUSE if self.opts_out else browser_consent.ask(self._request())
+
+    async def ask_consent(self, wait: Waiting) -> None:
+        """Find :attr:`consent` without holding up an event loop; do it if ``conf.consent``."""
+        await wait.call(lambda: self.consent)
+
+    @cached_property
+    def cookie_key(self) -> str | None:
+        """The visitor's key from the cookie.
+
+        ``None`` without a cookie, and where the reader has not agreed to one.
+        """
+        return visitor_cookie.read(self._request()) if self.consent is Consent.TRACK else None
+
+    @cached_property
+    def visitor_key(self) -> str | None:
+        """The visitor's key, or ``None`` if the site tracks no visitors or the reader refuses."""
+        if not self.tracks_visitors or self.consent is Consent.REFUSE:
+            return None
+        return self.cookie_key or visitor_key.day_key(
+            self._request(), self.address, daily_salt.today()
+        )
+
+    # Hits.
+
+    def make_hit(self, kind: str, **values: Any) -> Hit:
+        """Return the hit that this request is.
+
+        Args:
+            kind: one of :class:`tracking.hits.Kind`.
+            values: further fields of the hit.
+        """
+        return Hit(
+            kind=kind,
+            referrer=self.referrer,
+            ip_address=self.recorded_address,
+            user_agent=self.user_agent,
+            visitor=self.visitor_key,
+            **values,
+        )
+
+    def make_page_hit(self, visitor: str) -> PageHit:
+        """Return the page view that this request is, once the page has been made.
+
+        Args:
+            visitor: the visitor's key.
+        """
+        request = self._request()
+        return PageHit(
+            visitor=visitor,
+            url=request.path,
+            referrer=page_view.outside_referrer(request, self.referrer),
+            campaign=page_view.campaign(request),
+            session_key=page_view.session_key(request),
+            user=page_view.user_pk(request),
+            ip_address=self.recorded_address,
+            user_agent=self.user_agent,
+        )
 
 
-async def arefresh(request: HttpRequest) -> None:
-    """Do the same without holding up the event loop."""
-    if snapshots.is_due() and not await snapshots.arefresh():
-        setattr(request, _AWAY, True)
+def header(request: HttpRequest, key: str) -> str:
+    """Return a header as text: UTF-8 if it is valid UTF-8, else Latin-1.
 
-
-def is_told(request: HttpRequest) -> bool:
-    """Return whether the log has a line already that the database was away for this request."""
-    return getattr(request, _AWAY, False)
-
-
-def key_of(request: HttpRequest) -> str | None:
-    """Return the key of the visitor, or ``None`` if the site or the visitor does not want one.
+    WSGI (PEP 3333) and Django's ASGI handler decode all headers as Latin-1.
 
     Args:
-        request: the request as Django hands it to a view.
+        request: the request as Django hands it to a view or middleware.
+        key: the header as ``request.META`` names it.
     """
-    if not is_marked(request):
-        return None
-    agreed = browser_consent.of(request)
-    if agreed is browser_consent.Consent.REFUSE:
-        return None
-    return visitor_key.recognise(request, daily_salt.today(), agreed).key
+    value: str = request.META.get(key, "")
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:  # it is Latin-1, or code of the site has set it to text
+        return value

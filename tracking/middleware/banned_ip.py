@@ -7,9 +7,10 @@ from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from tracking import bans, client_address
+from tracking import bans, compat
+from tracking.caching import snapshots
 from tracking.conf import conf
-from tracking.identity import request_info
+from tracking.identity.request_info import RequestInfo
 from tracking.middleware.base import BaseMiddleware
 
 logger = logging.getLogger(__name__)
@@ -22,24 +23,18 @@ class BannedIPMiddleware(BaseMiddleware):
     fails in it is logged, and the page is served: better one unwanted reader than none.
     """
 
-    def answer(self, request: HttpRequest) -> HttpResponseBase:
-        request_info.refresh(request)
-        if _is_banned(request):
+    async def respond(self, request: HttpRequest) -> HttpResponseBase:
+        info = RequestInfo.of(request)
+        if snapshots.is_due():
+            await info.refresh(self._wait)
+        if _is_banned(info):
             return _refusal()
-        response: HttpResponseBase = self.get_response(request)
-        return response
-
-    async def answer_async(self, request: HttpRequest) -> HttpResponseBase:
-        await request_info.arefresh(request)
-        if _is_banned(request):
-            return _refusal()
-        response: HttpResponseBase = await self.get_response(request)
-        return response
+        return await self.ask_site(request)
 
 
-def _is_banned(request: HttpRequest) -> bool:
+def _is_banned(info: RequestInfo) -> bool:
     try:
-        return bans.is_banned(client_address.address(request))
+        return bans.is_banned(info.address)
     except Exception:
         logger.exception("Looking for a ban failed")
         return False
@@ -59,5 +54,5 @@ def _refusal() -> HttpResponse:
         response = HttpResponse(text, status=403, content_type="text/plain; charset=utf-8")
     response["Cache-Control"] = "no-store"
     # Django warns of each 403 in its log, which is not for the banned to fill.
-    response._has_been_logged = True  # type: ignore[attr-defined]
+    compat.keep_out_of_log(response)
     return response

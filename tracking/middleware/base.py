@@ -1,16 +1,18 @@
-"""What the middlewares have in common."""
+"""The base class of the middlewares."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from tracking.waiting import IN_LOOP, IN_THREAD, run
+
 
 class BaseMiddleware(ABC):
-    """A middleware that is at home under WSGI and under ASGI.
+    """A middleware that runs one flow under WSGI and under ASGI (:mod:`tracking.waiting`).
 
     Django's own mixin would send every request of an asynchronous site through a thread.
     """
@@ -21,16 +23,23 @@ class BaseMiddleware(ABC):
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
+        self._wait = IN_LOOP if self._is_async else IN_THREAD
         if self._is_async:
             markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        return self.answer_async(request) if self._is_async else self.answer(request)
+    def __call__(
+        self, request: HttpRequest
+    ) -> HttpResponseBase | Coroutine[Any, Any, HttpResponseBase]:
+        flow = self.respond(request)
+        return flow if self._is_async else run(flow)
 
     @abstractmethod
-    def answer(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer a request; ``self.get_response(request)`` is what the site answers."""
+    async def respond(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the response to a request. :meth:`ask_site` returns that of the site."""
 
-    @abstractmethod
-    async def answer_async(self, request: HttpRequest) -> HttpResponseBase:
-        """Do the same; ``await self.get_response(request)`` is what the site answers."""
+    async def ask_site(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the response of the view and the middlewares behind this one."""
+        response = self.get_response(request)
+        if self._is_async:
+            response = await response
+        return response  # type: ignore[no-any-return]

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -29,16 +28,10 @@ class VisitorCleanUpMiddleware(BaseMiddleware):
         super().__init__(get_response)
         retention.ask_anew()
 
-    def answer(self, request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = self.get_response(request)
+    async def respond(self, request: HttpRequest) -> HttpResponseBase:
+        response = await self.ask_site(request)
         if retention.is_due():
-            self.clean_up()
-        return response
-
-    async def answer_async(self, request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = await self.get_response(request)
-        if retention.is_due():  # nothing else leaves the event loop
-            await sync_to_async(self.clean_up, thread_sensitive=True)()
+            await self._wait.call(self.clean_up)
         return response
 
     def clean_up(self) -> None:

@@ -4,11 +4,11 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import tracking.client_address
 import tracking.destinations
 import tracking.hits
 import tracking.models.fields
 import tracking.models.indexes
+import tracking.models.visitors
 
 
 class Migration(migrations.Migration):
@@ -269,7 +269,7 @@ class Migration(migrations.Migration):
                 (
                     "key",
                     models.CharField(
-                        default=tracking.client_address.random_key,
+                        default=tracking.models.visitors.random_key,
                         editable=False,
                         max_length=32,
                         unique=True,

@@ -1,5 +1,6 @@
 """Who is on the site, and who was."""
 
+import secrets
 from datetime import timedelta
 from typing import Self
 
@@ -9,12 +10,19 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
-from tracking.client_address import random_key
 from tracking.conf import conf
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import uuid7
 from tracking.models.base import EnrichmentColumns
 from tracking.models.fields import SoftForeignKey
+
+#: Bytes of a visitor's key.
+KEY_BYTES = 16
+
+
+def random_key() -> str:
+    """Return a new key of a visitor: 22 characters that nobody can guess."""
+    return secrets.token_urlsafe(KEY_BYTES)
 
 
 class VisitorQuerySet(models.QuerySet["Visitor"]):

@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from tracking import links
 from tracking.active_visitors import online_count
 from tracking.db.isolation import log_errors
-from tracking.identity import request_info
+from tracking.identity.request_info import RequestInfo
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def _with_reader(context: template.Context, count: Callable[[], int]) -> int:
         number = count()
     request = _request(context)
     # A reader's first page view is recorded after the response, so add the reader here.
-    return max(number, int(request is not None and request_info.is_marked(request)))
+    return max(number, int(request is not None and RequestInfo.of(request).tracks_visitors))
 
 
 def _request(context: template.Context) -> HttpRequest | None:

@@ -37,7 +37,7 @@ def ban_candidates(request: HttpRequest, networks: Sequence[str]) -> list[Candid
         request: the current request.
         networks: addresses or networks.
     """
-    full, own_address = may_view_full_addresses(request), client_address.address(request)
+    full, own_address = may_view_full_addresses(request), client_address.client_address(request)
     visible = [network for network in networks if ban_visibility(request)(network)]
     visitors = bans.count_affected_by_network(visible)
     known = bulk_ban.active_bans(visible)

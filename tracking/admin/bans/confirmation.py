@@ -169,7 +169,7 @@ def confirmation_view(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest
 
 def _bannable(request: HttpRequest, networks: Iterable[str]) -> list[str]:
     """Return the networks that may be banned, and add a message about each of the others."""
-    full, own_address = may_view_full_addresses(request), client_address.address(request)
+    full, own_address = may_view_full_addresses(request), client_address.client_address(request)
     found = []
     for network in dict.fromkeys(networks):
         if why := bans.find_objections(network, own_address=own_address):

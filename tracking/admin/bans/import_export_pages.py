@@ -80,7 +80,7 @@ class Preview:
         self.refused: list[InvalidLine] = []
         self.may_change = may_change_bans(request)
         self._is_visible = ban_visibility(request)
-        own_address = client_address.address(request)
+        own_address = client_address.client_address(request)
         for found in import_export.parse_lines(text):
             if isinstance(found, InvalidLine):
                 self.flaws.append(found)

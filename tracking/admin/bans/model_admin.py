@@ -84,7 +84,7 @@ class BannedIPAdmin(LargeTableAdmin):
     ) -> Any:
         """Return the form, with what it has to know about the user."""
         form: Any = super().get_form(request, obj, change=change, **kwargs)
-        form.own_address = client_address.address(request)
+        form.own_address = client_address.client_address(request)
         form.is_visible = staticmethod(ban_visibility(request))
         return form
 

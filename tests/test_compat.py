@@ -1,0 +1,96 @@
+"""Private API of Django and asgiref: these tests fail when a release changes it."""
+
+import asyncio
+import logging
+
+import pytest
+from asgiref.sync import ThreadSensitiveContext, async_to_sync, iscoroutinefunction, sync_to_async
+from django.contrib.auth import get_user_model
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpResponse
+from django.test import RequestFactory
+from django.utils.log import log_response
+
+from tracking import compat
+
+
+class Marked:
+    def __getattr__(self, name):
+        if name not in compat.COROUTINE_MARK:
+            raise AttributeError(name)
+        return compat.COROUTINE_MARK[name]
+
+    def __call__(self):
+        pass
+
+
+def test_the_mark_makes_any_object_a_coroutine_function():
+    assert iscoroutinefunction(Marked())
+    assert len(compat.COROUTINE_MARK) == 1
+
+
+def test_a_running_loop_is_seen():
+    async def see():
+        return compat.has_running_loop()
+
+    assert not compat.has_running_loop()
+    assert asyncio.run(see())
+
+
+@pytest.fixture
+def request_with_user(db):
+    """A request whose user nobody has asked for, as Django's middlewares leave it."""
+    request = RequestFactory().get("/")
+    SessionMiddleware(lambda request: None).process_request(request)
+    AuthenticationMiddleware(lambda request: None).process_request(request)
+    return request
+
+
+def test_a_user_is_known_once_it_is_loaded(request_with_user, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert compat.loaded_user(request_with_user) is None
+    assert not request_with_user.session.accessed
+    assert request_with_user.user.is_anonymous  # loads it
+    assert compat.loaded_user(request_with_user).is_anonymous
+
+
+def test_a_user_that_asynchronous_code_has_loaded_is_known(request_with_user):
+    async_to_sync(request_with_user.auser)()
+    assert compat.loaded_user(request_with_user).is_anonymous
+
+
+def test_a_user_that_get_user_has_cached_is_known(request_with_user):
+    from django.contrib.auth.middleware import get_user
+
+    get_user(request_with_user)
+    assert compat.loaded_user(request_with_user).is_anonymous
+
+
+def test_a_user_that_code_has_set_is_known():
+    request = RequestFactory().get("/")
+    assert compat.loaded_user(request) is None
+    request.user = get_user_model()(pk=7)
+    assert compat.loaded_user(request).pk == 7
+
+
+def test_a_response_can_be_kept_out_of_the_log(caplog):
+    def logged(response):
+        with caplog.at_level(logging.WARNING, "django.request"):
+            log_response("Forbidden", response=response, request=RequestFactory().get("/"))
+        return len(caplog.records)
+
+    response = HttpResponse(status=403)
+    compat.keep_out_of_log(response)
+    assert logged(response) == 0
+    assert logged(HttpResponse(status=403)) == 1
+
+
+def test_a_context_has_a_thread_once_code_has_run_in_it():
+    async def use():
+        async with ThreadSensitiveContext() as context:
+            before = compat.has_thread(context)
+            await sync_to_async(lambda: None)()
+            return before, compat.has_thread(context)
+
+    assert asyncio.run(use()) == (False, True)

@@ -1,0 +1,88 @@
+"""One flow of code for threads and for event loops.
+
+A flow is a coroutine function. It takes a :class:`Waiting`, which it asks wherever the database
+or code of the site may make it wait::
+
+    async def record(hit, wait):
+        if tracker.has_callbacks:
+            await wait.call(tracker.notify, hit)
+        await wait.send(get_backend(), hit)
+
+    run(record(hit, IN_THREAD))      # in a thread: calls at once, and starts no event loop
+    await record(hit, IN_LOOP)       # in an event loop: what may wait goes into a thread
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from asgiref.sync import sync_to_async
+
+from tracking.compat import has_running_loop
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Backend(Protocol):
+    """What a hit is sent to (:class:`tracking.backends.BaseBackend`)."""
+
+    def send_apart(self, hit: Any) -> None: ...
+
+    async def asend(self, hit: Any) -> None: ...
+
+
+class Waiting(Protocol):
+    """How a flow does what may wait."""
+
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what a function returns that may wait."""
+
+    async def send(self, backend: Backend, hit: Any) -> None:
+        """Send a hit to a backend."""
+
+
+class _InThread:
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return function(*args, **kwargs)
+
+    async def send(self, backend: Backend, hit: Any) -> None:
+        backend.send_apart(hit)
+
+
+class _InLoop:
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await sync_to_async(function)(*args, **kwargs)
+
+    async def send(self, backend: Backend, hit: Any) -> None:
+        await backend.asend(hit)
+
+
+#: Waits in the thread that runs the flow.
+IN_THREAD: Waiting = _InThread()
+#: Lets the event loop go on meanwhile.
+IN_LOOP: Waiting = _InLoop()
+
+
+def run(flow: Coroutine[Any, Any, T]) -> T:
+    """Run a flow that waits :data:`IN_THREAD`, and return what it returns.
+
+    Raises:
+        Exception: what the flow raises.
+        RuntimeError: the flow waits for an event loop.
+    """
+    try:
+        flow.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    flow.close()
+    raise RuntimeError("This flow waits for an event loop: give it IN_THREAD.")
+
+
+def is_in_event_loop() -> bool:
+    """Return whether a task of an event loop runs this code.
+
+    Code that a loop merely surrounds, such as tests with Playwright, may wait.
+    """
+    return has_running_loop() and asyncio.current_task() is not None
