@@ -299,7 +299,7 @@ def test_a_loaded_dump_leaves_no_empty_salt(tmp_path):
     call_command("dumpdata", "tracking.sharedvalue", output=str(dump))
     SharedValue.objects.all().delete()
     call_command("loaddata", str(dump))
-    daily_salt._salt.forget()  # as in a process that starts now
+    daily_salt._salt.reset()  # as in a process that starts now
     daily_salt.today()
     snapshots.refresh_soon()
     snapshots.refresh()
