@@ -1,4 +1,4 @@
-"""Wiring: what happens when Django starts."""
+"""The app configuration: what happens when Django starts."""
 
 import importlib.util
 import logging
@@ -29,18 +29,18 @@ class TrackingConfig(AppConfig):
 
         from tracking import bans, checks, exclusions  # noqa: F401, PLC0415
 
-        post_delete.connect(_forget_user, sender=get_user_model(), dispatch_uid="tracking.user")
+        post_delete.connect(_clear_user_key, sender=get_user_model(), dispatch_uid="tracking.user")
         if importlib.util.find_spec("prometheus_client") is not None:
-            from tracking import metrics  # noqa: PLC0415 - needs what few sites have
+            from tracking import metrics  # noqa: PLC0415 - needs an extra
 
             metrics.register()
         autodiscover_modules("pixels")
 
 
-def _forget_user(instance: Model, **_arguments: Any) -> None:
-    """Leave no trace in visitors and visits of a user that the site has deleted."""
+def _clear_user_key(instance: Model, **_arguments: Any) -> None:
+    """Clear the key of a deleted user in visitors and visits."""
     from tracking.models import Visit, Visitor  # noqa: PLC0415
 
-    with log_errors_with_savepoints(logger, "Forgetting of user %s", instance.pk):
+    with log_errors_with_savepoints(logger, "Clearing the key of the deleted user %s", instance.pk):
         for model in (Visitor, Visit):
             model._default_manager.filter(user_id=instance.pk).update(user_id=None)

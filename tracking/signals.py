@@ -1,12 +1,12 @@
-"""The signals of the app, and what they send.
+"""The signals of this app.
 
-Receivers run after the row is written and before the answer goes out (unless a
-backend writes later). One that raises is logged by Django and changes nothing::
+Receivers run after the row is saved, and before the response is sent unless the backend saves
+later. If a receiver raises, Django logs the error and its changes are rolled back::
 
     from tracking.signals import beacon_recorded
 
     @receiver(beacon_recorded)
-    def note(sender, beacon, **kwargs):
+    def notify(sender, beacon, **kwargs):
         ...
 """
 
@@ -18,41 +18,41 @@ from django.dispatch import Signal
 
 from tracking.db.isolation import savepoints
 
-#: Sent once for each beacon that became a row; a hit delivered twice sends it once.
+#: Sent once for each new beacon. A hit that is delivered twice sends it once.
 #: Arguments: ``sender``, the model ``Beacon``; ``beacon``, the instance.
 beacon_recorded = Signal()
 
-#: Sent once for each batch of which beacons became rows, after ``beacon_recorded``: for work
-#: that is done for many at once. Several hits make a batch where a backend collects them.
-#: Arguments: ``sender``, the model ``Beacon``; ``beacons``, the instances, a sequence that
-#: makes each when it is asked for, so that ``len(beacons)`` costs nothing.
+#: Sent once for each batch with new beacons, after ``beacon_recorded``. A backend may collect many
+#: hits in a batch.
+#: Arguments: ``sender``, the model ``Beacon``; ``beacons``, a sequence of instances, each created
+#: on first access, so that ``len(beacons)`` costs nothing.
 beacons_recorded = Signal()
 
-#: Sent once for each visitor of a batch of page views that became rows.
-#: Arguments: ``sender``, the model ``Visitor``; ``visitor``, the instance as it is now;
-#: ``page_views``, how many pages the batch has added.
+#: Sent once for each visitor in a batch of new page views.
+#: Arguments: ``sender``, the model ``Visitor``; ``visitor``, the updated instance; ``page_views``,
+#: the number of pages in the batch.
 visitor_seen = Signal()
 
-#: Sent once for each ban that is new, within its transaction: one by hand and those of an
-#: import alike, but not the rows of a fixture.
-#: Arguments: ``sender``, the model ``BannedIP``; ``ban``, the instance. Inserted in bulk, it
-#: has a primary key only on databases that tell it.
+#: Sent once for each new ban, within its transaction. Imported bans send it too, rows of a fixture
+#: do not.
+#: Arguments: ``sender``, the model ``BannedIP``; ``ban``, the instance. After a bulk insert it has
+#: a primary key only on databases that return it.
 address_banned = Signal()
 
 
-class _Undo(Exception):
-    """A receiver has failed: go back to the savepoint."""
+class _RollBack(Exception):
+    """A receiver failed: roll back to the savepoint."""
 
 
 def announce(signal: Signal, sender: type[Model], **arguments: Any) -> None:
-    """Send a signal. What a receiver breaks in the site's transaction is rolled back.
+    """Send a signal. If a receiver fails, the changes of all receivers are rolled back.
 
     Args:
-        signal: one of the above.
-        sender: the model it is about.
-        arguments: what the receivers are told.
+        signal: a signal of this module.
+        sender: the model.
+        arguments: the arguments of the receivers.
     """
-    with suppress(_Undo), savepoints():
+    with suppress(_RollBack), savepoints():
         responses = signal.send_robust(sender=sender, **arguments)
         if any(isinstance(response, Exception) for _receiver, response in responses):
-            raise _Undo  # Django has logged it
+            raise _RollBack  # Django has logged it

@@ -1,4 +1,4 @@
-"""Bans: who is kept out of the site.
+"""Bans: addresses and networks that may not use the site.
 
 ban("192.0.2.0/24", reason="Scrapes the shop")
 is_banned("192.0.2.7")            # True, from memory

@@ -8,16 +8,16 @@ from tracking.models import BannedIP
 
 
 def ban(network: str, reason: str = "", expires_at: datetime | None = None) -> BannedIP:
-    """Ban an address or a network. A ban that exists gets the new reason and expiry.
+    """Ban an address or a network. An existing ban gets the new reason and expiry.
 
     Args:
         network: an address or a network in CIDR notation.
-        reason: for whoever reads the list; 200 characters at most.
-        expires_at: when it ends (aware), or ``None`` for never.
+        reason: shown in the list of bans; at most 200 characters.
+        expires_at: when the ban ends (aware), or ``None`` for never.
 
     Raises:
-        django.core.exceptions.ValidationError: ``network`` is neither, the reason is too long,
-            or the end too far away.
+        django.core.exceptions.ValidationError: ``network`` is neither, the reason is too long, or
+            the expiry is too far away.
     """
     wanted = BannedIP(network=network, reason=replace_nul(reason), expires_at=expires_at)
     wanted.clean_fields()
@@ -29,10 +29,13 @@ def ban(network: str, reason: str = "", expires_at: datetime | None = None) -> B
 
 
 def unban(networks: Iterable[str]) -> int:
-    """Let in again what was banned under exactly these names, and return how many were.
+    """Delete the bans of exactly these networks, and return how many were deleted.
+
+    Args:
+        networks: addresses and networks. Bans of wider networks stay.
 
     Raises:
-        django.core.exceptions.ValidationError: one is neither an address nor a network.
+        django.core.exceptions.ValidationError: one of them is neither an address nor a network.
     """
     deleted, _by_model = BannedIP.objects.filter(network__in=list(networks)).delete()
     return deleted

@@ -5,8 +5,8 @@
     # from the abuse desk
     2001:db8::/32,Scrapes the shop,2026-12-31T00:00:00+00:00
 
-What :func:`export_bans` writes, :func:`parse_lines` reads. So it does the lists of others, which
-have a remark behind ``;`` or ``#``, such as Spamhaus DROP.
+:func:`parse_lines` reads what :func:`export_bans` writes, and public lists with comments after
+``;`` or ``#``, such as Spamhaus DROP.
 """
 
 import csv
@@ -27,14 +27,15 @@ from tracking.bans.bulk_ban import BanEntry
 from tracking.csv_cells import guard, unguard
 from tracking.db.chunks import read_in_chunks
 from tracking.models.bans import STORABLE_YEARS, BannedIPQuerySet
+from tracking.models.fields import canonical_form
 
 COLUMNS = ("network", "reason", "expires_at")
 
-#: Characters of the longest line that is read: all columns, quoted and with room to spare.
+#: Characters of the longest line: enough for all columns with quotes.
 MAX_LINE_LENGTH = 1_000
 MAX_REASON_LENGTH = 200
 
-# Behind the network only: a reason may have such characters in it.
+# Comments follow the network only: a reason may contain these characters.
 _COMMENT = re.compile(r"""([^,"#;]*)[#;]""")
 
 
@@ -53,10 +54,10 @@ class InvalidLine(NamedTuple):
 
 
 def parse_lines(lines: str | Iterable[str]) -> Iterator[BanEntry | InvalidLine]:
-    """Yield what each line says. Blank lines, comments and the header say nothing.
+    """Yield the ban or the error of each line. Blank lines, comments and the header are skipped.
 
     Args:
-        lines: a text, or its lines one by one, such as an open file.
+        lines: a string, or an iterable of lines such as an open file.
     """
     if isinstance(lines, str):
         lines = io.StringIO(lines, newline=None)
@@ -78,7 +79,7 @@ def _parse_line(text: str) -> tuple[str, str, datetime | None]:
     """Return the columns of a line.
 
     Raises:
-        ValueError: there is something wrong with it; the message is for people.
+        ValueError: the line is invalid; the message is translated.
     """
     if len(text) > MAX_LINE_LENGTH:
         raise ValueError(_("The line is longer than %d characters.") % MAX_LINE_LENGTH)
@@ -96,7 +97,7 @@ def _parse_line(text: str) -> tuple[str, str, datetime | None]:
 def _split_cells(text: str) -> list[str]:
     if "\0" in text:
         raise ValueError(_("The line contains a NUL character."))
-    # One line at a time: a quote that is left open must not swallow the rest of the file.
+    # One line at a time, so an unclosed quote does not swallow the rest of the file.
     try:
         [cells] = csv.reader([text])
     except (csv.Error, ValueError) as error:
@@ -106,26 +107,27 @@ def _split_cells(text: str) -> list[str]:
 
 
 def _parse_network(text: str) -> str:
-    """Return the canonical spelling of a network, as the table has it."""
+    """Return the canonical form of an address or network, as it is stored."""
     try:
-        return inet_ntop(AF_INET, inet_pton(AF_INET, text))  # most lines, ten times as fast
+        return inet_ntop(AF_INET, inet_pton(AF_INET, text))  # most lines; ten times faster
     except (OSError, ValueError):
         network = client_address.network_of(text)
     if network is None:
         raise ValueError(_("This is neither an IP address nor a network such as 192.0.2.0/24."))
-    if network.prefixlen == network.max_prefixlen:
-        return str(network.network_address)
-    return str(network)
+    return canonical_form(network)
 
 
 def parse_expiry(text: str) -> datetime | None:
-    """Return the time that an ISO 8601 text means, as this site keeps times; ``""`` is none.
+    """Return the time in an ISO 8601 string; ``None`` for ``""``.
 
     Args:
-        text: a date, or a date and time; without offset it is in the site's time zone.
+        text: a date, or a date and time; without a UTC offset, in the site's time zone.
+
+    Returns:
+        The time, aware if ``USE_TZ`` is on.
 
     Raises:
-        ValueError: it means none.
+        ValueError: the string is not a time, or the year cannot be stored.
     """
     if not text:
         return None
@@ -146,10 +148,10 @@ def _parse_expiry_cell(text: str) -> datetime | None:
 
 
 def export_bans(rows: BannedIPQuerySet) -> Iterator[str]:
-    """Yield the lines of a CSV file, the header first, without holding all in memory.
+    """Yield the lines of a CSV file, header first. Memory stays bounded.
 
     Args:
-        rows: what is exported.
+        rows: the bans to export.
     """
     yield ",".join(COLUMNS) + "\r\n"
     for network, reason, expires_at in read_in_chunks(

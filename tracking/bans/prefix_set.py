@@ -1,10 +1,10 @@
-"""The ban list in memory: a look-up of a few steps, however long the list is.
+"""The ban list in memory: a look-up takes a few steps, however long the list is.
 
     bans = PrefixSet.from_networks([("192.0.2.0/24", None), ("2001:db8::7", expires_at)])
     "192.0.2.7" in bans
 
-It is one set of integers for each length of prefix that occurs, IPv4 and IPv6 apart. An
-address is in it if its first so many bits are in one of them, and that ban is not over.
+The list is one set of integers per prefix length, separate for IPv4 and IPv6. An address is banned
+if its first bits are in one of the sets and that ban has not expired.
 """
 
 import logging
@@ -29,15 +29,15 @@ class Prefix(NamedTuple):
     """The first bits of an address, as a number."""
 
     is_six: bool
-    #: How many bits follow.
+    #: The number of bits after the prefix.
     shift: int
     number: int
 
     @classmethod
     def of(cls, network: str) -> "Prefix | None":
-        """Return what the addresses of a network begin with, or ``None`` if it is none."""
-        # Stored networks are canonical; the class of the standard library takes ten times as
-        # long, and is asked only where something is odd.
+        """Return the prefix of a network; ``None`` if the text is not a network."""
+        # Stored networks are canonical. For others the standard library is used, which takes ten
+        # times as long.
         address, slash, bits = network.partition("/")
         is_six = ":" in address
         try:
@@ -59,35 +59,35 @@ class Prefix(NamedTuple):
 
 
 class PrefixSet:
-    """Networks, made for one question: whether an address is in any of them now."""
+    """A set of networks that tells whether an address is in one of them now."""
 
     def __init__(self) -> None:
-        """Make an empty list."""
+        """Create an empty set."""
         self._four: dict[int, set[int]] = {}
         self._six: dict[int, set[int]] = {}
-        # The POSIX times of those that end. They are in the sets too, and stay there when they
-        # are over: an end is looked at only where an address was found.
+        # The POSIX times at which bans expire. Expired bans stay in the sets above: the time is
+        # checked only when an address is found.
         self._ends_of_four: dict[int, dict[int, float]] = {}
         self._ends_of_six: dict[int, dict[int, float]] = {}
 
     @classmethod
     def from_networks(cls, rows: Iterable[tuple[str, datetime | None]]) -> "PrefixSet":
-        """Return the list of the networks.
+        """Return a set of networks.
 
         Args:
-            rows: each network with the time until which it is meant, or ``None`` for ever.
+            rows: each network with its expiry (aware), or ``None`` for never.
         """
         made = cls()
-        odd: list[str] = []
+        invalid: list[str] = []
         for network, expires_at in rows:
             prefix = Prefix.of(network)
             if prefix is None:
-                odd.append(network)
+                invalid.append(network)
                 continue
             made._add(prefix, NEVER if expires_at is None else expires_at.timestamp())
-        if odd:
+        if invalid:
             logger.error(
-                "%d banned networks make no sense and are left out, such as %r", len(odd), odd[0]
+                "%d banned networks are invalid and ignored, such as %r", len(invalid), invalid[0]
             )
         return made
 
@@ -96,7 +96,9 @@ class PrefixSet:
         banned = by_shift.setdefault(prefix.shift, set())
         ends_by_shift = self._ends_of_six if prefix.is_six else self._ends_of_four
         ends = ends_by_shift.setdefault(prefix.shift, {})
-        if prefix.number in banned:  # two spellings, as raw SQL can write them: the later end
+        if (
+            prefix.number in banned
+        ):  # one network in two forms, as raw SQL can write it: the later expiry counts
             end = max(end, ends.pop(prefix.number, NEVER))
         banned.add(prefix.number)
         if end != NEVER:
@@ -112,7 +114,7 @@ class PrefixSet:
                 is_six = not packed.startswith(_MAPPED)
                 number = int.from_bytes(packed if is_six else packed[12:])
         except (OSError, ValueError):
-            return False  # no address is in no network
+            return False  # not an address
         ends = self._ends_of_six if is_six else self._ends_of_four
         for shift, banned in (self._six if is_six else self._four).items():
             if (found := number >> shift) in banned:
@@ -122,7 +124,11 @@ class PrefixSet:
         return False
 
     def matching_prefixes(self, address: str) -> Iterator[Prefix]:
-        """Yield the prefixes of all networks that the address is in."""
+        """Yield the prefixes of all networks that contain an address.
+
+        Args:
+            address: an address; anything else is in no network.
+        """
         whole = Prefix.of(address)
         if whole is None:
             return

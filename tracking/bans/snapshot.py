@@ -1,6 +1,6 @@
-"""The ban list in memory, and when a process reads it again.
+"""The ban list in memory, and when a process reloads it.
 
-A change of the table, made by any process, is in force everywhere within half a second::
+A change by any process is effective in all processes within half a second::
 
     if snapshots.is_due():
         snapshots.refresh()
@@ -21,12 +21,12 @@ from tracking.signals import address_banned, announce
 
 
 def is_banned(address: str | None) -> bool:
-    """Return whether an address is kept out.
+    """Return whether an address is banned.
 
-    It looks at the snapshot only; whether that is up to date is the caller's business.
+    It reads the snapshot only. The caller refreshes it.
 
     Args:
-        address: the client's (:mod:`tracking.client_address`); ``None`` is never banned.
+        address: the client's address; ``None`` is never banned.
     """
     return address is not None and address in snapshot.current
 
@@ -36,17 +36,17 @@ def _load(using: str) -> PrefixSet:
     return PrefixSet.from_networks(read_in_chunks(rows, "network", "expiry"))
 
 
-#: The ban list, as all processes of the site know it.
+#: The ban list, shared by all processes of the site.
 snapshot = snapshots.Snapshot("bans", _load, PrefixSet())
 
 
 @receiver(rows_changing, sender=BannedIP)
-def _changing(using: str, **_: Any) -> None:
+def _mark_changed(using: str, **_: Any) -> None:
     snapshots.changed(snapshot.name, using)
 
 
 @receiver(rows_changed, sender=BannedIP)
-def _changed(new: Iterable[BannedIP], **_: Any) -> None:
+def _send_signals(new: Iterable[BannedIP], **_: Any) -> None:
     if address_banned.has_listeners(BannedIP):
         for instance in new:
             announce(address_banned, BannedIP, ban=instance)

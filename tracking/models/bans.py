@@ -1,4 +1,4 @@
-"""Who is kept out of the site, and who is not counted."""
+"""Banned networks, and user agents that are not tracked."""
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
@@ -25,13 +25,13 @@ STORABLE_YEARS = range(1970, 9999)
 
 
 class BannedIPQuerySet(ChangeSignalQuerySet["BannedIP"]):
-    """Bans, narrowed down in words."""
+    """Filters of bans."""
 
     def live(self, moment: datetime | None = None) -> Self:
-        """Bans that are in force.
+        """Return the bans that have not expired.
 
         Args:
-            moment: when (aware); now by default.
+            moment: a time (aware); by default now.
         """
         return self.exclude(expires_at__lte=moment or timezone.now())
 
@@ -49,7 +49,7 @@ class BannedIPQuerySet(ChangeSignalQuerySet["BannedIP"]):
             return ()
         by_network = {self._network(instance): instance for instance in instances}
         networks = list(by_network)
-        for start in range(0, len(networks), 500):  # as many as any database takes at once
+        for start in range(0, len(networks), 500):  # the limit of parameters of some databases
             rows = self.model._base_manager.using(self.db)
             known = rows.filter(network__in=networks[start : start + 500])
             for network in known.values_list("network", flat=True):
@@ -61,7 +61,7 @@ class BannedIPQuerySet(ChangeSignalQuerySet["BannedIP"]):
 
 
 class BannedIP(ChangeSignalModel):
-    """An address or a network that is kept out of the site."""
+    """An address or a network that may not use the site."""
 
     network = NetworkField(
         _("network"),
@@ -87,12 +87,12 @@ class BannedIP(ChangeSignalModel):
         return str(self.network)
 
     def clean_fields(self, exclude: Collection[str] | None = None) -> None:
-        """Check the fields, as Django does, and that the end is a time that can be read back.
+        """Validate the fields as Django does, and that any database can store the expiry.
 
         Raises:
-            django.core.exceptions.ValidationError: some are wrong.
+            django.core.exceptions.ValidationError: a field is invalid.
         """
-        # Not a validator of the field: that would be part of the migrations.
+        # Not a validator of the field: it would be part of the migrations.
         errors: dict[str, Any] = {}
         try:
             super().clean_fields(exclude=exclude)
@@ -109,7 +109,7 @@ class BannedIP(ChangeSignalModel):
 
 
 class UntrackedUserAgent(ChangeSignalModel):
-    """A word that tells a user agent that is not to be counted."""
+    """A keyword: user agents that contain it are not tracked."""
 
     keyword = models.CharField(
         _("keyword"),
@@ -130,11 +130,11 @@ class UntrackedUserAgent(ChangeSignalModel):
         return self.keyword
 
     def clean(self) -> None:
-        """Take off the spaces around the keyword.
+        """Strip spaces from the keyword.
 
         Raises:
-            django.core.exceptions.ValidationError: nothing is left, which would be in every
-                user agent.
+            django.core.exceptions.ValidationError: nothing is left. An empty keyword would match
+                every user agent.
         """
         self.keyword = self.keyword.strip()
         if not self.keyword:

@@ -7,13 +7,13 @@ from tracking.enrichment.verdict_rules import Label
 
 
 class EnrichmentColumns(models.Model):
-    """What is concluded from an address and a user agent, when a hit becomes a row."""
+    """The columns that :mod:`tracking.enrichment` fills from an address and a user agent."""
 
     browser = models.CharField(_("browser"), max_length=100, blank=True)
     os = models.CharField(_("operating system"), max_length=100, blank=True)
     device = models.CharField(_("device"), max_length=20, blank=True)
 
-    #: ISO 3166-1, two letters.
+    #: The country code (ISO 3166-1 alpha-2).
     country = models.CharField(_("country"), max_length=2, blank=True)
     region = models.CharField(_("region"), max_length=100, blank=True)
     city = models.CharField(_("city"), max_length=100, blank=True)

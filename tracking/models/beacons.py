@@ -1,7 +1,7 @@
-"""What was observed, and what it is tied to.
+"""Beacons: recorded opens, clicks, sent messages and events.
 
-These are rows of the site's own models, by generic foreign keys.
-A model of the site looks back with Django's ``GenericRelation``::
+Generic foreign keys tie a beacon to rows of the site's own models. For the reverse relation, a
+model of the site uses Django's ``GenericRelation``::
 
     class Affiliate(models.Model):
         beacons = GenericRelation(
@@ -29,45 +29,45 @@ from tracking.models.visitors import Visitor
 
 
 class BeaconQuerySet(models.QuerySet["Beacon"]):
-    """Beacons, narrowed down in words: ``Beacon.objects.opens().for_source(affiliate)``."""
+    """Filters of beacons: ``Beacon.objects.opens().for_source(affiliate)``."""
 
     def opens(self) -> Self:
-        """Pixels that were loaded."""
+        """Return loaded pixels."""
         return self.filter(kind=Kind.OPEN)
 
     def clicks(self) -> Self:
-        """Redirect links that were followed."""
+        """Return followed links."""
         return self.filter(kind=Kind.CLICK)
 
     def sent(self) -> Self:
-        """Messages that went out."""
+        """Return sent messages."""
         return self.filter(kind=Kind.SENT)
 
     def events(self) -> Self:
-        """Whatever else the site has reported."""
+        """Return the site's custom events."""
         return self.filter(kind=Kind.EVENT)
 
     def since(self, moment: datetime) -> Self:
-        """From ``moment`` (aware) on."""
+        """Return the beacons at or after ``moment`` (aware)."""
         return self.filter(time__gte=moment)
 
     def until(self, moment: datetime) -> Self:
-        """Before ``moment`` (aware)."""
+        """Return the beacons before ``moment`` (aware)."""
         return self.filter(time__lt=moment)
 
     def for_source(self, source: models.Model) -> Self:
-        """Tied to this row as their source. It must be saved, or ``ValueError`` is raised."""
-        return self._tied("source", source)
+        """Return the beacons with this source. Raises ``ValueError`` if it is not saved."""
+        return self._with_reference("source", source)
 
     def for_entity(self, entity: models.Model) -> Self:
-        """Tied to this row as their entity. It must be saved, or ``ValueError`` is raised."""
-        return self._tied("entity", entity)
+        """Return the beacons with this entity. Raises ``ValueError`` if it is not saved."""
+        return self._with_reference("entity", entity)
 
     def for_target(self, target: models.Model) -> Self:
-        """Tied to this row as their target. It must be saved, or ``ValueError`` is raised."""
-        return self._tied("target", target)
+        """Return the beacons with this target. Raises ``ValueError`` if it is not saved."""
+        return self._with_reference("target", target)
 
-    def _tied(self, role: str, instance: models.Model) -> Self:
+    def _with_reference(self, role: str, instance: models.Model) -> Self:
         content_type = ContentType.objects.db_manager(self.db).get_for_model(instance)
         return self.filter(
             **{f"{role}_type": content_type, f"{role}_id": Reference.to(instance).pk}
@@ -75,9 +75,9 @@ class BeaconQuerySet(models.QuerySet["Beacon"]):
 
 
 def _role_type(verbose_name: Any) -> Any:
-    # SET_NULL: a beacon is a fact, and outlives the model that it was tied to. The
-    # index is the one over (type, id, time) below, which begins with this column. No
-    # constraint: to look for three content types costs PostgreSQL as much as the row itself.
+    # SET_NULL: a beacon outlives the model that it refers to. The index is the one on
+    # (type, id, time) below, which starts with this column. No constraint: checking three content
+    # types costs PostgreSQL as much as inserting the row.
     return models.ForeignKey(
         ContentType,
         on_delete=models.SET_NULL,
@@ -91,15 +91,15 @@ def _role_type(verbose_name: Any) -> Any:
 
 
 def _role_id(verbose_name: Any) -> Any:
-    # Text, because keys of any type fit into it. NULL and not "", because that is what
-    # a generic foreign key writes for no object.
+    # Text, because keys of any type fit. NULL, not "", because a generic foreign key writes NULL
+    # for no object.
     return models.CharField(verbose_name, max_length=255, null=True, blank=True)
 
 
 class Beacon(EnrichmentColumns):
-    """One observed open, click, sent message or event. A fact: written once, never changed."""
+    """One recorded open, click, sent message or event. Written once, never changed."""
 
-    #: Made where the hit was observed, so that writing a hit twice is one row.
+    #: Made when the hit is recorded, so saving a hit twice makes one row.
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(_("kind"), max_length=20, choices=Kind)
     time = models.DateTimeField(_("time"), default=timezone.now)
@@ -128,8 +128,8 @@ class Beacon(EnrichmentColumns):
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user_agent = models.TextField(_("user agent"), blank=True)
 
-    #: The browser, if it was a person's own and the site tracks visitors. It may be seen on
-    #: a page only after this, or have been removed since.
+    #: The browser, if it is a person's own and the site tracks visitors. Its row may be created
+    #: later, or be deleted already.
     visitor = SoftForeignKey(
         Visitor,
         to_field="key",
@@ -168,14 +168,14 @@ class Beacon(EnrichmentColumns):
         return f"{self.get_kind_display()} {self.id}"
 
     def reference(self, role: str) -> Reference | None:
-        """Return what this beacon is tied to, without looking whether it still exists.
+        """Return the reference in a role. The row may no longer exist.
 
         Args:
             role: ``"source"``, ``"entity"`` or ``"target"``.
 
         Returns:
-            ``None`` for nothing, and for what nobody knows any more: somebody has deleted the
-            row of its content type behind Django's back.
+            The reference, or ``None`` if there is none or its content type was deleted from the
+            database.
         """
         type_id, pk = getattr(self, f"{role}_type_id"), getattr(self, f"{role}_id")
         if type_id is None or pk is None:

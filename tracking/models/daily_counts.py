@@ -1,4 +1,4 @@
-"""What was counted once, so that nobody has to count it again."""
+"""Counted days: totals that outlive the rows they were counted from."""
 
 import hashlib
 
@@ -7,29 +7,29 @@ from django.utils.translation import gettext_lazy as _
 
 
 def thing_key(scope: str, facet: str, value: str) -> str:
-    """Return the key of what is counted: 32 characters, whatever its value is.
+    """Return the key of a count: 32 characters, however long the value is.
 
-    Databases cannot index texts of any length, and some take capitals for small letters.
+    Databases cannot index text of any length, and some compare without regard to case.
 
     Args:
-        scope: the source, ``""`` for the whole site.
-        facet: how rows are sorted.
-        value: which of them are counted.
+        scope: the source, or ``""`` for the whole site.
+        facet: the attribute by which rows are grouped, such as the country.
+        value: the value of that attribute.
     """
     text = "\0".join((scope, facet, value))
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
 
 
 class DailyCount(models.Model):
-    """What there was of one thing on one day. Written by :mod:`tracking.rollups` only.
+    """One count on one day. Written by :mod:`tracking.rollups` only.
 
     It outlives the rows that were counted.
     """
 
     day = models.DateField(_("day"), help_text=_("In the time zone of the site."))
-    #: Scope, facet and value as one: what is counted.
+    #: Scope, facet and value as one key: what is counted.
     key = models.CharField(max_length=32, editable=False)
-    #: The source, as the key of its content type and its own, or "" for the whole site.
+    #: The source, as the keys of its content type and row; "" for the whole site.
     scope = models.CharField(_("scope"), max_length=280, blank=True)
     facet = models.CharField(_("facet"), max_length=20)
     value = models.TextField(_("value"), blank=True)
@@ -52,12 +52,12 @@ class DailyCount(models.Model):
 
 
 class CountedDay(models.Model):
-    """A day that is counted: what it has no ``DailyCount`` of was not there. Not for people."""
+    """A day that is counted: what has no ``DailyCount`` was 0. Not shown in the admin."""
 
     day = models.DateField(primary_key=True)
-    #: The time zone whose day it is.
+    #: The time zone of the day.
     zone = models.CharField(max_length=64)
-    #: Another each time that the day is counted.
+    #: A new value each time the day is counted.
     version = models.UUIDField()
 
     def __str__(self) -> str:
@@ -65,9 +65,9 @@ class CountedDay(models.Model):
 
 
 class LateDay(models.Model):
-    """A day for which rows were written after it could be counted. Not for people.
+    """A day that got rows after it may have been counted. Not shown in the admin.
 
-    Many writers may note the same day: rows are only added, so that none waits for another.
+    Many writers may add the same day. Rows are only inserted, so no writer waits for another.
     """
 
     day = models.DateField()

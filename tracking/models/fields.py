@@ -1,5 +1,6 @@
 """Model fields: foreign keys that tolerate missing rows, and IP networks."""
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from django.contrib.contenttypes.fields import GenericForeignKey
@@ -12,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from tracking.client_address import network_of
 
 
-class _MayBeGone(ForwardManyToOneDescriptor):  # type: ignore[type-arg]
+class _NullIfMissing(ForwardManyToOneDescriptor):  # type: ignore[type-arg]
     def get_object(self, instance: models.Model) -> Any:
         try:
             return super().get_object(instance)
@@ -23,51 +24,51 @@ class _MayBeGone(ForwardManyToOneDescriptor):  # type: ignore[type-arg]
 class SoftForeignKey(models.ForeignKey):  # type: ignore[type-arg]
     """A foreign key to a row that may not exist yet, or no longer.
 
-    The column keeps its value, and the attribute is ``None`` as long as there is no such
-    row. What it points to can come later, leave earlier, and live in a table that is
-    emptied in chunks, without a look at this one.
+    There is no constraint: the column keeps its value, and the attribute is ``None`` while the row
+    is missing. So referenced rows can be saved later, deleted earlier, and deleted in chunks
+    without checking this table.
     """
 
-    forward_related_accessor_class = _MayBeGone
+    forward_related_accessor_class = _NullIfMissing
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "db_constraint": False})
 
     def deconstruct(self) -> Any:
-        """Return the field for migrations, which know of its nature."""
+        """Return the field for migrations, without ``db_constraint``: it is always off."""
         name, path, args, kwargs = super().deconstruct()
         kwargs.pop("db_constraint", None)
         return name, path, args, kwargs
 
 
-class _MayLeadNowhere:
-    """The attribute of a generic foreign key: what Django has there, if there is such a model.
+class _NullIfModelMissing:
+    """The attribute of a generic foreign key: Django's descriptor, or ``None`` without a model.
 
-    Before Django 6.1 that is the field itself, and since then an object of its own.
+    Django's descriptor is the field itself before Django 6.1, and a separate object since.
     """
 
-    def __init__(self, field: GenericForeignKey, django_s: Any) -> None:
+    def __init__(self, field: GenericForeignKey, descriptor: Any) -> None:
         self._field = field
-        self._django_s = django_s
+        self._descriptor = descriptor
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         if instance is None:
             return self
         if self.is_cached(instance) or self._has_model(instance):
-            return self._django_s.__get__(instance, cls)
+            return self._descriptor.__get__(instance, cls)
         return None
 
     def __set__(self, instance: Any, value: Any) -> None:
-        self._django_s.__set__(instance, value)
+        self._descriptor.__set__(instance, value)
 
     def is_cached(self, instance: models.Model) -> bool:
-        """Return whether the row is known already."""
+        """Return whether the row is cached."""
         return self._field.is_cached(instance)
 
     def get_prefetch_querysets(self, instances: Any, querysets: Any = None) -> Any:
-        """Fetch the rows for many instances at once."""
+        """Fetch the rows of many instances at once."""
         known = [instance for instance in instances if self._has_model(instance)]
-        found, key, key_in, *rest = self._django_s.get_prefetch_querysets(known, querysets)
+        found, key, key_in, *rest = self._descriptor.get_prefetch_querysets(known, querysets)
         ids = {id(instance) for instance in known}
         return found, key, lambda one: key_in(one) if id(one) in ids else None, *rest
 
@@ -84,35 +85,49 @@ class _MayLeadNowhere:
 
 
 class SoftGenericForeignKey(GenericForeignKey):
-    """A generic foreign key to a row of any model, neither of which may exist any longer.
+    """A generic foreign key whose row or model may no longer exist.
 
-    The database does not look whether the content type is there; the attribute is ``None`` if
-    it is not, or if its model has left the site.
+    The attribute is ``None`` if the row or its content type is missing, or if the model was removed
+    from the site.
     """
 
     def contribute_to_class(self, cls: type[models.Model], name: str, **kwargs: Any) -> None:  # type: ignore[override]
-        """Put the attribute on the model."""
+        """Add the attribute to the model."""
         super().contribute_to_class(cls, name, **kwargs)
-        setattr(cls, name, _MayLeadNowhere(self, cls.__dict__[name]))
+        setattr(cls, name, _NullIfModelMissing(self, cls.__dict__[name]))
+
+
+def canonical_form(network: IPv4Network | IPv6Network) -> str:
+    """Return the text of a network as it is stored: an address without ``/32`` or ``/128``.
+
+    Args:
+        network: a network, or an address as a network of one.
+    """
+    if network.prefixlen == network.max_prefixlen:
+        return str(network.network_address)
+    return str(network)
 
 
 class NetworkField(models.CharField):  # type: ignore[type-arg]
-    """One address or a network in CIDR notation, IPv4 or IPv6, in its canonical spelling."""
+    """An IPv4 or IPv6 address or a network in CIDR notation, in its canonical form."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "max_length": 43})
 
     def deconstruct(self) -> Any:
-        """Return the field for migrations; its length is its own."""
+        """Return the field for migrations, without its fixed length."""
         name, path, args, kwargs = super().deconstruct()
         del kwargs["max_length"]
         return name, path, args, kwargs
 
     def to_python(self, value: Any) -> Any:
-        """Return the canonical spelling: of a network its first address, of an address no ``/32``.
+        """Return the canonical form of an address or network.
+
+        Args:
+            value: an address or a network; host bits are cleared.
 
         Raises:
-            django.core.exceptions.ValidationError: it is neither.
+            django.core.exceptions.ValidationError: the value is neither.
         """
         if value is None or value == "":
             return value
@@ -124,12 +139,10 @@ class NetworkField(models.CharField):  # type: ignore[type-arg]
                 params={"value": text},
                 code="invalid",
             )
-        if network.prefixlen == network.max_prefixlen:
-            return str(network.network_address)
-        return str(network)
+        return canonical_form(network)
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
-        """Return what is stored, and leave it with the instance."""
+        """Return the canonical form, and set it on the instance."""
         value = super().pre_save(model_instance, add)
         if not hasattr(value, "resolve_expression"):
             value = self.to_python(value)
@@ -137,5 +150,5 @@ class NetworkField(models.CharField):  # type: ignore[type-arg]
         return value
 
     def get_prep_value(self, value: Any) -> Any:
-        """Return what is stored and looked up, however the network was spelled."""
+        """Return the canonical form for queries."""
         return self.to_python(super().get_prep_value(value))

@@ -8,11 +8,10 @@ from django.db.backends.ddl_references import Statement
 
 
 class NotNullIndex(models.Index):
-    """An index over those rows only that have a value in its first column.
+    """An index of the rows whose first column is not ``NULL``.
 
-    A row that has none then costs nothing. Where the database has no such indexes it is one
-    over all rows; Django's ``condition`` would warn there at each ``migrate``, of what is
-    harmless.
+    Other rows cost nothing. On a database without partial indexes it contains all rows. Django's
+    ``condition`` would print a warning there at each ``migrate``.
     """
 
     def create_sql(
@@ -22,7 +21,7 @@ class NotNullIndex(models.Index):
         using: str = "",
         **kwargs: Any,
     ) -> Statement:
-        """Return the statement that makes it."""
+        """Return the statement that creates the index."""
         if not schema_editor.connection.features.supports_partial_indexes:
             return super().create_sql(model, schema_editor, using, **kwargs)
         present = models.Q(**{f"{self.fields[0]}__isnull": False})

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Source(models.Model):
-    """Where readers come from, in the words of UTM parameters: a campaign, a newsletter, an ad."""
+    """Where readers come from: a campaign, a newsletter, an ad. The fields are UTM parameters."""
 
     name = models.CharField(_("name"), max_length=200)
     slug = models.SlugField(_("slug"), max_length=100, unique=True)

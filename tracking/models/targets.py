@@ -10,15 +10,15 @@ from tracking.destinations import validate_destination
 
 
 class TargetQuerySet(models.QuerySet["Target"]):
-    """Targets, narrowed down in words."""
+    """Filters of targets."""
 
     def live(self) -> Self:
-        """Targets whose links are counted now: active and not expired."""
+        """Return the targets whose clicks are counted now: active and not expired."""
         return self.filter(active=True).exclude(expires_at__lte=timezone.now())
 
 
 class Target(models.Model):
-    """A destination that has a short link of its own."""
+    """A destination with a short link of its own."""
 
     name = models.CharField(_("name"), max_length=200)
     url = models.TextField(
@@ -48,10 +48,10 @@ class Target(models.Model):
         return self.name
 
     def get_beacon_url(self) -> str:
-        """Return where links to this target lead."""
+        """Return the destination of links to this target."""
         return self.url
 
     @property
     def is_live(self) -> bool:
-        """Whether a link to this target is counted now."""
+        """Whether clicks on this target are counted now."""
         return self.active and (self.expires_at is None or self.expires_at > timezone.now())

@@ -1,4 +1,4 @@
-"""Who is on the site, and who was."""
+"""Visitors, their visits and page views."""
 
 import secrets
 from datetime import timedelta
@@ -26,10 +26,10 @@ def random_key() -> str:
 
 
 class VisitorQuerySet(models.QuerySet["Visitor"]):
-    """Visitors, narrowed down in words: ``Visitor.objects.active().humans()``."""
+    """Filters of visitors: ``Visitor.objects.active().humans()``."""
 
     def active(self, minutes: float | None = None) -> Self:
-        """Who has seen a page lately, the latest first.
+        """Return the visitors who saw a page recently, the latest first.
 
         Args:
             minutes: how long ago at most; by default ``TRACKING_TIMEOUT``.
@@ -38,13 +38,13 @@ class VisitorQuerySet(models.QuerySet["Visitor"]):
         return self.filter(last_update__gte=since).order_by("-last_update")
 
     def humans(self) -> Self:
-        """Who is not known to be a machine."""
+        """Return the visitors who are not known to be machines."""
         return self.filter(verdict=Label.HUMAN)
 
 
 def _user_key() -> SoftForeignKey:
-    # Users may live in another database, where Django could not look for these rows: who is
-    # deleted is forgotten by a receiver (tracking.apps).
+    # Users may be in another database, so a receiver (tracking.apps) clears the key of a deleted
+    # user, not Django.
     return SoftForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.DO_NOTHING,
@@ -56,7 +56,7 @@ def _user_key() -> SoftForeignKey:
 
 
 class Visitor(EnrichmentColumns):
-    """One browser, as it was when it last saw a page of the site. Written by hits only."""
+    """One browser, as of its last page. Written by hits only."""
 
     key = models.CharField(_("key"), max_length=32, unique=True, default=random_key, editable=False)
     session_key = models.CharField(_("session key"), max_length=40, blank=True)
@@ -68,7 +68,7 @@ class Visitor(EnrichmentColumns):
         blank=True,
         help_text=_("When this visitor was first seen logged in as the user."),
     )
-    #: Of the last page that has asked who is logged in: what an earlier one says is no news.
+    #: The time of the last page that read ``request.user``. Earlier pages do not change the user.
     user_known_at = models.DateTimeField(null=True, blank=True, editable=False)
     user_agent = models.TextField(_("user agent"), blank=True)
     referrer = models.TextField(
@@ -98,16 +98,16 @@ class Visitor(EnrichmentColumns):
 
     @property
     def time_on_site(self) -> timedelta:
-        """How long the current visit has taken, from its first page to its last."""
+        """The duration of the current visit, from its first page to its last."""
         return max(self.last_update - self.session_start, timedelta(0))
 
 
 class Visit(EnrichmentColumns):
-    """One run of activity of a visitor, ended by a gap of 30 minutes."""
+    """One visit. It ends after 30 minutes without a page."""
 
-    #: The id of the page view that began it.
+    #: The id of its first page view.
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    #: Outlives the row of the visitor, which is about now.
+    #: The visitor, whose row is deleted earlier.
     visitor = SoftForeignKey(
         Visitor,
         to_field="key",
@@ -143,26 +143,26 @@ class Visit(EnrichmentColumns):
         ]
 
     def __str__(self) -> str:
-        began = self.started_at  # naive where the site has no time zones
-        if timezone.is_aware(began):
-            began = timezone.localtime(began)
-        return str(_("Visit started at %s")) % date_format(began, "DATETIME_FORMAT")
+        started = self.started_at  # naive where the site has no time zones
+        if timezone.is_aware(started):
+            started = timezone.localtime(started)
+        return str(_("Visit started at %s")) % date_format(started, "DATETIME_FORMAT")
 
     @property
     def is_bounce(self) -> bool:
-        """Whether no second page was seen."""
+        """Whether the visit has only one page."""
         return self.page_views == 1
 
     @property
     def length(self) -> timedelta:
-        """From the first page to the last."""
+        """The duration, from the first page to the last."""
         return self.ended_at - self.started_at
 
 
 class PageView(models.Model):
-    """One page seen."""
+    """One page that a visitor saw."""
 
-    #: Made where the page was served, so that writing a hit twice is one row.
+    #: Made when the page is served, so saving a hit twice makes one row.
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     visit = models.ForeignKey(
         Visit, on_delete=models.CASCADE, related_name="pages", verbose_name=_("visit")

@@ -1,17 +1,16 @@
-"""Which batches of hits are written."""
+"""Batches of hits that are saved."""
 
 from django.db import models
 from django.utils import timezone
 
 
 class WrittenBatch(models.Model):
-    """A batch that is written, noted in the same transaction. Not shown to people.
+    """A batch that was saved, in the same transaction as its rows. Not shown in the admin.
 
-    By it a batch that is delivered again is known, and who has sent it to a worker learns
-    that it has arrived.
+    It shows that a batch was delivered before, and tells the sender that it has arrived.
     """
 
-    #: What :func:`tracking.recording.written_batches.batch_key` says of the batch.
+    #: The key from :func:`tracking.recording.written_batches.batch_key`.
     id = models.UUIDField(primary_key=True, editable=False)
     time = models.DateTimeField(default=timezone.now)
 
