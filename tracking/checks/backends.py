@@ -5,7 +5,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
 
 from tracking.backends import get_backend
-from tracking.checks.numbers import is_positive_number
+from tracking.checks.numbers import positive_number_errors
 from tracking.checks.tags import TAG
 from tracking.conf import conf
 
@@ -28,15 +28,7 @@ def check_backend(**_: Any) -> list[CheckMessage]:
 @register(TAG)
 def check_max_lag(**_: Any) -> list[CheckMessage]:
     """E018: the lag after which hits are late."""
-    if is_positive_number(conf.max_lag):
-        return []
-    return [
-        Error(
-            f"TRACKING_MAX_LAG is {conf.max_lag!r}.",
-            hint="Set a positive number of seconds.",
-            id="tracking.E018",
-        )
-    ]
+    return positive_number_errors("TRACKING_MAX_LAG", conf.max_lag, "seconds", id="tracking.E018")
 
 
 @register(TAG, deploy=True)

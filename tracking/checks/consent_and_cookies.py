@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from tracking.checks.numbers import is_positive_number
+from tracking.checks.numbers import positive_number_errors
 from tracking.checks.tags import TAG
 from tracking.conf import conf
 from tracking.identity import browser_consent
@@ -52,12 +52,6 @@ def check_cookie_name(**_: Any) -> list[CheckMessage]:
 @register(TAG)
 def check_cookie_age(**_: Any) -> list[CheckMessage]:
     """E014: the age of the visitor's cookie."""
-    if is_positive_number(conf.cookie_age):
-        return []
-    return [
-        Error(
-            f"TRACKING_COOKIE_AGE is {conf.cookie_age!r}.",
-            hint="Set a positive number of seconds.",
-            id="tracking.E014",
-        )
-    ]
+    return positive_number_errors(
+        "TRACKING_COOKIE_AGE", conf.cookie_age, "seconds", id="tracking.E014"
+    )

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, register
 
 from tracking import retention
-from tracking.checks.numbers import is_positive_number
+from tracking.checks.numbers import positive_number_errors
 from tracking.checks.tags import TAG
 from tracking.conf import conf
 
@@ -19,12 +19,4 @@ def check_retention(**_: Any) -> list[CheckMessage]:
 @register(TAG)
 def check_timeout(**_: Any) -> list[CheckMessage]:
     """E014: how long a visitor stays active after a page."""
-    if is_positive_number(conf.timeout):
-        return []
-    return [
-        Error(
-            f"TRACKING_TIMEOUT is {conf.timeout!r}.",
-            hint="Set a positive number of minutes.",
-            id="tracking.E014",
-        )
-    ]
+    return positive_number_errors("TRACKING_TIMEOUT", conf.timeout, "minutes", id="tracking.E014")

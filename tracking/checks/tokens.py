@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
 from django.utils.module_loading import import_string
 
-from tracking.checks.numbers import is_positive_number
+from tracking.checks.numbers import positive_number_errors
 from tracking.checks.tags import TAG
 from tracking.conf import conf
 
@@ -55,15 +55,14 @@ def check_secret_keys(**_: Any) -> list[CheckMessage]:
 @register(TAG)
 def check_token_max_age(**_: Any) -> list[CheckMessage]:
     """E003: the age limit of tokens."""
-    if conf.token_max_age is None or is_positive_number(conf.token_max_age):
+    if conf.token_max_age is None:
         return []
-    return [
-        Error(
-            f"TRACKING_TOKEN_MAX_AGE is {conf.token_max_age!r}.",
-            hint="Set a positive number of seconds, or None for no limit.",
-            id="tracking.E003",
-        )
-    ]
+    return positive_number_errors(
+        "TRACKING_TOKEN_MAX_AGE",
+        conf.token_max_age,
+        "seconds, or None for no limit",
+        id="tracking.E003",
+    )
 
 
 @register(TAG)
