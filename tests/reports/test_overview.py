@@ -132,7 +132,7 @@ class TestOverview:
         )
         assert report.figures["clicks"].value == len(clicks) > 0
         assert report.figures["opens"].value is report.figures["visits"].value is None
-        assert report.apart == ()
+        assert report.non_human == ()
         assert report.lists["pages"].rows == ()
 
     def test_a_campaign_filters_beacons_by_our_sources(self):

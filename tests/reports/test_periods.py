@@ -69,7 +69,7 @@ class TestPeriods:
     def test_the_last_bucket_is_unfinished_and_later_ones_are_ahead(self):
         buckets = Period.from_query({"period": "today"}, NOW).buckets()  # 11:30 in Berlin
         assert [b.is_unfinished for b in buckets] == [False] * 11 + [True] * 13
-        assert [b.is_ahead for b in buckets] == [False] * 12 + [True] * 12
+        assert [b.is_future for b in buckets] == [False] * 12 + [True] * 12
         assert [b.is_unfinished for b in custom_period("2026-03-31", "2026-04-01").buckets()] == [
             False, False
         ]  # fmt: skip

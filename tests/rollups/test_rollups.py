@@ -70,7 +70,7 @@ def test_reports_say_the_same_once_days_are_counted(traffic, mailings):
     assert values() == looped()
     for source in mailings:
         assert brute_force.reported(campaign(source, LATER)) == brute_force.campaign(source)
-    assert roll_up(now=LATER) == build.Rolled(0, 0, ())
+    assert roll_up(now=LATER) == build.RollUpResult(0, 0, ())
 
 
 def test_reports_read_no_raw_row_of_a_day_that_is_counted(traffic, mailings):

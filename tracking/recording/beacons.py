@@ -14,7 +14,7 @@ from tracking.models import Beacon
 from tracking.recording import written_batches
 from tracking.recording.beacon_rows import COLUMNS, BeaconRows
 from tracking.recording.each_once import save_missing
-from tracking.rollups import late
+from tracking.rollups import late_days
 from tracking.signals import announce, beacon_recorded, beacons_recorded
 
 
@@ -47,16 +47,16 @@ def save_beacons(hits: Sequence[Hit], batch_key: UUID | None = None) -> Sequence
 
 
 def _insert(hits: Sequence[Hit], rows: BeaconRows, using: str, batch_key: UUID | None) -> None:
-    late_days = late.days(hit.time for hit in hits)
-    if batch_key is None and not late_days:
+    late = late_days.days_of(hit.time for hit in hits)
+    if batch_key is None and not late:
         insert(Beacon, COLUMNS, hits, rows.values_of, using)
         return
     with transaction.atomic(using=using):
         if batch_key is not None:
             written_batches.mark_written(batch_key, using)
         insert(Beacon, COLUMNS, hits, rows.values_of, using, savepoint=False)
-        if late_days:
-            late.note(late_days, using)
+        if late:
+            late_days.note(late, using)
 
 
 def _send_signals(beacons: Sequence[Beacon]) -> None:

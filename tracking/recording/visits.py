@@ -34,7 +34,7 @@ from tracking.recording.visitors import (
     update_visitors,
     upsert_visitors,
 )
-from tracking.rollups import late
+from tracking.rollups import late_days
 from tracking.signals import announce, visitor_seen
 
 #: Visitors looked up by one query.
@@ -78,8 +78,8 @@ def _save_batch(hits: Sequence[PageHit], using: str, batch_key: UUID | None) -> 
                 histories[key].add(hit)
         _save_histories(list(histories.values()), using)
         touched = {time for history in histories.values() for time in history.touched_times}
-        if late_days := late.days(touched):
-            late.note(late_days, using)
+        if late := late_days.days_of(touched):
+            late_days.note(late, using)
         latest_visits = {
             key: max(history.visits, key=attrgetter("ended_at"))
             for key, history in histories.items()

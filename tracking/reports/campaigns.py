@@ -20,14 +20,14 @@ from tracking import generic_references
 from tracking.enrichment.country_names import country_name
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind, Reference
+from tracking.reports.figures import Listing, Point, Row, Text, share
 from tracking.reports.filters import spelled, type_of
-from tracking.reports.parts import Listing, Point, Row, Words, share
 from tracking.reports.periods import Bucket
-from tracking.rollups import read, sources
-from tracking.rollups.counts import Numbers
-from tracking.rollups.days import Cells, day_of, zone_name
+from tracking.rollups import read, source_counts
+from tracking.rollups.counts import Counts
+from tracking.rollups.days import Intervals, day_of, zone_name
 from tracking.rollups.definitions import TERMS, opened_parts
-from tracking.rollups.sources import Tie
+from tracking.rollups.source_counts import SourceKey
 
 #: How long after sending quarters of an hour are told.
 FIRST_HOURS = timedelta(hours=24)
@@ -226,29 +226,29 @@ def campaign(source: Model | Reference, now: datetime | None = None) -> Campaign
     """
     now = now or datetime.now(UTC)
     reference = source if isinstance(source, Reference) else Reference.to(source)
-    tie = Tie(type_of(reference).pk, reference.pk)
+    source_key = SourceKey(type_of(reference).pk, reference.pk)
     name = _name(reference, source if isinstance(source, Model) else None)
-    known = read.of_source(tie, day_of(now), MAX_DAYS)
+    known = read.read_source(source_key, day_of(now), MAX_DAYS)
     actions = _column(known.by_value["actions"], "uniques")
     kinds = _by_value(known.by_day["kinds"], "total")
-    sent_at = known.moments.get(sources.SENT)
-    began_at = sent_at or known.moments.get(sources.FIRST)
+    sent_at = known.times.get(source_counts.SENT)
+    began_at = sent_at or known.times.get(source_counts.FIRST)
     return Campaign(
         source=reference,
         name=name,
         time_zone=zone_name(),
         sent_at=sent_at,
         began_at=began_at,
-        last_at=known.moments.get(sources.LAST),
+        last_at=known.times.get(source_counts.LAST),
         sent=actions["sent"] or None,
         delivered=actions["delivered"] or None,
         opened=_opened(actions, kinds),
         clicked=_clicked(actions, kinds),
         goal=_goal(actions, kinds),
-        quarters=_quarters(tie, began_at, known, now),
+        quarters=_quarters(source_key, began_at, known, now),
         days=_days(known, now),
         links=_links(known.by_value["clicked_links"]),
-        countries=_countries(known.by_value["places"]),
+        countries=_countries(known.by_value["countries"]),
         clients=_clients(known.by_value["clients"]),
     )
 
@@ -262,8 +262,8 @@ def was_observed(source: Reference) -> bool:
     Raises:
         LookupError: the site has no such model.
     """
-    tie = Tie(type_of(source).pk, source.pk)
-    return sources.beacons_of(tie).exists() or read.is_counted(tie)
+    source_key = SourceKey(type_of(source).pk, source.pk)
+    return source_counts.source_beacons(source_key).exists() or read.has_counts(source_key)
 
 
 def _name(reference: Reference, instance: Model | None) -> str:
@@ -272,14 +272,14 @@ def _name(reference: Reference, instance: Model | None) -> str:
     return f"{reference.label} {reference.pk}" if instance is None else str(instance)
 
 
-def _by_value(counted: Mapping[tuple[date, str], Numbers], column: str) -> Counter[str]:
+def _by_value(counted: Mapping[tuple[date, str], Counts], column: str) -> Counter[str]:
     sums: Counter[str] = Counter()
     for (_day, value), numbers in counted.items():
         sums[value] += getattr(numbers, column)
     return sums
 
 
-def _column(sums: Mapping[str, Numbers], column: str) -> Counter[str]:
+def _column(sums: Mapping[str, Counts], column: str) -> Counter[str]:
     return Counter({value: getattr(numbers, column) for value, numbers in sums.items()})
 
 
@@ -310,15 +310,17 @@ def _goal(actions: Counter[str], kinds: Counter[str]) -> Goal | None:
     return Goal(unique=actions["converted"], total=total) if total else None
 
 
-def _timeline(totals: Mapping[tuple[int, str], int], cells: Cells, now: datetime) -> Timeline:
+def _timeline(
+    totals: Mapping[tuple[int, str], int], intervals: Intervals, now: datetime
+) -> Timeline:
     """Return how opens and clicks went.
 
     Args:
-        totals: beacons of people by cell and kind.
-        cells: the pieces of time.
+        totals: beacons of people by interval and kind.
+        intervals: the pieces of time.
         now: until when it is known.
     """
-    ends = [*cells.starts[1:], cells.end]
+    ends = [*intervals.starts[1:], intervals.end]
     buckets = [
         Bucket(
             start=start,
@@ -326,18 +328,18 @@ def _timeline(totals: Mapping[tuple[int, str], int], cells: Cells, now: datetime
             first=day_of(start),
             last=day_of(start),
             is_unfinished=end > now,
-            is_ahead=start > now,
+            is_future=start > now,
         )
-        for start, end in zip(cells.starts, ends, strict=True)
+        for start, end in zip(intervals.starts, ends, strict=True)
     ]
 
     def points(kind: Kind) -> tuple[Point, ...]:
         return tuple(
             Point(
                 bucket=bucket,
-                value=None if bucket.is_ahead else totals.get((cell, kind.value), 0),
+                value=None if bucket.is_future else totals.get((interval, kind.value), 0),
             )
-            for cell, bucket in enumerate(buckets)
+            for interval, bucket in enumerate(buckets)
         )
 
     return Timeline(opens=points(Kind.OPEN), clicks=points(Kind.CLICK))
@@ -346,7 +348,7 @@ def _timeline(totals: Mapping[tuple[int, str], int], cells: Cells, now: datetime
 _NEVER = Timeline(opens=(), clicks=())
 
 
-def _days(known: read.OfSource, now: datetime) -> Timeline:
+def _days(known: read.SourceCounts, now: datetime) -> Timeline:
     kinds = known.by_day["kinds"]
     if not kinds:
         return _NEVER
@@ -356,15 +358,17 @@ def _days(known: read.OfSource, now: datetime) -> Timeline:
         for kind, _space, label in [value.partition(" ")]
         if label == Label.HUMAN.value
     }
-    return _timeline(totals, Cells.of_days(known.first, known.last), now)
+    return _timeline(totals, Intervals.of_days(known.first, known.last), now)
 
 
-def _quarters(tie: Tie, began_at: datetime | None, known: read.OfSource, now: datetime) -> Timeline:
+def _quarters(
+    source_key: SourceKey, began_at: datetime | None, known: read.SourceCounts, now: datetime
+) -> Timeline:
     if began_at is None:
         return _NEVER
     start = first_quarter(began_at)
-    cells = Cells.steps(start, start + FIRST_HOURS, sources.QUARTER)
-    return _timeline(read.quarters(tie, cells, known), cells, now)
+    intervals = Intervals.steps(start, start + FIRST_HOURS, source_counts.QUARTER)
+    return _timeline(read.quarters(source_key, intervals, known), intervals, now)
 
 
 def first_quarter(began_at: datetime) -> datetime:
@@ -380,9 +384,9 @@ def first_quarter(began_at: datetime) -> datetime:
 
 def _listing(
     name: str,
-    title: Words,
-    column: Words,
-    sums: Mapping[str, Numbers],
+    title: Text,
+    column: Text,
+    sums: Mapping[str, Counts],
     *,
     filter_key: str = "",
     label: Callable[[str], str] = str,
@@ -406,7 +410,7 @@ def _listing(
     return Listing(name=name, title=title, column=column, rows=rows, total=len(rows), whole=whole)
 
 
-def _links(sums: Mapping[str, Numbers]) -> Listing:
+def _links(sums: Mapping[str, Counts]) -> Listing:
     return _listing(
         "links",
         gettext_lazy("Links"),
@@ -417,7 +421,7 @@ def _links(sums: Mapping[str, Numbers]) -> Listing:
     )
 
 
-def _countries(sums: Mapping[str, Numbers]) -> Listing:
+def _countries(sums: Mapping[str, Counts]) -> Listing:
     return _listing(
         "countries",
         gettext_lazy("Countries"),
@@ -428,7 +432,7 @@ def _countries(sums: Mapping[str, Numbers]) -> Listing:
     )
 
 
-def _clients(sums: Mapping[str, Numbers]) -> Listing:
+def _clients(sums: Mapping[str, Counts]) -> Listing:
     return _listing("clients", gettext_lazy("Mail clients"), _HITS, sums)
 
 

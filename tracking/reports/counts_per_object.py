@@ -31,7 +31,7 @@ from tracking.db.column_values import storable_time
 from tracking.hits import Kind
 from tracking.models import Beacon, DailyCount
 from tracking.rollups.build import first_day
-from tracking.rollups.days import DAY, EARLIEST, Cells, day_of, start_of, today
+from tracking.rollups.days import DAY, EARLIEST, Intervals, day_of, start_of, today
 from tracking.rollups.definitions import (
     ACTIONS,
     HAS_ENTITY,
@@ -41,7 +41,7 @@ from tracking.rollups.definitions import (
     recipient,
 )
 from tracking.rollups.read import Days
-from tracking.rollups.sources import Tie
+from tracking.rollups.source_counts import SourceKey
 from tracking.rollups.sql_text import ExactText
 
 
@@ -100,9 +100,9 @@ def counts_per_object(role: str, instances: Sequence[Model]) -> Mapping[str, Obj
     if ends["time__min"] is None:
         return found
     last = min(day_of(ends["time__max"]), today() + DAY)
-    cells = Cells.of_days(max(day_of(ends["time__min"]), last - _LONGEST), last)
-    rows = rows.filter(cells.within("time"))
-    return _sums(found, _totals(rows, role), *(_uniques(rows, role, n, cells) for n in _UNIQUE))
+    intervals = Intervals.of_days(max(day_of(ends["time__min"]), last - _LONGEST), last)
+    rows = rows.filter(intervals.within("time"))
+    return _sums(found, _totals(rows, role), *(_uniques(rows, role, n, intervals) for n in _UNIQUE))
 
 
 #: Days by which beacons of targets and entities are told apart at most; older ones are left out.
@@ -116,16 +116,16 @@ def _of_sources(type_id: int, found: _ByKey) -> _ByKey:
     stored = _stored(type_id, list(found), days)
     if not days.open:
         return _sums(found, stored)
-    cells = Cells.of_days(days.open[0], days.last)
+    intervals = Intervals.of_days(days.open[0], days.last)
     rows = Beacon.objects.filter(source_type=type_id, source_id__in=list(found))
-    rows = rows.filter(cells.within("time"))
-    new = dict.fromkeys(_UNIQUE, rows)
+    rows = rows.filter(intervals.within("time"))
+    new: dict[str, QuerySet[Beacon]] = dict.fromkeys(_UNIQUE, rows)
     if days.open[0] > days.first:
-        began = _began(type_id, list(found), cells.starts[0])
+        began = _began(type_id, list(found), intervals.starts[0])
         known = rows.annotate(source_began=began, recognized_visitor=RECOGNIZED_VISITOR)
         for name in _UNIQUE:
-            new[name] = _new_recipients(known, name, cells.starts[0])
-    uniques = (_uniques(new[name], "source", name, cells) for name in _UNIQUE)
+            new[name] = _new_recipients(known, name, intervals.starts[0])
+    uniques = (_uniques(new[name], "source", name, intervals) for name in _UNIQUE)
     return _sums(found, stored, _totals(rows, "source"), *uniques)
 
 
@@ -141,7 +141,7 @@ def _all_days() -> Days | None:
 
 def _stored(type_id: int, keys: Sequence[str], days: Days) -> _ByKey:
     """Return what is stored until the first day that is not counted."""
-    scopes = {Tie(type_id, key).scope: key for key in keys}
+    scopes = {SourceKey(type_id, key).scope: key for key in keys}
     last = days.open[0] - DAY if days.open else days.last
     rows = DailyCount.objects.using(router.db_for_read(DailyCount)).filter(
         scope__in=list(scopes),
@@ -172,7 +172,7 @@ def _began(type_id: int, keys: Sequence[str], start: datetime) -> Case:
         keys: their own keys.
         start: the value for sources that began later.
     """
-    scopes = {Tie(type_id, key).scope: key for key in keys}
+    scopes = {SourceKey(type_id, key).scope: key for key in keys}
     rows = DailyCount.objects.using(router.db_for_read(DailyCount))
     days = rows.filter(scope__in=list(scopes), facet="kinds").order_by().values("scope")
     firsts = days.annotate(first=Min("day")).values_list("scope", "first")
@@ -225,10 +225,10 @@ def _totals(rows: QuerySet[Beacon], role: str) -> _ByKey:
     return found
 
 
-def _uniques(rows: QuerySet[Beacon], role: str, action: str, cells: Cells) -> _ByKey:
+def _uniques(rows: QuerySet[Beacon], role: str, action: str, intervals: Intervals) -> _ByKey:
     rows = rows.filter(beacons_with(ACTIONS[action])).order_by()
     counted = rows.annotate(key=ExactText(f"{role}_id")).values("key")
-    counted = counted.annotate(n=Count(recipient(cells.number("time")), distinct=True))
+    counted = counted.annotate(n=Count(recipient(intervals.number("time")), distinct=True))
     return {
         _text(key): ObjectCounts(**{action: number})
         for key, number in counted.values_list("key", "n")

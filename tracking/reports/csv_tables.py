@@ -16,10 +16,10 @@ from django.utils.translation import gettext as _
 from tracking.csv_cells import guard
 from tracking.hits import Reference
 from tracking.reports.campaigns import Timeline, campaign
+from tracking.reports.figures import Listing
 from tracking.reports.filters import Filters
 from tracking.reports.measures import MEASURES
 from tracking.reports.overview import Overview, overview
-from tracking.reports.parts import Listing
 from tracking.reports.periods import Period
 from tracking.reports.recipients import each_recipient
 from tracking.reports.top_lists import LISTS, listing
@@ -99,12 +99,12 @@ def _list(part: Listing) -> Table:
     further = list(part.rows[0].numbers) if part.rows else []
     return Table(
         name=part.name,
-        head=(str(part.title), _("Name"), str(part.column), *map(_further, further)),
+        head=(str(part.title), _("Name"), str(part.column), *map(_column_title, further)),
         rows=((row.value, row.label, row.figure, *row.numbers.values()) for row in part.rows),
     )
 
 
-def _further(number: str) -> str:
+def _column_title(number: str) -> str:
     """Return the head of a column of further numbers."""
     return str(TERMS[number].title)
 
@@ -113,7 +113,7 @@ def _timeline(name: str, timeline: Timeline) -> Table:
     points = zip(timeline.opens, timeline.clicks, strict=True)
     return Table(
         name=name,
-        head=(_("From"), _("Until"), *map(_further, ("opens", "clicks"))),
+        head=(_("From"), _("Until"), *map(_column_title, ("opens", "clicks"))),
         rows=(
             (opens.bucket.start, opens.bucket.end, opens.value, clicks.value)
             for opens, clicks in points
@@ -140,10 +140,10 @@ def _recipients(source: Model | Reference) -> Table:
             _("Recipient"),
             _("Name"),
             _("State"),
-            _further("sent"),
+            _column_title("sent"),
             _("First"),
             _("Last"),
-            *map(_further, ("opens", "clicks")),
+            *map(_column_title, ("opens", "clicks")),
         ),
         rows=(
             (

@@ -20,13 +20,13 @@ from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
 from tracking.models import PageView, Source
 from tracking.reports.periods import BadQuery
-from tracking.rollups.site_counts import EVERYTHING, Where
+from tracking.rollups.site_counts import NO_FILTER, Where
 
 #: How a query string asks for rows that have no value: those without a referrer.
 NONE = "(none)"
 
 #: Stands before a value that looks like that: some links have ``utm_medium=(none)``.
-_LITERALLY = "\\"
+_ESCAPE = "\\"
 
 #: Characters of a value: as many as a column has of what strangers send.
 MAX_LENGTH = 2_000
@@ -47,7 +47,7 @@ TITLES = {
 }
 
 #: Those that tell of the browser, which visits and beacons both have.
-_SHOWN = ("country", "device", "browser", "os")
+_BROWSER_COLUMNS = ("country", "device", "browser", "os")
 #: Those of visits, and of our own sources.
 _PARAMETERS = ("source", "medium", "campaign")
 
@@ -127,7 +127,7 @@ class Filters:
     def where(self) -> Where:
         """Return which rows are counted."""
         if not self:
-            return EVERYTHING
+            return NO_FILTER
         return Where(
             visit=self._of_visits(""),
             pageview=self._of_visits("visit__"),
@@ -138,7 +138,7 @@ class Filters:
     def _of_visits(self, prefix: str) -> Q | None:
         if self.link is not None or self.mailing is not None:
             return None
-        columns = {name: getattr(self, name) for name in (*_SHOWN, *_PARAMETERS)}
+        columns = {name: getattr(self, name) for name in (*_BROWSER_COLUMNS, *_PARAMETERS)}
         condition = Q(
             **{f"{prefix}{name}": value for name, value in columns.items() if value is not None}
         )
@@ -153,7 +153,7 @@ class Filters:
     def _of_beacons(self) -> Q | None:
         if self.page is not None or self.referrer is not None:
             return None
-        columns = {name: getattr(self, name) for name in _SHOWN}
+        columns = {name: getattr(self, name) for name in _BROWSER_COLUMNS}
         condition = Q(**{name: value for name, value in columns.items() if value is not None})
         if self.link is not None:
             condition &= Q(url=self.link)
@@ -179,13 +179,13 @@ def spelled(value: str) -> str:
     """Return how a query string asks for a value, ``""`` for rows without one."""
     if not value:
         return NONE
-    return _LITERALLY + value if value.lstrip(_LITERALLY) == NONE else value
+    return _ESCAPE + value if value.lstrip(_ESCAPE) == NONE else value
 
 
 def _value(text: str) -> str:
     if text == NONE:
         return ""
-    return text.removeprefix(_LITERALLY) if text.lstrip(_LITERALLY) == NONE else text
+    return text.removeprefix(_ESCAPE) if text.lstrip(_ESCAPE) == NONE else text
 
 
 def reference_of(text: str) -> Reference:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from tracking.reports.parts import Words, share
-from tracking.reports.sums import Sums
+from tracking.reports.figures import Text, share
+from tracking.reports.interval_totals import Totals
 from tracking.rollups.definitions import TERMS
 
 
@@ -18,22 +18,22 @@ class Measure(NamedTuple):
         value: makes it of what was counted; ``None`` where the filters say nothing about it.
     """
 
-    title: Words
-    explanation: Words
+    title: Text
+    explanation: Text
     unit: str
-    value: Callable[[Sums], float | None]
+    value: Callable[[Totals], float | None]
 
 
-def _of(part: str, column: str) -> Callable[[Sums], float | None]:
-    def value(sums: Sums) -> float | None:
+def _of(part: str, column: str) -> Callable[[Totals], float | None]:
+    def value(sums: Totals) -> float | None:
         numbers = getattr(sums, part)
         return None if numbers is None else getattr(numbers, column)
 
     return value
 
 
-def _per_visit(column: str, scale: int = 1) -> Callable[[Sums], float | None]:
-    def value(sums: Sums) -> float | None:
+def _per_visit(column: str, scale: int = 1) -> Callable[[Totals], float | None]:
+    def value(sums: Totals) -> float | None:
         if sums.visits is None:
             return None
         return share(getattr(sums.visits, column) / scale, sums.visits.total)
@@ -41,7 +41,7 @@ def _per_visit(column: str, scale: int = 1) -> Callable[[Sums], float | None]:
     return value
 
 
-def _measure(name: str, unit: str, value: Callable[[Sums], float | None]) -> Measure:
+def _measure(name: str, unit: str, value: Callable[[Totals], float | None]) -> Measure:
     return Measure(*TERMS[name], unit, value)
 
 

@@ -14,15 +14,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracking.active_visitors import online_count
+from tracking.reports.figures import Figure, Listing, Point, Series
 from tracking.reports.filters import Filters
+from tracking.reports.interval_totals import (
+    IntervalTotals,
+    NonHuman,
+    Totals,
+    count_rows,
+    read_days,
+    read_hours,
+)
 from tracking.reports.measures import MEASURES, Measure
-from tracking.reports.parts import Figure, Listing, Point, Series
 from tracking.reports.periods import Bucket, Period
-from tracking.reports.sums import Apart, Pieces, Sums, count_all, read_all, read_hours
-from tracking.reports.top_lists import LISTS, TOP, listed, sums_of
-from tracking.rollups.days import Cells
+from tracking.reports.top_lists import LISTS, TOP, build_listing, counts_by_value
+from tracking.rollups.days import Intervals
 from tracking.rollups.read import Days
-from tracking.rollups.site_counts import EVERYTHING, Where
+from tracking.rollups.site_counts import NO_FILTER, Where
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +58,7 @@ class Overview:
     figures: Mapping[str, Figure]
     series: Mapping[str, Series]
     lists: Mapping[str, Listing]
-    apart: tuple[Apart, ...]
+    non_human: tuple[NonHuman, ...]
     on_site: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,7 +70,7 @@ class Overview:
             "figures": {name: figure.as_dict() for name, figure in self.figures.items()},
             "series": {name: series.as_dict() for name, series in self.series.items()},
             "lists": {name: listing.as_dict() for name, listing in self.lists.items()},
-            "apart": [apart.as_dict() for apart in self.apart],
+            "non_human": [non_human.as_dict() for non_human in self.non_human],
             "on_site": self.on_site,
         }
 
@@ -78,27 +85,27 @@ def overview(period: Period, filters: Filters | None = None) -> Overview:
     filters = filters or Filters()
     where = filters.where()
     before = period.before()
-    days = Days.between(before.first, period.last) if where is EVERYTHING else None
-    figures, series, apart = _figures(period, before, where, days)
+    days = Days.between(before.first, period.last) if where is NO_FILTER else None
+    figures, series, non_human = _figures(period, before, where, days)
     facets = [facet for kind in LISTS.values() for facet in kind.facets]
-    sums = sums_of(facets, period, where, days)
+    sums = counts_by_value(facets, period, where, days)
     return Overview(
         period=period,
         before=before,
         filters=filters,
         figures=figures,
         series=series,
-        lists={name: listed(name, sums, TOP, 0) for name in LISTS},
-        apart=apart,
+        lists={name: build_listing(name, sums, TOP, 0) for name in LISTS},
+        non_human=non_human,
         on_site=online_count.on_site(),
     )
 
 
 def _figures(
     period: Period, before: Period, where: Where, known: Days | None
-) -> tuple[dict[str, Figure], dict[str, Series], tuple[Apart, ...]]:
-    cells = Cells.of_days(before.first, period.last)
-    days = count_all(cells, where) if known is None else read_all(cells, known)
+) -> tuple[dict[str, Figure], dict[str, Series], tuple[NonHuman, ...]]:
+    intervals = Intervals.of_days(before.first, period.last)
+    days = count_rows(intervals, where) if known is None else read_days(intervals, known)
     now, then = days.between(before.days, 2 * period.days), days.between(0, before.days)
     figures = {
         name: Figure(
@@ -112,11 +119,11 @@ def _figures(
         for name, measure in MEASURES.items()
     }
     if period.unit == "hour":
-        hours = Cells([*before.hours().starts, *period.hours().starts], period.end)
-        pieces = count_all(hours, where) if known is None else read_hours(hours, known)
+        hours = Intervals([*before.hours().starts, *period.hours().starts], period.end)
+        totals = count_rows(hours, where) if known is None else read_hours(hours, known)
     else:
-        pieces = days
-    of_period, of_before = _by_bucket(period, pieces), _by_bucket(before, pieces)
+        totals = days
+    of_period, of_before = _by_bucket(period, totals), _by_bucket(before, totals)
     series = {
         name: Series(
             name=name,
@@ -127,23 +134,23 @@ def _figures(
         )
         for name, measure in MEASURES.items()
     }
-    return figures, series, days.apart(before.days, 2 * period.days)
+    return figures, series, days.non_human(before.days, 2 * period.days)
 
 
-def _points(measure: Measure, sums: Iterable[tuple[Bucket, Sums]]) -> tuple[Point, ...]:
+def _points(measure: Measure, sums: Iterable[tuple[Bucket, Totals]]) -> tuple[Point, ...]:
     return tuple(
-        Point(bucket=bucket, value=None if bucket.is_ahead else measure.value(of_bucket))
+        Point(bucket=bucket, value=None if bucket.is_future else measure.value(of_bucket))
         for bucket, of_bucket in sums
     )
 
 
-def _by_bucket(period: Period, pieces: Pieces) -> list[tuple[Bucket, Sums]]:
+def _by_bucket(period: Period, totals: IntervalTotals) -> list[tuple[Bucket, Totals]]:
     return [
         (
             bucket,
-            pieces.between(
-                bisect_left(pieces.cells.starts, bucket.start),
-                bisect_left(pieces.cells.starts, bucket.end),
+            totals.between(
+                bisect_left(totals.intervals.starts, bucket.start),
+                bisect_left(totals.intervals.starts, bucket.end),
             ),
         )
         for bucket in period.buckets()

@@ -13,7 +13,16 @@ from typing import Any, Self
 
 from django.utils.translation import gettext as _
 
-from tracking.rollups.days import DAY, EARLIEST, Cells, day_of, hours_of, span, start_of, zone_name
+from tracking.rollups.days import (
+    DAY,
+    EARLIEST,
+    Intervals,
+    day_of,
+    hours_of,
+    span,
+    start_of,
+    zone_name,
+)
 
 #: The periods that have a name: as many days up to today.
 NAMED = {"today": 1, "7": 7, "30": 30, "90": 90}
@@ -41,7 +50,7 @@ class Bucket:
         first: its first day.
         last: its last day.
         is_unfinished: whether it is not over yet.
-        is_ahead: whether it has not even begun.
+        is_future: whether it has not even begun.
     """
 
     start: datetime
@@ -49,7 +58,7 @@ class Bucket:
     first: date
     last: date
     is_unfinished: bool = False
-    is_ahead: bool = False
+    is_future: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -158,11 +167,11 @@ class Period:
             name=CUSTOM, first=self.first - length, last=self.last - length, now=self.now
         )
 
-    def cells(self) -> Cells:
+    def intervals(self) -> Intervals:
         """Return its days, to be counted apart."""
-        return Cells.of_days(self.first, self.last)
+        return Intervals.of_days(self.first, self.last)
 
-    def hours(self) -> Cells:
+    def hours(self) -> Intervals:
         """Return its hours: of one day, 23 to 25."""
         return hours_of(self.first)
 
@@ -181,10 +190,10 @@ class Period:
             )
         return tuple(
             self._bucket(start_of(first), start_of(last + DAY), first, last)
-            for first, last in self._runs()
+            for first, last in self._consecutive_runs()
         )
 
-    def _runs(self) -> list[tuple[date, date]]:
+    def _consecutive_runs(self) -> list[tuple[date, date]]:
         days = span(self.first, self.last)
         if self.unit == "month":
             firsts = [day for day in days if day == self.first or day.day == 1]
@@ -200,7 +209,7 @@ class Period:
             first=first,
             last=last,
             is_unfinished=end > self.now,
-            is_ahead=start > self.now,
+            is_future=start > self.now,
         )
 
     def as_query(self) -> dict[str, str]:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from django.utils.translation import gettext as _
 
 from tracking.reports.campaigns import Campaign
+from tracking.reports.figures import Figure, Listing
 from tracking.reports.formatting import change, clicks, count, day, figure, opens, rate, time
 from tracking.reports.overview import Overview
-from tracking.reports.parts import Figure, Listing
 from tracking.rollups.definitions import TERMS
 
 #: Characters of a name; what is longer is cut.
@@ -32,16 +32,16 @@ def overview_text(report: Overview, top: int = 5) -> str:
         (str(one.title), figure(one.value, one.unit), _change(one))
         for one in report.figures.values()
     ]
-    apart = [
+    non_human = [
         (
             str(each.title),
             f"{opens(each.opens)}, {clicks(each.clicks)}",
         )
-        for each in report.apart
+        for each in report.non_human
     ]
     blocks = ["\n".join(head), _aligned(figures)]
-    if apart:
-        blocks.append(_("Not counted above:") + "\n" + _aligned(apart))
+    if non_human:
+        blocks.append(_("Not counted above:") + "\n" + _aligned(non_human))
     blocks += [_list(part, top) for part in report.lists.values() if part.rows]
     return "\n\n".join(blocks) + "\n"
 

@@ -33,7 +33,7 @@ from tracking.hits import Kind, Reference
 from tracking.models import Beacon
 from tracking.reports.filters import type_of
 from tracking.reports.periods import BadQuery
-from tracking.rollups import read, sources
+from tracking.rollups import read, source_counts
 from tracking.rollups.definitions import (
     FUNNEL_STAGES,
     HAS_ENTITY,
@@ -42,7 +42,7 @@ from tracking.rollups.definitions import (
     funnel_rank,
     rank_of_stage,
 )
-from tracking.rollups.sources import Tie
+from tracking.rollups.source_counts import SourceKey
 
 #: Lines that are shown at once, by default and at most.
 LIMIT, MAX_LIMIT = 50, 1_000
@@ -183,9 +183,9 @@ def recipients(
         LookupError: the site has no such model.
     """
     chosen = _state(state)
-    tie = _tie(source)
-    ends = sources.ends_of(tie)
-    rows = _tied(tie)
+    source_key = _source_key(source)
+    ends = source_counts.first_and_last_time(source_key)
+    rows = _entity_beacons(source_key)
     if ends is not None:
         # Without it the index over entities would lead to all that they ever did.
         rows = rows.filter(time__range=ends)
@@ -196,7 +196,7 @@ def recipients(
     if search.strip():
         rows, is_cut = _searched(rows, search.strip(), searched, site)
     else:
-        counted = 0 if ends is None else _counted(tie, ends, chosen)
+        counted = 0 if ends is None else _counted(source_key, ends, chosen)
     # One more query than a window, which would keep all of them sorted in memory.
     total = _grouped(rows, chosen).count() if counted is None else counted
     page = None if search.strip() else _newest(rows, chosen, offset, min(end, total))
@@ -225,7 +225,7 @@ def each_recipient(source: Model | Reference, state: str | None = None) -> Itera
         BadQuery: there is no such state.
         LookupError: the site has no such model.
     """
-    lines = _grouped(_tied(_tie(source)), _state(state)).iterator(chunk_size=CHUNK)
+    lines = _grouped(_entity_beacons(_source_key(source)), _state(state)).iterator(chunk_size=CHUNK)
     return _each(lines)
 
 
@@ -243,19 +243,21 @@ def _state(text: str | None) -> State | None:
         raise BadQuery(str(_("There is no state “%s”.")) % text[:40]) from None
 
 
-def _tie(source: Model | Reference) -> Tie:
+def _source_key(source: Model | Reference) -> SourceKey:
     reference = source if isinstance(source, Reference) else Reference.to(source)
-    return Tie(type_of(reference).pk, reference.pk)
+    return SourceKey(type_of(reference).pk, reference.pk)
 
 
-def _tied(tie: Tie) -> QuerySet[Beacon]:
-    rows = sources.beacons_of(tie)
+def _entity_beacons(source_key: SourceKey) -> QuerySet[Beacon]:
+    rows = source_counts.source_beacons(source_key)
     return rows.filter(HAS_ENTITY)
 
 
-def _counted(tie: Tie, ends: tuple[datetime, datetime], state: State | None) -> int | None:
+def _counted(
+    source_key: SourceKey, ends: tuple[datetime, datetime], state: State | None
+) -> int | None:
     """Return how many recipients there are, ``None`` if that is not counted."""
-    known = read.stages(tie, ends)
+    known = read.stages(source_key, ends)
     if known is None:
         return None
     at_most = [known.get(name, 0) for name in FUNNEL_STAGES]

@@ -11,13 +11,13 @@ from tracking import generic_references
 from tracking.enrichment.country_names import country_name
 from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
+from tracking.reports.figures import Listing, Row, Text, share
 from tracking.reports.filters import Filters, spelled
-from tracking.reports.parts import Listing, Row, Words, share
 from tracking.reports.periods import Period
 from tracking.rollups import read, site_counts
-from tracking.rollups.counts import Numbers
+from tracking.rollups.counts import Counts
 from tracking.rollups.read import ByValue, Days
-from tracking.rollups.site_counts import EVERYTHING, Where
+from tracking.rollups.site_counts import NO_FILTER, Where
 
 #: Lines of a list on the overview.
 TOP = 10
@@ -26,9 +26,9 @@ TOP = 10
 MAX_LIMIT = 1_000
 
 
-class _List(NamedTuple):
-    title: Words
-    column: Words
+class _ListKind(NamedTuple):
+    title: Text
+    column: Text
     facets: Sequence[str]
     filter_key: str
     #: Which of the numbers the list is sorted by.
@@ -36,7 +36,7 @@ class _List(NamedTuple):
     #: The labels of values.
     labels: Callable[[Sequence[str]], Mapping[str, str]] = lambda values: {}
     #: What rows without a value are called; ``""`` if they are left out.
-    none: Words = ""
+    none: Text = ""
     #: Further numbers of a row: the facet and the column of each.
     further: Mapping[str, tuple[str, str]] = {}
     #: How people and query strings spell a value.
@@ -51,7 +51,7 @@ def _devices(values: Sequence[str]) -> Mapping[str, str]:
     return {value: str(Device(value).label) for value in values if value in Device.values}
 
 
-def _tie(value: str) -> str:
+def _source_key(value: str) -> str:
     """Return ``"shop.affiliate:7"`` for the key of the content type and 7."""
     type_id, _colon, pk = value.partition(":")
     try:
@@ -76,19 +76,19 @@ _UNKNOWN = gettext_lazy("Unknown")
 
 
 def _of_visits(
-    title: Words,
+    title: Text,
     facet: str,
     filter_key: str,
     labels: Callable[[Sequence[str]], Mapping[str, str]] = lambda values: {},
-    none: Words = "",
-) -> _List:
+    none: Text = "",
+) -> _ListKind:
     further = {"visits": (facet, "total")}
-    return _List(title, _VISITORS, [facet], filter_key, "uniques", labels, none, further)
+    return _ListKind(title, _VISITORS, [facet], filter_key, "uniques", labels, none, further)
 
 
 #: All lists, in the order in which they are shown.
-LISTS: Mapping[str, _List] = {
-    "pages": _List(
+LISTS: Mapping[str, _ListKind] = {
+    "pages": _ListKind(
         gettext_lazy("Pages"),
         gettext_lazy("Page views"),
         ["pages"],
@@ -102,7 +102,7 @@ LISTS: Mapping[str, _List] = {
     "sources": _of_visits(gettext_lazy("Sources"), "sources", "source"),
     "mediums": _of_visits(gettext_lazy("Mediums"), "mediums", "medium"),
     "campaigns": _of_visits(gettext_lazy("Campaigns"), "campaigns", "campaign"),
-    "mailings": _List(
+    "mailings": _ListKind(
         gettext_lazy("Mailings"),
         gettext_lazy("Opens and clicks"),
         ["opened_mailings", "clicked_mailings"],
@@ -110,7 +110,7 @@ LISTS: Mapping[str, _List] = {
         "total",
         _mailings,
         further={"opens": ("opened_mailings", "total"), "clicks": ("clicked_mailings", "total")},
-        spelled=_tie,
+        spelled=_source_key,
     ),
     "countries": _of_visits(
         gettext_lazy("Countries"), "countries", "country", _countries, _UNKNOWN
@@ -118,7 +118,7 @@ LISTS: Mapping[str, _List] = {
     "devices": _of_visits(gettext_lazy("Devices"), "devices", "device", _devices, _UNKNOWN),
     "browsers": _of_visits(gettext_lazy("Browsers"), "browsers", "browser", none=_UNKNOWN),
     "systems": _of_visits(gettext_lazy("Systems"), "systems", "os", none=_UNKNOWN),
-    "links": _List(
+    "links": _ListKind(
         gettext_lazy("Links clicked"),
         gettext_lazy("Clicks"),
         ["links"],
@@ -150,11 +150,13 @@ def listing(
         KeyError: there is no such list.
     """
     where = (filters or Filters()).where()
-    days = Days.between(period.first, period.last) if where is EVERYTHING else None
-    return listed(name, sums_of(LISTS[name].facets, period, where, days), limit, max(offset, 0))
+    days = Days.between(period.first, period.last) if where is NO_FILTER else None
+    return build_listing(
+        name, counts_by_value(LISTS[name].facets, period, where, days), limit, max(offset, 0)
+    )
 
 
-def listed(name: str, sums: ByValue, limit: int | None, offset: int) -> Listing:
+def build_listing(name: str, sums: ByValue, limit: int | None, offset: int) -> Listing:
     """Return a part of one list.
 
     Args:
@@ -194,7 +196,7 @@ def listed(name: str, sums: ByValue, limit: int | None, offset: int) -> Listing:
                 filter_key=kind.filter_key,
                 filter_value=spelled(value),
                 numbers={
-                    further: getattr(parts[facet].get(value, Numbers()), column)
+                    further: getattr(parts[facet].get(value, Counts()), column)
                     for further, (facet, column) in kind.further.items()
                 },
             )
@@ -206,7 +208,9 @@ def listed(name: str, sums: ByValue, limit: int | None, offset: int) -> Listing:
     )
 
 
-def sums_of(facets: Sequence[str], period: Period, where: Where, days: Days | None) -> ByValue:
+def counts_by_value(
+    facets: Sequence[str], period: Period, where: Where, days: Days | None
+) -> ByValue:
     """Return the numbers of a period by facet and value.
 
     Args:
@@ -217,9 +221,9 @@ def sums_of(facets: Sequence[str], period: Period, where: Where, days: Days | No
     """
     if days is not None:
         return read.by_value(facets, days.within(period.first, period.last))
-    sums: ByValue = {facet: defaultdict(Numbers) for facet in facets}
-    cells = period.cells()
+    sums: ByValue = {facet: defaultdict(Counts) for facet in facets}
+    intervals = period.intervals()
     for facet in facets:
-        for (_cell, value), numbers in site_counts.count(facet, cells, where).items():
+        for (_cell, value), numbers in site_counts.count(facet, intervals, where).items():
             sums[facet][value] = sums[facet][value].plus(numbers)
     return sums

@@ -22,10 +22,10 @@ from tracking.db.column_values import storable_time
 from tracking.db.retry import retry_on_deadlock
 from tracking.models import Beacon, CountedDay, DailyCount, LateDay, PageView, SharedValue, Visit
 from tracking.models.daily_counts import thing_key
-from tracking.rollups import completeness, definitions, hourly, site_counts, sources
-from tracking.rollups.days import DAY, EARLIEST, Cells, day_of, span, start_of, zone_name
-from tracking.rollups.site_counts import Counted
-from tracking.rollups.sources import Tie
+from tracking.rollups import completeness, definitions, hourly, site_counts, source_counts
+from tracking.rollups.days import DAY, EARLIEST, Intervals, day_of, span, start_of, zone_name
+from tracking.rollups.site_counts import IntervalCounts
+from tracking.rollups.source_counts import SourceKey
 
 logger = logging.getLogger(__name__)
 
@@ -51,12 +51,12 @@ FACETS_OF = {
     table: [name for name, facet in site_counts.FACETS.items() if facet.table == table]
     for table in TIMES
 }
-FACETS_OF["beacon"] += [*sources.FACETS, sources.QUARTERS]
+FACETS_OF["beacon"] += [*source_counts.FACETS, source_counts.QUARTERS]
 for _name in site_counts.HOURLY:
     FACETS_OF[site_counts.FACETS[_name].table].append(hourly.facet(_name))
 
 
-class Rolled(NamedTuple):
+class RollUpResult(NamedTuple):
     """What was done.
 
     Attributes:
@@ -77,7 +77,7 @@ def roll_up(
     rebuild: bool = False,
     progress: Callable[[date, int, int], object] | None = None,
     now: datetime | None = None,
-) -> Rolled:
+) -> RollUpResult:
     """Count all days that are over and not counted, and those of which rows came late.
 
     It may be stopped at any time, and run by several processes at once.
@@ -103,19 +103,19 @@ def roll_up(
     else:
         logger.warning("The definitions of counts have changed: all days are counted again.")
         since, rebuild = None, True
-    work = _work(since, last, using, rebuild=rebuild)
+    work = _plan(since, last, using, rebuild=rebuild)
     days = rows = 0
     number = len(work.days)
-    for some in _runs(work.days):
+    for some in _consecutive_runs(work.days):
         rows += _count(some, using)
         days += len(some)
         if progress is not None:
             progress(some[-1], days, number)
     for day in sorted(work.late):
-        rows += _mend(day, last, using)
+        rows += _recount_later_days(day, last, using)
     if not is_current:
         _note_version(using)
-    return Rolled(days, rows, work.other_zones)
+    return RollUpResult(days, rows, work.other_zones)
 
 
 #: The name of the row of :class:`tracking.models.SharedValue` that is locked while counts are
@@ -146,7 +146,7 @@ def _note_version(using: str) -> None:
         rows.get_or_create(name=_ROLLUP, defaults=defaults)
 
 
-class _Work(NamedTuple):
+class _Plan(NamedTuple):
     """The days to be counted, those of them that were counted too early, and other zones."""
 
     days: list[date]
@@ -154,7 +154,7 @@ class _Work(NamedTuple):
     other_zones: tuple[str, ...]
 
 
-def _work(since: date | None, last: date, using: str, *, rebuild: bool) -> _Work:
+def _plan(since: date | None, last: date, using: str, *, rebuild: bool) -> _Plan:
     zones = dict(CountedDay.objects.using(using).values_list("day", "zone"))
     noted = LateDay.objects.using(using).filter(day__lte=last)
     late = set(noted.values_list("day", flat=True).distinct())
@@ -169,7 +169,7 @@ def _work(since: date | None, last: date, using: str, *, rebuild: bool) -> _Work
             zone_name(),
         )
     days = {day for day in days if (since or EARLIEST) <= day <= last}
-    return _Work(
+    return _Plan(
         sorted(days),
         # Before days that are counted: who was new on these may not have been. A rebuild counts
         # all of them from the rows.
@@ -194,7 +194,7 @@ def first_day(using: str) -> date | None:
     return min((day_of(time) for time in times if time is not None), default=None)
 
 
-def _runs(days: Sequence[date]) -> Iterator[list[date]]:
+def _consecutive_runs(days: Sequence[date]) -> Iterator[list[date]]:
     """Return the days in runs without a gap, of which none is too long."""
     run: list[date] = []
     for day in days:
@@ -217,7 +217,7 @@ def _count(days: Sequence[date], using: str) -> int:
         )
         complete = _complete(days, versions, using)
         rows = list(_rows(days, complete, using))
-        write = _Write(days, complete, rows, versions, notes)
+        write = _Replacement(days, complete, rows, versions, notes)
         if retry_on_deadlock(using, lambda: write.done(using)):  # noqa: B023 - run at once
             return len(rows)
 
@@ -245,11 +245,13 @@ def _complete(
 def _rows(
     days: Sequence[date], complete: Mapping[str, set[date]], using: str
 ) -> Iterator[DailyCount]:
-    cells = Cells.of_days(days[0], days[-1])
-    filled = {table for table in complete if complete[table] and _is_filled(table, cells, using)}
+    intervals = Intervals.of_days(days[0], days[-1])
+    filled = {
+        table for table in complete if complete[table] and _is_filled(table, intervals, using)
+    }
     for name, facet in site_counts.FACETS.items():
         if facet.table in filled:
-            counted = site_counts.count(name, cells, using=using)
+            counted = site_counts.count(name, intervals, using=using)
             yield from _as_rows("", name, counted, days, complete[facet.table])
     for name in site_counts.HOURLY:
         table = site_counts.FACETS[name].table
@@ -257,43 +259,45 @@ def _rows(
             counted = hourly.count(name, days, using)
             yield from _as_rows("", hourly.facet(name), counted, days, complete[table])
     if "beacon" in filled:
-        for tie in ties(cells, using):
-            yield from _rows_of(tie, days, complete["beacon"], using)
+        for source_key in active_sources(intervals, using):
+            yield from _rows_of(source_key, days, complete["beacon"], using)
 
 
-def _is_filled(table: str, cells: Cells, using: str) -> bool:
+def _is_filled(table: str, intervals: Intervals, using: str) -> bool:
     model, column = TIMES[table]
-    return model._base_manager.using(using).filter(cells.within(column)).exists()
+    return model._base_manager.using(using).filter(intervals.within(column)).exists()
 
 
-def ties(cells: Cells, using: str) -> list[Tie]:
+def active_sources(intervals: Intervals, using: str) -> list[SourceKey]:
     """Return all sources of which there are beacons in some piece of time.
 
     Args:
-        cells: the time.
+        intervals: the time.
         using: the alias of the database.
     """
-    rows = Beacon.objects.using(using).filter(cells.within("time"))
+    rows = Beacon.objects.using(using).filter(intervals.within("time"))
     rows = rows.filter(source_type__isnull=False, source_id__isnull=False).order_by()
     pairs = rows.values_list("source_type_id", "source_id").distinct()
-    return [Tie(type_id, str(pk)) for type_id, pk in pairs]
+    return [SourceKey(type_id, str(pk)) for type_id, pk in pairs]
 
 
-def _rows_of(tie: Tie, days: Sequence[date], wanted: set[date], using: str) -> Iterator[DailyCount]:
-    cells = Cells.of_days(days[0], days[-1])
-    for name, counted in sources.count(tie, cells, using).items():
-        yield from _as_rows(tie.scope, name, counted, days, wanted)
-    quarters = sources.quarters(tie, cells, using)
-    yield from _as_rows(tie.scope, sources.QUARTERS, quarters, days, wanted)
+def _rows_of(
+    source_key: SourceKey, days: Sequence[date], wanted: set[date], using: str
+) -> Iterator[DailyCount]:
+    intervals = Intervals.of_days(days[0], days[-1])
+    for name, counted in source_counts.count(source_key, intervals, using).items():
+        yield from _as_rows(source_key.scope, name, counted, days, wanted)
+    quarters = source_counts.quarters(source_key, intervals, using)
+    yield from _as_rows(source_key.scope, source_counts.QUARTERS, quarters, days, wanted)
 
 
 def _as_rows(
-    scope: str, facet: str, counted: Counted, days: Sequence[date], wanted: set[date]
+    scope: str, facet: str, counted: IntervalCounts, days: Sequence[date], wanted: set[date]
 ) -> Iterator[DailyCount]:
-    for (cell, value), numbers in counted.items():
-        if days[cell] in wanted:
+    for (interval, value), numbers in counted.items():
+        if days[interval] in wanted:
             yield DailyCount(
-                day=days[cell],
+                day=days[interval],
                 key=thing_key(scope, facet, value),
                 scope=scope,
                 facet=facet,
@@ -302,7 +306,7 @@ def _as_rows(
             )
 
 
-class _Write(NamedTuple):
+class _Replacement(NamedTuple):
     """What replaces the counts of some days."""
 
     days: Sequence[date]
@@ -314,7 +318,7 @@ class _Write(NamedTuple):
     def done(self, using: str) -> bool:
         """Write it, unless another process has counted one of the days meanwhile."""
         with transaction.atomic(using=using):
-            _one_at_a_time(using)
+            _lock_counts(using)
             if _versions(self.days, using) != self.versions:
                 return False
             counts = DailyCount.objects.using(using)
@@ -333,40 +337,42 @@ class _Write(NamedTuple):
         return True
 
 
-def _one_at_a_time(using: str) -> None:
+def _lock_counts(using: str) -> None:
     """Wait until no other process replaces counts. The first statement, for SQLite's sake."""
     rows, now = SharedValue.objects.using(using), timezone.now()
     if not rows.filter(name=_ROLLUP).update(changed_at=now):
         rows.get_or_create(name=_ROLLUP, defaults={"changed_at": now})
 
 
-def _mend(day: date, last: date, using: str) -> int:
+def _recount_later_days(day: date, last: date, using: str) -> int:
     """Count the days after one again, of those sources that had beacons on it.
 
     Who was the first on a later day may have been earlier, as is known now.
     """
-    late = ties(Cells.of_days(day, day), using)
+    late = active_sources(Intervals.of_days(day, day), using)
     written = 0
     if day >= last or not late:
         return written
-    for days in _runs(span(day + DAY, last)):
-        cells = Cells.of_days(days[0], days[-1])
-        active = set(ties(cells, using))
-        some = [tie for tie in late if tie in active]
+    for days in _consecutive_runs(span(day + DAY, last)):
+        intervals = Intervals.of_days(days[0], days[-1])
+        active = set(active_sources(intervals, using))
+        some = [source_key for source_key in late if source_key in active]
         if some:
             written += _count_sources(some, days, using)
     return written
 
 
-def _count_sources(some: Iterable[Tie], days: Sequence[date], using: str) -> int:
+def _count_sources(some: Iterable[SourceKey], days: Sequence[date], using: str) -> int:
     while True:
         versions = _versions(days, using)
         wanted = _complete(days, versions, using)["beacon"] & set(versions)
         if not wanted:
             return 0
-        rows = {tie.scope: list(_rows_of(tie, days, wanted, using)) for tie in some}
+        rows = {
+            source_key.scope: list(_rows_of(source_key, days, wanted, using)) for source_key in some
+        }
         with transaction.atomic(using=using):
-            _one_at_a_time(using)
+            _lock_counts(using)
             if _versions(days, using) != versions:
                 continue
             counts = DailyCount.objects.using(using)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 
-class Numbers(NamedTuple):
+class Counts(NamedTuple):
     """What is counted of a group of visits, pages or beacons.
 
     Attributes:
@@ -21,14 +21,14 @@ class Numbers(NamedTuple):
     microseconds: int = 0
     pages: int = 0
 
-    def plus(self, other: "Numbers") -> "Numbers":
+    def plus(self, other: "Counts") -> "Counts":
         """Return both together. Who is in both is counted twice."""
-        return Numbers(*(mine + its for mine, its in zip(self, other, strict=True)))
+        return Counts(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
-def together(parts: Iterable[Numbers]) -> Numbers:
+def sum_counts(parts: Iterable[Counts]) -> Counts:
     """Return the sum of many."""
-    result = Numbers()
+    result = Counts()
     for part in parts:
         result = result.plus(part)
     return result

@@ -62,7 +62,7 @@ def span(first: date, last: date) -> list[date]:
     return [first + DAY * number for number in range((last - first).days + 1)]
 
 
-class Cells(NamedTuple):
+class Intervals(NamedTuple):
     """Pieces of time that follow each other without a gap, and are counted apart.
 
     Attributes:
@@ -85,7 +85,7 @@ class Cells(NamedTuple):
         return cls([start + step * position for position in range(number)], end)
 
     def within(self, field: str) -> Q:
-        """Return the condition that a time is in one of the cells."""
+        """Return the condition that a time is in one of the intervals."""
         return Q(
             **{
                 f"{field}__gte": storable_time(self.starts[0]),
@@ -93,22 +93,22 @@ class Cells(NamedTuple):
             }
         )
 
-    def number_of(self, time: datetime) -> int:
-        """Return the number of the cell in which a moment is, as columns have it."""
+    def index_of(self, time: datetime) -> int:
+        """Return the number of the interval in which a moment is, as columns have it."""
         return bisect_right(self.starts, time, 1, key=storable_time) - 1
 
     def number(self, field: str) -> Combinable:
-        """Return the expression that gives the number of the cell in which a time is."""
-        return CellNumber(field, starts=tuple(self.starts))
+        """Return the expression that gives the number of the interval in which a time is."""
+        return IntervalIndex(field, starts=tuple(self.starts))
 
 
-def hours_of(day: date) -> Cells:
+def hours_of(day: date) -> Intervals:
     """Return the hours of a day: 23 to 25."""
-    return Cells.steps(start_of(day), start_of(day + DAY), timedelta(hours=1))
+    return Intervals.steps(start_of(day), start_of(day + DAY), timedelta(hours=1))
 
 
-class CellNumber(Func):
-    """The number of the cell in which a time is: a tree of comparisons.
+class IntervalIndex(Func):
+    """The number of the interval in which a time is: a tree of comparisons.
 
     Databases cut time into days each in its own way, some of them only with tables of time
     zones that are rarely installed. It is written at once, because hundreds of Django's ``When``
@@ -116,7 +116,7 @@ class CellNumber(Func):
 
     Args:
         field: the name of the column.
-        starts: when each cell begins (aware); what is before the first is in the first.
+        starts: when each interval begins (aware); what is before the first is in the first.
     """
 
     output_field = IntegerField()

@@ -24,12 +24,11 @@ Visit, visitor
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import Case, F, IntegerField, Q, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast, Coalesce
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from tracking.enrichment.verdict_rules import Label
@@ -195,8 +194,8 @@ RECOGNIZED_VISITOR = Case(When(~HAS_ENTITY, then=F("visitor_id")), output_field=
 class Term(NamedTuple):
     """A word of the reports, and what it means in one or two sentences, translated when shown."""
 
-    title: str | Promise
-    explanation: str | Promise
+    title: Any
+    explanation: Any
 
 
 #: The words for figures. Whatever shows one of these figures shows this word.

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from tracking.rollups import site_counts
-from tracking.rollups.days import DAY, Cells, hours_of, start_of
-from tracking.rollups.site_counts import Counted
+from tracking.rollups.days import DAY, Intervals, hours_of, start_of
+from tracking.rollups.site_counts import IntervalCounts
 
 
 def facet(name: str) -> str:
@@ -17,7 +17,7 @@ def facet(name: str) -> str:
     return f"hourly_{name}"
 
 
-def count(name: str, days: Sequence[date], using: str | None = None) -> Counted:
+def count(name: str, days: Sequence[date], using: str | None = None) -> IntervalCounts:
     """Count the hours of some days, as they are stored.
 
     Args:
@@ -28,12 +28,12 @@ def count(name: str, days: Sequence[date], using: str | None = None) -> Counted:
     Returns:
         The numbers by the number of the day and the value.
     """
-    number_of = {start: number for number, day in enumerate(days) for start in hours_of(day).starts}
-    starts = list(number_of)
-    cells = Cells(starts, start_of(days[-1] + DAY))
+    index_of = {start: number for number, day in enumerate(days) for start in hours_of(day).starts}
+    starts = list(index_of)
+    intervals = Intervals(starts, start_of(days[-1] + DAY))
     return {
-        (number_of[starts[cell]], f"{starts[cell].isoformat()} {value}"): numbers
-        for (cell, value), numbers in site_counts.count(name, cells, using=using).items()
+        (index_of[starts[interval]], f"{starts[interval].isoformat()} {value}"): numbers
+        for (interval, value), numbers in site_counts.count(name, intervals, using=using).items()
     }
 
 

@@ -14,16 +14,16 @@ from django.db import router
 from django.db.models import Exists, OuterRef, QuerySet, Sum
 
 from tracking.models import DailyCount, LateDay
-from tracking.rollups import completeness, hourly, site_counts, sources
+from tracking.rollups import completeness, hourly, site_counts, source_counts
 from tracking.rollups.build import counted_days, first_day
-from tracking.rollups.counts import Numbers
-from tracking.rollups.days import DAY, Cells, day_of, span, start_of
-from tracking.rollups.sources import Tie
+from tracking.rollups.counts import Counts
+from tracking.rollups.days import DAY, Intervals, day_of, span, start_of
+from tracking.rollups.source_counts import SourceKey
 
 #: Numbers by facet, day and value.
-ByDay = dict[str, dict[tuple[date, str], Numbers]]
+ByDay = dict[str, dict[tuple[date, str], Counts]]
 #: Numbers by facet and value.
-ByValue = dict[str, dict[str, Numbers]]
+ByValue = dict[str, dict[str, Counts]]
 
 
 class Days(NamedTuple):
@@ -63,16 +63,16 @@ class Days(NamedTuple):
         """Return some of these days."""
         return Days(first, last, [day for day in self.open if first <= day <= last])
 
-    def runs(self) -> Iterator[Cells]:
+    def runs(self) -> Iterator[Intervals]:
         """Return the days that are not counted, in runs without a gap."""
         run: list[date] = []
         for day in self.open:
             if run and day != run[-1] + DAY:
-                yield Cells.of_days(run[0], run[-1])
+                yield Intervals.of_days(run[0], run[-1])
                 run = []
             run.append(day)
         if run:
-            yield Cells.of_days(run[0], run[-1])
+            yield Intervals.of_days(run[0], run[-1])
 
 
 def by_day(facets: Collection[str], days: Days) -> ByDay:
@@ -87,29 +87,27 @@ def by_day(facets: Collection[str], days: Days) -> ByDay:
         "", facets, days.first, days.last, without=days.open
     ):
         found[facet][day, value] = numbers
-    for cells, first in _open_runs(days):
+    for intervals, first in _open_runs(days):
         for name in facets:
-            for (cell, value), numbers in site_counts.count(name, cells).items():
-                found[name][first + DAY * cell, value] = numbers
+            for (interval, value), numbers in site_counts.count(name, intervals).items():
+                found[name][first + DAY * interval, value] = numbers
     return found
 
 
-def by_hour(days: Days) -> dict[str, dict[tuple[datetime, str], Numbers]]:
+def by_hour(days: Days) -> dict[str, dict[tuple[datetime, str], Counts]]:
     """Return the numbers of the whole site, hour by hour: those of :data:`counting.HOURLY`.
 
     Args:
         days: the days.
     """
-    found: dict[str, dict[tuple[datetime, str], Numbers]] = {
-        name: {} for name in site_counts.HOURLY
-    }
+    found: dict[str, dict[tuple[datetime, str], Counts]] = {name: {} for name in site_counts.HOURLY}
     names = {hourly.facet(name): name for name in found}
     for facet, _day, value, numbers in _stored_days(
         "", names, days.first, days.last, without=days.open
     ):
         found[names[facet]][hourly.read(value)] = numbers
-    for cells, first in _open_runs(days):
-        run = span(first, first + DAY * (len(cells.starts) - 1))
+    for intervals, first in _open_runs(days):
+        run = span(first, first + DAY * (len(intervals.starts) - 1))
         for name, of_facet in found.items():
             for (_number, value), numbers in hourly.count(name, run).items():
                 of_facet[hourly.read(value)] = numbers
@@ -123,28 +121,28 @@ def by_value(facets: Collection[str], days: Days) -> ByValue:
         facets: some of :data:`tracking.rollups.site_counts.FACETS`.
         days: the days.
     """
-    found: ByValue = {name: defaultdict(Numbers) for name in facets}
+    found: ByValue = {name: defaultdict(Counts) for name in facets}
     for facet, value, numbers in _stored_sums("", facets, days.first, days.last, days.open):
         found[facet][value] = numbers
-    for cells, _first in _open_runs(days):
+    for intervals, _first in _open_runs(days):
         for name in facets:
-            for (_cell, value), numbers in site_counts.count(name, cells).items():
+            for (_cell, value), numbers in site_counts.count(name, intervals).items():
                 found[name][value] = found[name][value].plus(numbers)
     return found
 
 
-def _open_runs(days: Days) -> Iterator[tuple[Cells, date]]:
-    for cells in days.runs():
-        yield cells, day_of(cells.starts[0])
+def _open_runs(days: Days) -> Iterator[tuple[Intervals, date]]:
+    for intervals in days.runs():
+        yield intervals, day_of(intervals.starts[0])
 
 
-class OfSource(NamedTuple):
+class SourceCounts(NamedTuple):
     """What is known of one source, from its first day to the last that is told.
 
     Attributes:
         first: the first day on which it had any beacon.
         last: the last day that is told: today, or tomorrow where a clock is ahead.
-        moments: when the first and the last beacon were, and the first that was sent, by
+        times: when the first and the last beacon were, and the first that was sent, by
             these names; what there never was is left out.
         by_day: the facets that are told day by day: ``kinds``, and ``quarters`` as far as
             they are counted.
@@ -153,19 +151,19 @@ class OfSource(NamedTuple):
 
     first: date
     last: date
-    moments: dict[str, datetime]
+    times: dict[str, datetime]
     by_day: ByDay
     by_value: ByValue
 
 
 #: What is told of a source day by day.
-DAILY = ("kinds", sources.QUARTERS)
+DAILY = ("kinds", source_counts.QUARTERS)
 
 #: What is told of its days together.
-SUMMED = tuple(name for name in sources.FACETS if name not in {*DAILY, "moments"})
+SUMMED = tuple(name for name in source_counts.FACETS if name not in {*DAILY, "times"})
 
 
-def of_source(tie: Tie, today: date, longest: int) -> OfSource:
+def read_source(source_key: SourceKey, today: date, longest: int) -> SourceCounts:
     """Return the numbers of one source.
 
     From the first day on that is not counted, all are counted from their rows: who was first
@@ -177,8 +175,8 @@ def of_source(tie: Tie, today: date, longest: int) -> OfSource:
         longest: how many days are told at most; the first ones are left out.
     """
     using = router.db_for_read(DailyCount)
-    ends = sources.ends_of(tie, using) or ()
-    stored = list(_stored_days(tie.scope, [*DAILY, "moments"]))
+    ends = source_counts.first_and_last_time(source_key, using) or ()
+    stored = list(_stored_days(source_key.scope, [*DAILY, "times"]))
     known = [day_of(time) for time in ends]
     known += [day for _facet, day, _value, _numbers in stored]
     # A clock that is far ahead must not make a report of centuries.
@@ -186,52 +184,56 @@ def of_source(tie: Tie, today: date, longest: int) -> OfSource:
     first = max(min([last, *known]), last - DAY * (longest - 1))
     days = Days.between(first, last)
     counted_until = days.open[0] - DAY if days.open else last
-    found = OfSource(first, last, {}, {name: {} for name in DAILY}, {name: {} for name in SUMMED})
+    found = SourceCounts(
+        first, last, {}, {name: {} for name in DAILY}, {name: {} for name in SUMMED}
+    )
     for facet, day, value, numbers in stored:
         if first <= day <= counted_until:
             _note(found, facet, day, value, numbers)
-    for facet, value, numbers in _stored_sums(tie.scope, SUMMED, first, counted_until):
+    for facet, value, numbers in _stored_sums(source_key.scope, SUMMED, first, counted_until):
         found.by_value[facet][value] = numbers
     if days.open and ends and day_of(ends[-1]) > counted_until:
-        cells = Cells.of_days(days.open[0], last)
-        for facet, counted in sources.count(tie, cells, using).items():
-            for (cell, value), numbers in counted.items():
-                _note(found, facet, days.open[0] + DAY * cell, value, numbers)
+        intervals = Intervals.of_days(days.open[0], last)
+        for facet, counted in source_counts.count(source_key, intervals, using).items():
+            for (interval, value), numbers in counted.items():
+                _note(found, facet, days.open[0] + DAY * interval, value, numbers)
     return found
 
 
-def is_counted(tie: Tie) -> bool:
+def has_counts(source_key: SourceKey) -> bool:
     """Return whether there is any count of a source."""
     rows = DailyCount.objects.using(router.db_for_read(DailyCount))
-    return rows.filter(scope=tie.scope).exists()
+    return rows.filter(scope=source_key.scope).exists()
 
 
-def _note(found: OfSource, facet: str, day: date, value: str, numbers: Numbers) -> None:
-    if facet == "moments":
+def _note(found: SourceCounts, facet: str, day: date, value: str, numbers: Counts) -> None:
+    if facet == "times":
         name, _space, text = value.partition(" ")
         time = datetime.fromisoformat(text)
-        latest = max if name == sources.LAST else min
-        found.moments[name] = latest(time, found.moments.get(name, time))
+        latest = max if name == source_counts.LAST else min
+        found.times[name] = latest(time, found.times.get(name, time))
     elif facet in found.by_day:
         found.by_day[facet][day, value] = numbers
     else:
         sums = found.by_value[facet]
-        sums[value] = sums.get(value, Numbers()).plus(numbers)
+        sums[value] = sums.get(value, Counts()).plus(numbers)
 
 
-def quarters(tie: Tie, cells: Cells, known: OfSource) -> dict[tuple[int, str], int]:
-    """Return the opens and clicks of people by cell and kind, soon after something began.
+def quarters(
+    source_key: SourceKey, intervals: Intervals, known: SourceCounts
+) -> dict[tuple[int, str], int]:
+    """Return the opens and clicks of people by interval and kind, soon after something began.
 
     Args:
         tie: the source.
-        cells: quarters of an hour.
+        intervals: quarters of an hour.
         known: its numbers.
     """
-    first, last = day_of(cells.starts[0]), day_of(cells.end)
-    numbers = {start.isoformat(): number for number, start in enumerate(cells.starts)}
+    first, last = day_of(intervals.starts[0]), day_of(intervals.end)
+    numbers = {start.isoformat(): number for number, start in enumerate(intervals.starts)}
     found: dict[tuple[int, str], int] = {}
     counted: Counter[date] = Counter()
-    for (day, value), of_quarter in known.by_day[sources.QUARTERS].items():
+    for (day, value), of_quarter in known.by_day[source_counts.QUARTERS].items():
         if not first <= day <= last:
             continue
         kind, _space, start = value.partition(" ")
@@ -245,10 +247,10 @@ def quarters(tie: Tie, cells: Cells, known: OfSource) -> dict[tuple[int, str], i
     if counted == expected:
         return found
     # A day is not counted, or began nothing when it was.
-    return sources.count_people(tie, cells)
+    return source_counts.count_human_hits(source_key, intervals)
 
 
-def stages(tie: Tie, ends: tuple[datetime, datetime]) -> Mapping[str, int] | None:
+def stages(source_key: SourceKey, ends: tuple[datetime, datetime]) -> Mapping[str, int] | None:
     """Return how many entities have come how far or further, by :data:`definitions.FUNNEL_STAGES`.
 
     ``None`` if counts do not tell it: a day with beacons of the source is not counted, or rows
@@ -258,7 +260,7 @@ def stages(tie: Tie, ends: tuple[datetime, datetime]) -> Mapping[str, int] | Non
         tie: the source.
         ends: the times of its first and its last beacon.
     """
-    counted = list(_stored_days(tie.scope, ["stages"]))
+    counted = list(_stored_days(source_key.scope, ["stages"]))
     if not counted:
         return None
     using = router.db_for_read(DailyCount)
@@ -276,7 +278,7 @@ def stages(tie: Tie, ends: tuple[datetime, datetime]) -> Mapping[str, int] | Non
 
 def _columns(scope: str) -> tuple[str, ...]:
     """Return the columns that say something: sources have no visits."""
-    return Numbers._fields[:2] if scope else Numbers._fields
+    return Counts._fields[:2] if scope else Counts._fields
 
 
 def _counts(scope: str, facets: Iterable[str], *between: date) -> QuerySet[DailyCount]:
@@ -287,18 +289,18 @@ def _counts(scope: str, facets: Iterable[str], *between: date) -> QuerySet[Daily
 
 def _stored_days(
     scope: str, facets: Iterable[str], *between: date, without: Sequence[date] = ()
-) -> Iterator[tuple[str, date, str, Numbers]]:
+) -> Iterator[tuple[str, date, str, Counts]]:
     left_out = set(without)
     columns = ("facet", "day", "value", *_columns(scope))
     rows = _counts(scope, facets, *between).values_list(*columns)
     for facet, day, value, *numbers in rows:
         if day not in left_out:
-            yield facet, day, value, Numbers(*numbers)
+            yield facet, day, value, Counts(*numbers)
 
 
 def _stored_sums(
     scope: str, facets: Iterable[str], first: date, last: date, without: Sequence[date] = ()
-) -> Iterator[tuple[str, str, Numbers]]:
+) -> Iterator[tuple[str, str, Counts]]:
     rows = _counts(scope, facets, first, last)
     if without:
         rows = rows.exclude(day__in=without)
@@ -307,4 +309,4 @@ def _stored_sums(
     sums = sums.annotate(**{f"sum_{name}": Sum(name) for name in names})
     columns = ("facet", "value", *(f"sum_{name}" for name in names))
     for facet, value, *numbers in sums.values_list(*columns):
-        yield facet, value, Numbers(*map(int, numbers))
+        yield facet, value, Counts(*map(int, numbers))

@@ -26,13 +26,13 @@ from django.db.models.functions import Cast
 from tracking.db.column_values import storable_time
 from tracking.hits import Kind
 from tracking.models import Beacon, PageView, Visit
-from tracking.rollups.counts import Numbers
-from tracking.rollups.days import Cells
+from tracking.rollups.counts import Counts
+from tracking.rollups.days import Intervals
 from tracking.rollups.definitions import HUMAN, recipient
 from tracking.rollups.sql_text import host, joined
 
-#: What was counted: numbers by cell and value.
-Counted = dict[tuple[int, str], Numbers]
+#: What was counted: numbers by interval and value.
+IntervalCounts = dict[tuple[int, str], Counts]
 
 
 class Facet(NamedTuple):
@@ -99,51 +99,53 @@ class Where(NamedTuple):
     clicks: Q | None = Q()
 
 
-EVERYTHING = Where()
+NO_FILTER = Where()
 
 
-def count(name: str, cells: Cells, where: Where = EVERYTHING, using: str | None = None) -> Counted:
+def count(
+    name: str, intervals: Intervals, where: Where = NO_FILTER, using: str | None = None
+) -> IntervalCounts:
     """Count rows by one query.
 
     Args:
         name: one of :data:`FACETS`.
-        cells: the pieces of time, counted apart; what is outside of them is not read.
+        intervals: the pieces of time, counted apart; what is outside of them is not read.
         where: which rows are counted.
         using: the alias of the database; by default that of reads.
 
     Returns:
-        The numbers by the number of the cell and the value of the facet. Uniques are those
-        of one cell and value.
+        The numbers by the number of the interval and the value of the facet. Uniques are those
+        of one interval and value.
     """
     facet = FACETS[name]
-    rows = _TABLES[facet.table](cells, facet, where)
+    rows = _TABLES[facet.table](intervals, facet, where)
     if rows is None:
         return {}
     if using is not None:
         rows = rows.using(using)
     value = Value("", output_field=TextField()) if facet.by is None else facet.by
-    grouped = rows.annotate(cell=cells.number(_TIMES[facet.table]), value=value)
+    grouped = rows.annotate(interval=intervals.number(_TIMES[facet.table]), value=value)
     measures = _MEASURES[facet.table]
     if facet.by is not None:  # how long visits took is told of all of them only
         measures = {column: measures[column] for column in ("n", "who")}
-    grouped = grouped.order_by().values("cell", "value").annotate(**measures)
-    found: Counted = {}
-    for cell, text, *numbers in grouped.values_list("cell", "value", *measures):
-        if not numbers[0]:  # of one cell and one value there is a row in any case
+    grouped = grouped.order_by().values("interval", "value").annotate(**measures)
+    found: IntervalCounts = {}
+    for interval, text, *numbers in grouped.values_list("interval", "value", *measures):
+        if not numbers[0]:  # of one interval and one value there is a row in any case
             continue
-        key = (cell, text or "")
+        key = (interval, text or "")
         # A database that does not tell capitals from small letters has done so already.
-        found[key] = found.get(key, Numbers()).plus(_numbers(numbers))
+        found[key] = found.get(key, Counts()).plus(_numbers(numbers))
     return found
 
 
-def _numbers(values: list[Any]) -> Numbers:
+def _numbers(values: list[Any]) -> Counts:
     total, uniques, *of_visits = values
     if not of_visits:
-        return Numbers(total, uniques)
+        return Counts(total, uniques)
     bounces, length, pages = of_visits
     microseconds = length // timedelta(microseconds=1) if length else 0
-    return Numbers(total, uniques, bounces, microseconds, pages)
+    return Counts(total, uniques, bounces, microseconds, pages)
 
 
 _TIMES = {"visit": "started_at", "pageview": "time", "beacon": "time"}
@@ -163,28 +165,28 @@ _MEASURES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def _visits(cells: Cells, facet: Facet, where: Where) -> QuerySet[Any] | None:
+def _visits(intervals: Intervals, facet: Facet, where: Where) -> QuerySet[Any] | None:
     if where.visit is None:
         return None
     rows = Visit.objects.annotate(referrer_host=host("referrer"))
-    return rows.filter(cells.within("started_at"), where.visit, verdict=HUMAN)
+    return rows.filter(intervals.within("started_at"), where.visit, verdict=HUMAN)
 
 
-def _page_views(cells: Cells, facet: Facet, where: Where) -> QuerySet[Any] | None:
+def _page_views(intervals: Intervals, facet: Facet, where: Where) -> QuerySet[Any] | None:
     if where.pageview is None:
         return None
     rows = PageView.objects.annotate(referrer_host=host("visit__referrer"))
     # A visit lasts from its first page to its last. PostgreSQL would read all visits without.
-    begin = storable_time(cells.starts[0])
+    begin = storable_time(intervals.starts[0])
     return rows.filter(
-        cells.within("time"),
+        intervals.within("time"),
         where.pageview,
         visit__verdict=HUMAN,
         visit__ended_at__gte=begin,
     )
 
 
-def _beacons(cells: Cells, facet: Facet, where: Where) -> QuerySet[Any] | None:
+def _beacons(intervals: Intervals, facet: Facet, where: Where) -> QuerySet[Any] | None:
     if where.opens is None and where.clicks is None:
         return None
     clicks = Q(kind=Kind.CLICK)
@@ -195,7 +197,7 @@ def _beacons(cells: Cells, facet: Facet, where: Where) -> QuerySet[Any] | None:
         chosen |= clicks & where.clicks
     if where.opens == where.clicks and where.opens is not None:
         chosen = where.opens
-    rows = Beacon.objects.filter(cells.within("time"), chosen, facet.only)
+    rows = Beacon.objects.filter(intervals.within("time"), chosen, facet.only)
     return rows if facet.with_machines else rows.filter(verdict=HUMAN)
 
 

@@ -9,7 +9,7 @@ from tests.site.admin import AffiliateAdmin, SubscriberAdmin
 from tests.site.models import Affiliate, Subscriber
 from tests.support.admin_pages import text_of
 from tests.support.mailings import hit, report_url
-from tracking.admin.reports import campaign, object_names
+from tracking.admin.reports import campaign, row_names
 from tracking.hits import Kind
 from tracking.recording import write
 
@@ -112,7 +112,7 @@ def test_a_search_looks_where_this_admin_does_and_not_another(mailing, admin_cli
 
 
 def test_recipients_in_a_file_are_looked_up_in_chunks(mailing, admin_client, monkeypatch):
-    monkeypatch.setattr(object_names, "CHUNK", 2)
+    monkeypatch.setattr(row_names, "CHUNK", 2)
     content = b"".join(admin_client.get(report_url(mailing, "recipients.csv"))).decode()
     assert len(content.splitlines()) == 6
     for subscriber in Subscriber.objects.all():

@@ -16,13 +16,13 @@ from tracking.admin import charts, columns
 from tracking.admin.reports import campaign_lists, campaign_recipients, series
 from tracking.admin.reports.downloads import csv_file, json_file
 from tracking.admin.reports.funnel import opened_bar, steps
-from tracking.admin.reports.object_names import named, named_lines
 from tracking.admin.reports.pages import page
-from tracking.admin.reports.source_object import Subject
+from tracking.admin.reports.row_names import rows_with_names, with_names
+from tracking.admin.reports.source_object import SourceObject
 from tracking.reports import formatting
 from tracking.reports.campaigns import Campaign, Timeline
 from tracking.reports.csv_tables import CAMPAIGN_TABLES, campaign_table
-from tracking.reports.parts import Series
+from tracking.reports.figures import Series
 from tracking.reports.recipients import each_recipient
 
 #: Beacons of a mailing up to which its recipients are listed on its page. Of more they have a
@@ -48,18 +48,18 @@ def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
 
 
 def _report(site: admin.AdminSite, request: HttpRequest, label: str, pk: str) -> HttpResponse:
-    subject = Subject(request, site, label, pk)
-    report = subject.report()
+    source = SourceObject(request, site, label, pk)
+    report = source.report()
     context: dict[str, Any] = {}
     if report.began_at is None:
-        context["empty"] = _empty(subject)
+        context["empty"] = _empty(source)
     else:
         context = {
             "steps": steps(report),
             "opened": opened_bar(report),
-            "charts": list(_charts(subject, report)),
-            "tables": list(campaign_lists.blocks(subject, report)),
-            **_recipients(subject, report),
+            "charts": list(_charts(source, report)),
+            "tables": list(campaign_lists.blocks(source, report)),
+            **_recipients(source, report),
         }
     return page(
         request,
@@ -67,16 +67,16 @@ def _report(site: admin.AdminSite, request: HttpRequest, label: str, pk: str) ->
         "campaign",
         title=gettext("Report: %s") % report.name,
         sent=_sent(report),
-        links=subject.links(),
-        is_gone=subject.is_gone,
+        links=source.links(),
+        is_gone=source.is_gone,
         **context,
     )
 
 
-def _recipients(subject: Subject, report: Campaign) -> dict[str, Any]:
+def _recipients(source: SourceObject, report: Campaign) -> dict[str, Any]:
     if _is_small(report):
-        return campaign_recipients.listed(subject)
-    return campaign_recipients.elsewhere(subject)
+        return campaign_recipients.list_context(source)
+    return campaign_recipients.link_context(source)
 
 
 def _is_small(report: Campaign) -> bool:
@@ -89,26 +89,26 @@ def _is_small(report: Campaign) -> bool:
 def _only_recipients(
     site: admin.AdminSite, request: HttpRequest, label: str, pk: str
 ) -> HttpResponse:
-    subject = Subject(request, site, label, pk)
-    title = gettext("Recipients: %s") % subject.name
-    return _part(subject, "recipients_page", title, **campaign_recipients.listed(subject))
+    source = SourceObject(request, site, label, pk)
+    title = gettext("Recipients: %s") % source.name
+    return _part(source, "recipients_page", title, **campaign_recipients.list_context(source))
 
 
 def _whole_list(
     site: admin.AdminSite, request: HttpRequest, label: str, pk: str, name: str
 ) -> HttpResponse:
-    subject = Subject(request, site, label, pk)
+    source = SourceObject(request, site, label, pk)
     if name not in campaign_lists.LISTS:
         raise Http404
-    shown = campaign_lists.whole(subject, name)
-    title = f"{shown['table'].title}: {subject.name}"
-    return _part(subject, "whole_list", title, **shown)
+    shown = campaign_lists.whole(source, name)
+    title = f"{shown['table'].title}: {source.name}"
+    return _part(source, "whole_list", title, **shown)
 
 
-def _part(subject: Subject, template: str, title: str, **context: Any) -> HttpResponse:
+def _part(source: SourceObject, template: str, title: str, **context: Any) -> HttpResponse:
     """Return a page about a part of the report."""
-    crumb = {"text": subject.name, "url": subject.path_to("tracking_report")}
-    return page(subject.request, subject.site, template, title=title, crumbs=[crumb], **context)
+    crumb = {"text": source.name, "url": source.path_to("tracking_report")}
+    return page(source.request, source.site, template, title=title, crumbs=[crumb], **context)
 
 
 def _sent(report: Campaign) -> str:
@@ -129,7 +129,7 @@ def _sent(report: Campaign) -> str:
     }
 
 
-def _empty(subject: Subject) -> list[dict[str, str]]:
+def _empty(source: SourceObject) -> list[dict[str, str]]:
     text = gettext("Opens and clicks appear here with these lines in the template of a mail:")
     return [{"text": text, "code": _TAGS}]
 
@@ -142,22 +142,22 @@ _TAGS = """{% load tracking_tags %}
 # Over time.
 
 
-def _charts(subject: Subject, report: Campaign) -> Iterator[dict[str, str]]:
+def _charts(source: SourceObject, report: Campaign) -> Iterator[dict[str, str]]:
     """Yield the first hours by the quarter, and all days if there are some."""
     zone = report.time_zone
     if report.quarters.opens:
         span = gettext("the first 24 hours, in the time zone %s") % zone
         title = gettext("The first 24 hours")
-        csv_url = subject.path_to("tracking_report_csv", "quarters")
+        csv_url = source.path_to("tracking_report_csv", "quarters")
         chart = _chart(report.quarters, span, "quarter", "quarters")
         yield {"title": title, "csv_url": csv_url, **chart}
     if len(report.days.opens) > 1:
-        lively = _lively(report.days)
+        lively = _without_quiet_end(report.days)
         first, last = lively.opens[0].bucket.first, lively.opens[-1].bucket.last
         said = {"days": formatting.days(first, last), "zone": zone}
         span = gettext("%(days)s, in the time zone %(zone)s") % said
-        days, grain = _grouped(lively)
-        csv_url = subject.path_to("tracking_report_csv", "days")
+        days, grain = _group_if_long(lively)
+        csv_url = source.path_to("tracking_report_csv", "days")
         yield {
             "title": gettext("Day by day"),
             "csv_url": csv_url,
@@ -170,15 +170,15 @@ def _chart(timeline: Timeline, span: str, grain: str, key: str) -> dict[str, str
     both = Series(
         name=key, title=opens, unit="count", points=timeline.opens, before=timeline.clicks
     )
-    chart = series.chart_of(both, series.Words(span, grain, clicks), id=key)
-    return {"key": key, "figure": charts.figure(chart, head=series.head_of(grain))}
+    chart = series.chart_of(both, series.ChartLabels(span, grain, clicks), id=key)
+    return {"key": key, "figure": charts.figure(chart, head=series.column_title(grain))}
 
 
 #: Days without a hit that are drawn at the end: more are a line along the axis.
 _QUIET_DAYS = 6
 
 
-def _lively(days: Timeline) -> Timeline:
+def _without_quiet_end(days: Timeline) -> Timeline:
     """Return the days up to the last hit, and some after it; the file has all of them."""
     both = zip(days.opens, days.clicks, strict=True)
     hits = [number for number, points in enumerate(both) if any(p.value for p in points)]
@@ -190,13 +190,13 @@ def _lively(days: Timeline) -> Timeline:
 _MAX_POINTS = 120
 
 
-def _grouped(days: Timeline) -> tuple[Timeline, str]:
+def _group_if_long(days: Timeline) -> tuple[Timeline, str]:
     """Return few enough points to be drawn, and what each of them is."""
     if len(days.opens) <= _MAX_POINTS:
         return days, "day"
     size = 7 if len(days.opens) <= 7 * _MAX_POINTS else 28
     return Timeline(
-        opens=series.grouped(days.opens, size), clicks=series.grouped(days.clicks, size)
+        opens=series.group_points(days.opens, size), clicks=series.group_points(days.clicks, size)
     ), "week"
 
 
@@ -206,24 +206,24 @@ def _grouped(days: Timeline) -> tuple[Timeline, str]:
 def _file(
     site: admin.AdminSite, request: HttpRequest, label: str, pk: str, name: str
 ) -> HttpResponseBase:
-    subject = Subject(request, site, label, pk)
+    source = SourceObject(request, site, label, pk)
     if name not in CAMPAIGN_TABLES:
         raise Http404
-    table = campaign_table(name, subject.reference)
+    table = campaign_table(name, source.reference)
     if name == "recipients":
-        table = replace(table, rows=named_lines(table.rows, request, site))
-    return csv_file(table, f"{subject.name} {name}")
+        table = replace(table, rows=rows_with_names(table.rows, request, site))
+    return csv_file(table, f"{source.name} {name}")
 
 
 def _json(site: admin.AdminSite, request: HttpRequest, label: str, pk: str) -> HttpResponse:
-    subject = Subject(request, site, label, pk)
-    report = subject.report()
+    source = SourceObject(request, site, label, pk)
+    report = source.report()
     return json_file(
-        {**report.as_dict(), "recipients": list(_each(subject))}, f"{subject.name} report"
+        {**report.as_dict(), "recipients": list(_each(source))}, f"{source.name} report"
     )
 
 
-def _each(subject: Subject) -> Iterator[dict[str, Any]]:
-    every = each_recipient(subject.reference)
-    for one, name in named(every, lambda one: one.entity, subject.request, subject.site):
+def _each(source: SourceObject) -> Iterator[dict[str, Any]]:
+    every = each_recipient(source.reference)
+    for one, name in with_names(every, lambda one: one.entity, source.request, source.site):
         yield {**one.as_dict(), "label": name}

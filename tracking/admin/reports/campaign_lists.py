@@ -7,20 +7,20 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking.admin import charts
-from tracking.admin.reports.pages import LINES, page_number, paging
-from tracking.admin.reports.sections import TEXT, Block, Cell, Head, Line, outside
-from tracking.admin.reports.source_object import Subject
-from tracking.admin.reports.urls import Addresses
+from tracking.admin.reports.page_urls import PageUrls
+from tracking.admin.reports.pages import ROWS_PER_PAGE, page_number, paging
+from tracking.admin.reports.sections import TEXT, Cell, Column, Section, TableRow, outside
+from tracking.admin.reports.source_object import SourceObject
 from tracking.reports import formatting
 from tracking.reports.campaigns import Campaign
-from tracking.reports.parts import Listing, Row
+from tracking.reports.figures import Listing, Row
 from tracking.rollups.definitions import TERMS
 
 _HUMANS_ONLY = _("Only hits by people: a proxy or a machine says nothing about the reader.")
 _NOBODY = _("Nobody has opened it or clicked yet.")
 
 
-class _Kind(NamedTuple):
+class _ListKind(NamedTuple):
     """A list: how many lines the report shows, and what stands around them."""
 
     lines: int
@@ -30,51 +30,51 @@ class _Kind(NamedTuple):
 
 
 #: The lists by their names, in the order in which they are shown.
-LISTS: Mapping[str, _Kind] = {
-    "links": _Kind(50, _("Link"), _("No link was followed by anybody yet.")),
-    "countries": _Kind(10, _("Country"), _NOBODY, _HUMANS_ONLY),
-    "clients": _Kind(10, _("Mail client"), _NOBODY, _HUMANS_ONLY),
+LISTS: Mapping[str, _ListKind] = {
+    "links": _ListKind(50, _("Link"), _("No link was followed by anybody yet.")),
+    "countries": _ListKind(10, _("Country"), _NOBODY, _HUMANS_ONLY),
+    "clients": _ListKind(10, _("Mail client"), _NOBODY, _HUMANS_ONLY),
 }
 
 
-def blocks(subject: Subject, report: Campaign) -> Iterator[Block]:
+def blocks(source: SourceObject, report: Campaign) -> Iterator[Section]:
     """Yield the beginning of each list, with the way to all of it."""
     for name, kind in LISTS.items():
-        yield _block(subject, getattr(report, name), 0, kind.lines)
+        yield _block(source, getattr(report, name), 0, kind.lines)
 
 
-def whole(subject: Subject, name: str) -> dict[str, Any]:
+def whole(source: SourceObject, name: str) -> dict[str, Any]:
     """Return what a page of its own shows of a list.
 
     Args:
         subject: what the report is about.
         name: one of :data:`LISTS`.
     """
-    found: Listing = getattr(subject.report(), name)
-    number = page_number(subject.request)
-    first = (number - 1) * LINES
-    shown = len(found.rows[first : first + LINES])
+    found: Listing = getattr(source.report(), name)
+    number = page_number(source.request)
+    first = (number - 1) * ROWS_PER_PAGE
+    shown = len(found.rows[first : first + ROWS_PER_PAGE])
     return {
-        "table": _block(subject, found, first, LINES),
-        "page": paging(Addresses(subject.request.path, {}), number, shown, found.total),
+        "table": _block(source, found, first, ROWS_PER_PAGE),
+        "page": paging(PageUrls(source.request.path, {}), number, shown, found.total),
     }
 
 
-def _block(subject: Subject, found: Listing, first: int, lines: int) -> Block:
+def _block(source: SourceObject, found: Listing, first: int, lines: int) -> Section:
     kind, is_links = LISTS[found.name], found.name == "links"
     highest = max((row.figure for row in found.rows), default=0)
     is_cut = first == 0 and found.total > lines
-    heads = [Head(str(kind.head), kind=TEXT)]
+    heads = [Column(str(kind.head), kind=TEXT)]
     if is_links:
-        heads += [Head(*map(str, TERMS[name])) for name in ("clicked", "clicks")]
+        heads += [Column(*map(str, TERMS[name])) for name in ("clicked", "clicks")]
     else:
-        heads += [Head(str(found.column)), Head(gettext("Share"))]
-    return Block(
+        heads += [Column(str(found.column)), Column(gettext("Share"))]
+    return Section(
         key=found.name,
         title=str(found.title),
         heads=heads,
         rows=[
-            Line(
+            TableRow(
                 name=row.label,
                 outside=outside(row.value) if is_links else "",
                 bar=charts.bar(row.figure, highest),
@@ -84,8 +84,8 @@ def _block(subject: Subject, found: Listing, first: int, lines: int) -> Block:
         ],
         empty=str(kind.empty),
         hint=str(kind.hint),
-        all_url=subject.path_to("tracking_report_list", found.name) if is_cut else "",
-        csv_url=subject.path_to("tracking_report_csv", found.name),
+        all_url=source.path_to("tracking_report_list", found.name) if is_cut else "",
+        csv_url=source.path_to("tracking_report_csv", found.name),
     )
 
 

@@ -10,7 +10,7 @@ from tracking.admin.charts import Part
 from tracking.admin.charts.bars import swatch
 from tracking.reports import formatting
 from tracking.reports.campaigns import Campaign
-from tracking.reports.parts import share
+from tracking.reports.figures import share
 from tracking.rollups.definitions import TERMS
 
 

@@ -19,22 +19,22 @@ from tracking.admin import charts
 from tracking.admin.related_objects import RelatedObjects, reference_from_text
 from tracking.admin.reports import series
 from tracking.admin.reports.downloads import csv_file
-from tracking.admin.reports.pages import LINES, page, page_number, paging
+from tracking.admin.reports.page_urls import PageUrls, admin_url
+from tracking.admin.reports.pages import ROWS_PER_PAGE, page, page_number, paging
 from tracking.admin.reports.report_links import report_url
-from tracking.admin.reports.sections import Block, Cell, Head, Line, Tab, outside
-from tracking.admin.reports.urls import Addresses, find
+from tracking.admin.reports.sections import Cell, Column, Section, Tab, TableRow, outside
 from tracking.enrichment.country_names import country_name
 from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
 from tracking.models import Beacon, Visit
 from tracking.reports import formatting
 from tracking.reports.csv_tables import overview_table
+from tracking.reports.figures import Figure, Listing, Row
 from tracking.reports.filters import TITLES as FILTER_TITLES
 from tracking.reports.filters import Filters
 from tracking.reports.filters import reference_of as known_reference_of
 from tracking.reports.formatting import UNKNOWN
 from tracking.reports.overview import Overview, overview
-from tracking.reports.parts import Figure, Listing, Row
 from tracking.reports.periods import BadQuery, Period
 from tracking.reports.query_string import Query, read_query
 from tracking.reports.top_lists import LISTS, listing
@@ -60,10 +60,10 @@ BLOCKS: Mapping[str, Sequence[str]] = {
     "links": ["links"],
 }
 
-_SILENT = _("The filters say nothing about this.")
+_NOT_AVAILABLE = _("The filters say nothing about this.")
 
 #: Lists of beacons; all others are of visits.
-OF_BEACONS = frozenset({"mailings", "links"})
+BEACON_LISTS = frozenset({"mailings", "links"})
 
 
 def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
@@ -80,7 +80,7 @@ def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
     ]
 
 
-class Reader:
+class Viewer:
     """Whoever is looking at an overview, and what of it they may see."""
 
     def __init__(self, request: HttpRequest, site: admin.AdminSite) -> None:
@@ -106,7 +106,7 @@ class Reader:
 
     def may_see(self, name: str) -> bool:
         """Return whether a list is shown."""
-        return self.sees_beacons if name in OF_BEACONS else self.sees_visitors
+        return self.sees_beacons if name in BEACON_LISTS else self.sees_visitors
 
     def notes(self) -> Iterator[str]:
         """Yield what is left out, and why."""
@@ -116,10 +116,10 @@ class Reader:
             yield gettext("Opens and clicks are left out: you have no permission to view beacons.")
 
 
-class Page:
+class OverviewPage:
     """An overview for somebody: what all its pages have in common."""
 
-    def __init__(self, reader: Reader, path: str) -> None:
+    def __init__(self, reader: Viewer, path: str) -> None:
         self.reader = reader
         self.site = reader.site
         params = reader.request.GET
@@ -131,12 +131,12 @@ class Page:
         self.series = asked if asked in self.figures else next(iter(self.figures))
         if asked in self.figures:
             chosen["series"] = asked
-        self.addresses = Addresses(path, {**self.query.as_query(), **chosen})
+        self.urls_of_page = PageUrls(path, {**self.query.as_query(), **chosen})
 
     def choose_series(self, report: Overview) -> None:
         """Take the first figure that is known, if none was asked for."""
         known = (name for name in self.figures if report.figures[name].value is not None)
-        if "series" not in self.addresses.query:
+        if "series" not in self.urls_of_page.query:
             self.series = next(known, self.series)
 
     @property
@@ -182,21 +182,21 @@ class Page:
             changes = {"period": name, "first": None, "last": None}
             yield {
                 "text": text,
-                "url": self.addresses.to(changes),
+                "url": self.urls_of_page.to(changes),
                 "is_chosen": name == self.period.name,
             }
 
     def _kept(self) -> list[tuple[str, str]]:
         """Return the parameters that the form for other days takes along."""
         own = {"period", "first", "last"}
-        return [(name, value) for name, value in self.addresses.query.items() if name not in own]
+        return [(name, value) for name, value in self.urls_of_page.query.items() if name not in own]
 
     def _chips(self) -> Iterator[dict[str, str]]:
         for name, value in self.filters.active().items():
             yield {
                 "name": str(FILTER_TITLES[name]),
                 "value": self._called(name, value),
-                "url": self.addresses.to({name: None}),
+                "url": self.urls_of_page.to({name: None}),
             }
 
     def _called(self, name: str, value: str) -> str:
@@ -213,7 +213,7 @@ class Page:
 
     # Lists.
 
-    def block(self, key: str, found: Listing, tabs: Sequence[Tab] = (), *, path: str) -> Block:
+    def block(self, key: str, found: Listing, tabs: Sequence[Tab] = (), *, path: str) -> Section:
         """Return a list as a block.
 
         Args:
@@ -222,41 +222,41 @@ class Page:
             tabs: the lists in the same place.
             path: where its lines lead: to the overview.
         """
-        return Block(
+        return Section(
             key=key,
             title=str(found.title),
             heads=[
-                Head(self._head(found), kind="text"),
-                Head(str(found.column)),
-                Head(gettext("Share"), gettext("The part of all in the list.")),
+                Column(self._head(found), kind="text"),
+                Column(str(found.column)),
+                Column(gettext("Share"), gettext("The part of all in the list.")),
             ],
             rows=list(self._lines(found, path)),
-            empty=self._silence(found.name) or gettext("Nothing in these days."),
+            empty=self._why_empty(found.name) or gettext("Nothing in these days."),
             tabs=tabs,
             all_url=self._path_to("tracking_overview_list", found) if found.has_more else "",
             csv_url=self._path_to("tracking_overview_csv", found),
         )
 
-    def _silence(self, name: str) -> str:
+    def _why_empty(self, name: str) -> str:
         """Return why a list cannot say anything, or ``""`` if it can."""
         where = self.filters.where()
         parts = {"pages": where.pageview, "mailings": where.clicks, "links": where.clicks}
-        return str(_SILENT) if parts.get(name, where.visit) is None else ""
+        return str(_NOT_AVAILABLE) if parts.get(name, where.visit) is None else ""
 
     def _head(self, found: Listing) -> str:
         """Return what a line of a list is, in the singular."""
         return str(FILTER_TITLES[found.rows[0].filter_key] if found.rows else found.title)
 
     def _path_to(self, name: str, found: Listing) -> str:
-        return self.addresses.to({}, path=find(self.site, name, found.name))
+        return self.urls_of_page.to({}, path=admin_url(self.site, name, found.name))
 
-    def _lines(self, found: Listing, path: str) -> Iterator[Line]:
+    def _lines(self, found: Listing, path: str) -> Iterator[TableRow]:
         highest = max((row.figure for row in found.rows), default=0)
         names = self._names(row.value for row in found.rows) if found.name == "mailings" else {}
         for row in found.rows:
             reference = _source(row.value) if found.name == "mailings" else None
             leads = reference is not None or found.name != "mailings"
-            yield Line(
+            yield TableRow(
                 name=names.get(row.value, row.label),
                 url=self._narrowed(row, path) if leads else "",
                 url_title=gettext("Show this only"),
@@ -267,9 +267,9 @@ class Page:
             )
 
     def _narrowed(self, row: Row, path: str) -> str:
-        return self.addresses.to({row.filter_key: row.filter_value}, path=path)
+        return self.urls_of_page.to({row.filter_key: row.filter_value}, path=path)
 
-    def named(self, rows: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    def with_names(self, rows: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
         """Return lines of a file about objects, with names for who may see them."""
         found = list(rows)
         names = self._names([str(value) for value, *_rest in found])
@@ -291,13 +291,13 @@ def _source(value: str) -> Reference | None:
 
 
 def _overview(site: admin.AdminSite, request: HttpRequest) -> HttpResponse:
-    shown = Page(Reader(request, site), request.path)
+    shown = OverviewPage(Viewer(request, site), request.path)
     report = overview(shown.period, shown.filters)
     shown.choose_series(report)
     return shown.answer(
         "overview",
         title=gettext("Overview"),
-        now=_now(shown, report),
+        now=_on_site(shown, report),
         figures=list(_figures(shown, report)),
         chart=_chart(shown, report),
         tables=list(_blocks(shown, report)),
@@ -305,28 +305,28 @@ def _overview(site: admin.AdminSite, request: HttpRequest) -> HttpResponse:
     )
 
 
-def _now(shown: Page, report: Overview) -> dict[str, Any] | None:
+def _on_site(shown: OverviewPage, report: Overview) -> dict[str, Any] | None:
     """Return how many are on the site now, and where they are shown."""
     if not shown.reader.sees_visitors:
         return None
-    found = find(shown.site, "tracking_visitor_active")
-    listed = find(shown.site, "tracking_visitor_changelist")
-    url = found or (f"{listed}?active=now" if listed else "")
+    found = admin_url(shown.site, "tracking_visitor_active")
+    list_context = admin_url(shown.site, "tracking_visitor_changelist")
+    url = found or (f"{list_context}?active=now" if list_context else "")
     return {"count": report.on_site, "text": formatting.count(report.on_site), "url": url}
 
 
-def _figures(shown: Page, report: Overview) -> Iterator[dict[str, Any]]:
+def _figures(shown: OverviewPage, report: Overview) -> Iterator[dict[str, Any]]:
     for name, total in shown.figures.items():
         figure = report.figures[name]
         is_known = figure.value is not None
         yield {
             "name": figure.title,
             "hint": figure.explanation,
-            "text": _written(figure),
+            "text": _figure_text(figure),
             "why": "" if is_known else _why_unknown(figure, report),
             "change": formatting.change(figure.value, figure.before),
             "aside": _aside(figure, report.figures[total] if total else None),
-            "url": shown.addresses.to({"series": name}),
+            "url": shown.urls_of_page.to({"series": name}),
             "is_chosen": name == shown.series,
         }
 
@@ -334,10 +334,10 @@ def _figures(shown: Page, report: Overview) -> Iterator[dict[str, Any]]:
 def _why_unknown(figure: Figure, report: Overview) -> str:
     """Return why nothing is known of a figure: of no visits there is no average."""
     is_average = figure.unit != "count" and report.figures["visits"].value is not None
-    return gettext("There was no visit.") if is_average else str(_SILENT)
+    return gettext("There was no visit.") if is_average else str(_NOT_AVAILABLE)
 
 
-def _written(figure: Figure) -> str:
+def _figure_text(figure: Figure) -> str:
     return UNKNOWN if figure.value is None else series.UNITS[figure.unit].text(figure.value)
 
 
@@ -353,34 +353,34 @@ def _aside(figure: Figure, total: Figure | None) -> str:
     return ""
 
 
-def _chart(shown: Page, report: Overview) -> str:
+def _chart(shown: OverviewPage, report: Overview) -> str:
     figure = report.figures[shown.series]
     if figure.value is None:
         return format_html('<p class="tracking-note">{}</p>', _why_unknown(figure, report))
     chosen = report.series[shown.series]
-    words = series.Words(shown.span, shown.period.unit, gettext("the period before"))
+    words = series.ChartLabels(shown.span, shown.period.unit, gettext("the period before"))
     chart = series.chart_of(chosen, words, id="series")
-    return charts.figure(chart, head=series.head_of(shown.period.unit))
+    return charts.figure(chart, head=series.column_title(shown.period.unit))
 
 
-def _blocks(shown: Page, report: Overview) -> Iterator[Block]:
+def _blocks(shown: OverviewPage, report: Overview) -> Iterator[Section]:
     for key, names in BLOCKS.items():
         allowed = [name for name in names if shown.reader.may_see(name)]
         if not allowed:
             continue
-        asked = shown.addresses.query.get(key, "")
+        asked = shown.urls_of_page.query.get(key, "")
         filled = (name for name in allowed if report.lists[name].rows)
         chosen = asked if asked in allowed else next(filled, allowed[0])
         tabs = [
-            Tab(str(report.lists[name].title), shown.addresses.to({key: name}, at=key))
+            Tab(str(report.lists[name].title), shown.urls_of_page.to({key: name}, at=key))
             for name in allowed
             if name != chosen
         ]
         found = report.lists[chosen]
-        yield shown.block(key, found, tabs, path=shown.addresses.path)
+        yield shown.block(key, found, tabs, path=shown.urls_of_page.path)
 
 
-def _empty(shown: Page, report: Overview) -> list[dict[str, str]]:
+def _empty(shown: OverviewPage, report: Overview) -> list[dict[str, str]]:
     """Return what is to be done where nothing was ever recorded, and nothing if something was."""
     if any(figure.value or figure.before for figure in report.figures.values()) or shown.filters:
         return []
@@ -411,14 +411,18 @@ _TAGS = """{% load tracking_tags %}
 def _whole_list(site: admin.AdminSite, request: HttpRequest, name: str) -> HttpResponse:
     shown = _page_of_list(site, request, name)
     number = page_number(request)
-    found = listing(name, shown.period, shown.filters, limit=LINES, offset=(number - 1) * LINES)
-    overview_path = find(site, "tracking_overview")
+    found = listing(
+        name, shown.period, shown.filters, limit=ROWS_PER_PAGE, offset=(number - 1) * ROWS_PER_PAGE
+    )
+    overview_path = admin_url(site, "tracking_overview")
     return shown.answer(
         "whole_list",
         title=found.title,
-        crumbs=[{"text": gettext("Overview"), "url": shown.addresses.to({}, path=overview_path)}],
+        crumbs=[
+            {"text": gettext("Overview"), "url": shown.urls_of_page.to({}, path=overview_path)}
+        ],
         table=shown.block(name, found, path=overview_path),
-        page=paging(shown.addresses, number, len(found.rows), found.total),
+        page=paging(shown.urls_of_page, number, len(found.rows), found.total),
     )
 
 
@@ -426,14 +430,14 @@ def _file(site: admin.AdminSite, request: HttpRequest, name: str) -> HttpRespons
     shown = _page_of_list(site, request, name)
     table = overview_table(name, shown.period, shown.filters)
     if name == "mailings":
-        table = replace(table, rows=shown.named(table.rows))
+        table = replace(table, rows=shown.with_names(table.rows))
     return csv_file(table, f"{name} {shown.period.first} {shown.period.last}")
 
 
-def _page_of_list(site: admin.AdminSite, request: HttpRequest, name: str) -> Page:
-    reader = Reader(request, site)
+def _page_of_list(site: admin.AdminSite, request: HttpRequest, name: str) -> OverviewPage:
+    reader = Viewer(request, site)
     if name not in LISTS:
         raise Http404
     if not reader.may_see(name):
         raise PermissionDenied
-    return Page(reader, request.path)
+    return OverviewPage(reader, request.path)

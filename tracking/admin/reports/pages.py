@@ -9,12 +9,12 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext
 
 from tracking.admin import admin_page
+from tracking.admin.reports.page_urls import PageUrls
 from tracking.admin.reports.sections import Paging
-from tracking.admin.reports.urls import Addresses
 from tracking.reports import formatting
 
 #: Lines of a page of a list.
-LINES = 50
+ROWS_PER_PAGE = 50
 
 #: Digits of the number of a page: nobody goes further by hand.
 _MAX_DIGITS = 9
@@ -42,7 +42,7 @@ def page_number(request: HttpRequest) -> int:
     return max(int(text), 1) if is_number else 1
 
 
-def paging(addresses: Addresses, number: int, shown: int, total: int, *, at: str = "") -> Paging:
+def paging(urls_of_page: PageUrls, number: int, shown: int, total: int, *, at: str = "") -> Paging:
     """Return the way to the other pages of a list.
 
     Args:
@@ -52,7 +52,7 @@ def paging(addresses: Addresses, number: int, shown: int, total: int, *, at: str
         total: how many lines there are in all.
         at: the id of the list, if there is more on the page.
     """
-    first = (number - 1) * LINES + 1
+    first = (number - 1) * ROWS_PER_PAGE + 1
     said = {
         "first": formatting.count(first if shown else 0),
         "last": formatting.count(first + shown - 1 if shown else 0),
@@ -60,6 +60,6 @@ def paging(addresses: Addresses, number: int, shown: int, total: int, *, at: str
     }
     return Paging(
         gettext("%(first)s to %(last)s of %(total)s") % said,
-        addresses.to({"p": str(number - 1)}, at=at) if number > 1 else "",
-        addresses.to({"p": str(number + 1)}, at=at) if shown and first + shown <= total else "",
+        urls_of_page.to({"p": str(number - 1)}, at=at) if number > 1 else "",
+        urls_of_page.to({"p": str(number + 1)}, at=at) if shown and first + shown <= total else "",
     )

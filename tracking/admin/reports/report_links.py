@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from tracking.admin import columns
-from tracking.admin.reports.urls import find
+from tracking.admin.reports.page_urls import admin_url
 from tracking.hits import Reference
 from tracking.reports import formatting
 from tracking.reports.counts_per_object import counts_per_object
@@ -39,7 +39,7 @@ def may_see_report(request: HttpRequest) -> bool:
 
 def report_url(site: admin.AdminSite, reference: Reference) -> str:
     """Return the URL of the report of an object, or ``""`` where the site has none."""
-    return find(site, "tracking_report", reference.label, quote(reference.pk))
+    return admin_url(site, "tracking_report", reference.label, quote(reference.pk))
 
 
 class _CountingChangeList(ChangeList):

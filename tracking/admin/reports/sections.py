@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 NUMBER, TEXT, TIME = "number", "text", "time"
 
 
-class Head(NamedTuple):
+class Column(NamedTuple):
     """The head of a column, with an explanation if its word needs one."""
 
     text: str
@@ -31,7 +31,7 @@ class Cell(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Line:
+class TableRow:
     """A line of a table.
 
     Attributes:
@@ -61,7 +61,7 @@ class Tab(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Block:
+class Section:
     """A table with its title.
 
     Attributes:
@@ -78,8 +78,8 @@ class Block:
 
     key: str
     title: str
-    heads: Sequence[Head]
-    rows: Sequence[Line]
+    heads: Sequence[Column]
+    rows: Sequence[TableRow]
     empty: str
     hint: str = ""
     tabs: Sequence[Tab] = field(default_factory=tuple)

@@ -12,8 +12,8 @@ from django.utils.translation import gettext
 
 from tracking.admin.charts import Chart, Point, units
 from tracking.reports import formatting
-from tracking.reports.parts import Point as Counted
-from tracking.reports.parts import Series
+from tracking.reports.figures import Point as Counted
+from tracking.reports.figures import Series
 from tracking.reports.periods import Bucket
 
 #: How the values of a figure are written, by the unit that it is of.
@@ -23,7 +23,7 @@ UNITS = {"count": units.COUNTS, "rate": units.RATES, "seconds": units.SECONDS}
 _CLOCK = ("quarter", "hour")
 
 
-class Words(NamedTuple):
+class ChartLabels(NamedTuple):
     """What a chart says of itself.
 
     Attributes:
@@ -38,7 +38,7 @@ class Words(NamedTuple):
     before: str = ""
 
 
-def chart_of(series: Series, words: Words, *, id: str) -> Chart:  # noqa: A002
+def chart_of(series: Series, words: ChartLabels, *, id: str) -> Chart:  # noqa: A002
     """Return the chart of a series, and of the period before if it has one.
 
     Args:
@@ -61,37 +61,37 @@ def chart_of(series: Series, words: Words, *, id: str) -> Chart:  # noqa: A002
 
 def _point(point: Counted, before: Counted | None, grain: str) -> Point:
     return Point(
-        label=short(point.bucket, grain),
-        name=full(point.bucket, grain),
+        label=short_label(point.bucket, grain),
+        name=full_label(point.bucket, grain),
         value=point.value,
         before=before.value if before else None,
     )
 
 
-def _description(series: Series, words: Words) -> str:
+def _description(series: Series, words: ChartLabels) -> str:
     known: Sequence[Counted] = [point for point in series.points if point.value]
     title = gettext("%(figure)s, %(span)s") % {"figure": series.title, "span": words.span}
     if not known:
         return title
     highest = max(known, key=lambda point: point.value or 0)
     value = UNITS[series.unit].text(highest.value or 0)
-    said = {"value": value, "time": full(highest.bucket, words.grain)}
+    said = {"value": value, "time": full_label(highest.bucket, words.grain)}
     return f"{title}. " + gettext("The highest: %(value)s, %(time)s.") % said
 
 
-def grouped(points: Sequence[Counted], size: int) -> tuple[Counted, ...]:
+def group_points(points: Sequence[Counted], size: int) -> tuple[Counted, ...]:
     """Return counts with ``size`` points taken together each; the last may be of fewer."""
-    return tuple(_together(points[at : at + size]) for at in range(0, len(points), size))
+    return tuple(_merge_points(points[at : at + size]) for at in range(0, len(points), size))
 
 
-def _together(points: Sequence[Counted]) -> Counted:
+def _merge_points(points: Sequence[Counted]) -> Counted:
     first, last = points[0].bucket, points[-1].bucket
     known = [point.value for point in points if point.value is not None]
     bucket = replace(first, end=last.end, last=last.last, is_unfinished=last.is_unfinished)
     return Counted(bucket=bucket, value=sum(known) if known else None)
 
 
-def head_of(grain: str) -> str:
+def column_title(grain: str) -> str:
     """Return what the points of a series are."""
     heads = {
         "quarter": gettext("Time"),
@@ -103,7 +103,7 @@ def head_of(grain: str) -> str:
     return heads[grain]
 
 
-def short(bucket: Bucket, grain: str) -> str:
+def short_label(bucket: Bucket, grain: str) -> str:
     """Return a bucket as it is written on the axis."""
     if grain in _CLOCK:
         return f"{local(bucket.start):%H:%M}"
@@ -114,7 +114,7 @@ def short(bucket: Bucket, grain: str) -> str:
     return date_format(bucket.first, gettext("M j"))
 
 
-def full(bucket: Bucket, grain: str) -> str:
+def full_label(bucket: Bucket, grain: str) -> str:
     """Return a bucket in full."""
     if grain in _CLOCK:
         begin, end = local(bucket.start), local(bucket.end)

@@ -10,15 +10,15 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext
 
 from tracking.admin.related_objects import RelatedObjects, reference_to_text
+from tracking.admin.reports.page_urls import admin_url
 from tracking.admin.reports.report_links import may_see_report
-from tracking.admin.reports.urls import find
 from tracking.hits import Reference
 from tracking.reports.campaigns import Campaign, campaign, was_observed
 from tracking.reports.filters import reference_of
 from tracking.reports.periods import BadQuery
 
 
-class Subject:
+class SourceObject:
     """The object that a report is about, for somebody.
 
     Raises:
@@ -57,12 +57,12 @@ class Subject:
 
     def path_to(self, name: str, *args: str) -> str:
         """Return the path of a page about it."""
-        return find(self.site, name, self.reference.label, quote(self.reference.pk), *args)
+        return admin_url(self.site, name, self.reference.label, quote(self.reference.pk), *args)
 
     def links(self) -> list[dict[str, str]]:
         """Return where else there is something about it."""
         query = urlencode({"source": reference_to_text(self.reference)})
-        beacons = find(self.site, "tracking_beacon_changelist")
+        beacons = admin_url(self.site, "tracking_beacon_changelist")
         links = [
             {"text": gettext("Open the object"), "url": self._rows.url(self.reference) or ""},
             {"text": gettext("Beacons"), "url": f"{beacons}?{query}" if beacons else ""},

@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from tracking.reports.periods import Bucket
 
 #: A title or an explanation, translated when it is shown.
-Words = str | Promise
+Text = str | Promise
 
 
 def share(part: float | None, whole: float | None) -> float | None:
@@ -31,8 +31,8 @@ class Figure:
     """
 
     name: str
-    title: Words
-    explanation: Words
+    title: Text
+    explanation: Text
     unit: str
     value: float | None
     before: float | None
@@ -90,7 +90,7 @@ class Series:
     """
 
     name: str
-    title: Words
+    title: Text
     unit: str
     points: tuple[Point, ...]
     before: tuple[Point, ...] = ()
@@ -156,8 +156,8 @@ class Listing:
     """
 
     name: str
-    title: Words
-    column: Words
+    title: Text
+    column: Text
     rows: tuple[Row, ...]
     total: int
     offset: int = 0

@@ -16,7 +16,7 @@ T = TypeVar("T")
 CHUNK = 500
 
 
-def named(
+def with_names(
     items: Iterable[T],
     reference: Callable[[T], Reference],
     request: HttpRequest,
@@ -37,7 +37,7 @@ def named(
             yield item, rows.name(reference(item))
 
 
-def named_lines(
+def rows_with_names(
     lines: Iterable[tuple[object, ...]], request: HttpRequest, site: admin.AdminSite
 ) -> Iterator[tuple[object, ...]]:
     """Yield the lines of a table whose first cell names an object and whose second its name."""
@@ -45,5 +45,5 @@ def named_lines(
     def reference(line: tuple[object, ...]) -> Reference:
         return reference_from_text(str(line[0])) or Reference("", str(line[0]))
 
-    for line, name in named(lines, reference, request, site):
+    for line, name in with_names(lines, reference, request, site):
         yield (line[0], name, *line[2:])

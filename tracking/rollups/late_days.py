@@ -15,7 +15,7 @@ from tracking.rollups.days import day_of, start_of
 NOT_YET = timedelta(minutes=30)
 
 
-def days(times: Iterable[datetime]) -> set[date]:
+def days_of(times: Iterable[datetime]) -> set[date]:
     """Return the days that are to be noted.
 
     Args:

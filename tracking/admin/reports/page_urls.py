@@ -7,7 +7,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
 
 
-class Addresses:
+class PageUrls:
     """The URLs of pages that show the same as this one, but for something.
 
     Args:
@@ -33,7 +33,7 @@ class Addresses:
         return f"{path or self.path}{f'?{query}' if query else ''}{end}"
 
 
-def find(site: admin.AdminSite, name: str, *args: str) -> str:
+def admin_url(site: admin.AdminSite, name: str, *args: str) -> str:
     """Return the path of a page of the admin, or ``""`` where the site has none."""
     try:
         return reverse(f"{site.name}:{name}", args=args)

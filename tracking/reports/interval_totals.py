@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 from tracking.conf import conf
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind
-from tracking.reports.parts import Words
+from tracking.reports.figures import Text
 from tracking.rollups import read, site_counts
-from tracking.rollups.counts import Numbers, together
-from tracking.rollups.days import Cells
+from tracking.rollups.counts import Counts, sum_counts
+from tracking.rollups.days import Intervals
 from tracking.rollups.read import Days
-from tracking.rollups.site_counts import Counted, Where
+from tracking.rollups.site_counts import IntervalCounts, Where
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Apart:
+class NonHuman:
     """What was not done by a person who can be told.
 
     Attributes:
@@ -28,7 +28,7 @@ class Apart:
     """
 
     label: str
-    title: Words
+    title: Text
     opens: int
     clicks: int
 
@@ -42,7 +42,7 @@ class Apart:
         }
 
 
-class Sums(NamedTuple):
+class Totals(NamedTuple):
     """What figures are made of; ``None`` where the filters say nothing about it.
 
     Attributes:
@@ -52,52 +52,54 @@ class Sums(NamedTuple):
         clicks: clicks by people.
     """
 
-    visits: Numbers | None
-    pages: Numbers | None
-    opens: Numbers | None
-    clicks: Numbers | None
+    visits: Counts | None
+    pages: Counts | None
+    opens: Counts | None
+    clicks: Counts | None
 
 
-class Pieces(NamedTuple):
-    """What was counted in pieces of time: each facet by cell and value, or ``None``."""
+class IntervalTotals(NamedTuple):
+    """What was counted in pieces of time: each facet by interval and value, or ``None``."""
 
-    cells: Cells
-    visits: Counted | None
-    page_views: Counted | None
-    hits: Counted
+    intervals: Intervals
+    visits: IntervalCounts | None
+    page_views: IntervalCounts | None
+    hits: IntervalCounts
     has_opens: bool
     has_clicks: bool
 
-    def between(self, first: int, end: int) -> Sums:
-        """Return the sums of the cells from ``first`` on and before ``end``."""
-        cells = range(first, end)
+    def between(self, first: int, end: int) -> Totals:
+        """Return the sums of the intervals from ``first`` on and before ``end``."""
+        intervals = range(first, end)
 
-        def add(counted: Counted | None, value: str = "") -> Numbers | None:
+        def add(counted: IntervalCounts | None, value: str = "") -> Counts | None:
             if counted is None:
                 return None
-            return together(counted[cell, value] for cell in cells if (cell, value) in counted)
+            return sum_counts(
+                counted[interval, value] for interval in intervals if (interval, value) in counted
+            )
 
         visits = add(self.visits)
         pages = add(self.page_views)
         if not conf.page_views and visits is not None:  # pages are no rows then
-            pages = Numbers(total=visits.pages)
-        return Sums(
+            pages = Counts(total=visits.pages)
+        return Totals(
             visits=visits,
             pages=pages,
             opens=add(self.hits, f"{Kind.OPEN.value} {_HUMAN}") if self.has_opens else None,
             clicks=add(self.hits, f"{Kind.CLICK.value} {_HUMAN}") if self.has_clicks else None,
         )
 
-    def apart(self, first: int, end: int) -> tuple[Apart, ...]:
-        """Return what proxies and machines did in these cells."""
+    def non_human(self, first: int, end: int) -> tuple[NonHuman, ...]:
+        """Return what proxies and machines did in these intervals."""
         if not (self.has_opens and self.has_clicks):
             return ()
         totals: Counter[str] = Counter()
-        for (cell, value), numbers in self.hits.items():
-            if first <= cell < end:
+        for (interval, value), numbers in self.hits.items():
+            if first <= interval < end:
                 totals[value] += numbers.total
         return tuple(
-            Apart(
+            NonHuman(
                 label=label.value,
                 title=label.label,
                 opens=totals[f"{Kind.OPEN.value} {label.value}"],
@@ -111,35 +113,35 @@ class Pieces(NamedTuple):
 _HUMAN = Label.HUMAN.value
 
 
-def count_all(cells: Cells, where: Where) -> Pieces:
+def count_rows(intervals: Intervals, where: Where) -> IntervalTotals:
     """Return what the rows say.
 
     Args:
-        cells: the pieces of time.
+        intervals: the pieces of time.
         where: which rows are counted.
     """
-    return Pieces(
-        cells=cells,
-        visits=None if where.visit is None else site_counts.count("visits", cells, where),
+    return IntervalTotals(
+        intervals=intervals,
+        visits=None if where.visit is None else site_counts.count("visits", intervals, where),
         page_views=(
-            None if where.pageview is None else site_counts.count("page_views", cells, where)
+            None if where.pageview is None else site_counts.count("page_views", intervals, where)
         ),
-        hits=site_counts.count("hits", cells, where),
+        hits=site_counts.count("hits", intervals, where),
         has_opens=where.opens is not None,
         has_clicks=where.clicks is not None,
     )
 
 
-def read_all(cells: Cells, days: Days) -> Pieces:
+def read_days(intervals: Intervals, days: Days) -> IntervalTotals:
     """Return the same of days that are counted already.
 
     Args:
-        cells: the days, one each.
+        intervals: the days, one each.
         days: what is known of them.
     """
     found = read.by_day(site_counts.HOURLY, days)
     return _read(
-        cells,
+        intervals,
         {
             name: {((day - days.first).days, value): n for (day, value), n in counted.items()}
             for name, counted in found.items()
@@ -147,16 +149,16 @@ def read_all(cells: Cells, days: Days) -> Pieces:
     )
 
 
-def read_hours(cells: Cells, days: Days) -> Pieces:
+def read_hours(intervals: Intervals, days: Days) -> IntervalTotals:
     """Return the same of hours of days that are counted already.
 
     Args:
-        cells: the hours.
+        intervals: the hours.
         days: what is known of their days.
     """
-    numbers = {start: number for number, start in enumerate(cells.starts)}
+    numbers = {start: number for number, start in enumerate(intervals.starts)}
     return _read(
-        cells,
+        intervals,
         {
             # Days that were counted in another time zone have hours of the days beside them.
             name: {
@@ -169,5 +171,5 @@ def read_hours(cells: Cells, days: Days) -> Pieces:
     )
 
 
-def _read(cells: Cells, counted: Mapping[str, Counted]) -> Pieces:
-    return Pieces(cells=cells, has_opens=True, has_clicks=True, **counted)
+def _read(intervals: Intervals, counted: Mapping[str, IntervalCounts]) -> IntervalTotals:
+    return IntervalTotals(intervals=intervals, has_opens=True, has_clicks=True, **counted)
