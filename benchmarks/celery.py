@@ -24,7 +24,7 @@ from tests.support.brokers import BROKERS, Broker
 from tests.support.processes import Site, wait_until
 from tests.support.workers import APP, log_of, worker
 from tracking.models import Beacon, WrittenBatch
-from tracking.pipeline.spool import look
+from tracking.pipeline.spool import folder_status
 
 HITS = int(os.environ.get("TRACKING_BENCHMARK_HITS", "1_000_000"))
 WORKERS = 2
@@ -48,10 +48,10 @@ import celery_site, django, json, sys, time
 django.setup()
 from benchmarks.batches import sample_hits
 from tracking.backends import get_backend
-from tracking.pipeline.spool import look
+from tracking.pipeline.spool import folder_status
 
 backend = get_backend()
-backend.look_around = 0.5
+backend.folder_check_interval = 0.5
 spent, number, begun = 0.0, int(sys.argv[1]), time.time()
 while number:
     some = sample_hits(min(number, 1_000))
@@ -61,7 +61,7 @@ while number:
         backend.send(hit)
     spent += time.perf_counter() - started
 sent = time.time()
-while (state := look(backend.spool.folder)).waiting or state.sent:
+while (state := folder_status(backend.spool.folder)).waiting or state.sent:
     time.sleep(0.1)
 print(json.dumps({"begun": begun, "sending": spent, "sent": sent, "arrived": time.time()}))
 """
@@ -112,7 +112,7 @@ def _run(site: Site, using: str) -> None:
             wait_until(lambda name=name: "ready" in log_of(site, name), 60)
         sender = site.start("-c", SENDER, str(HITS), stdout=-1)
         while sender.poll() is None:
-            state = look(site.spool)
+            state = folder_status(site.spool)
             progress = f"  {state.waiting:,} hits waiting, {state.sent} batches in flight"
             print(f"\x1b[2K{progress}", end="\r", file=sys.stderr, flush=True)
             clock.sleep(1)
@@ -122,7 +122,7 @@ def _run(site: Site, using: str) -> None:
         with sender.stdout as output:
             times = json.load(output)
     rows, batches = Beacon.objects.count(), WrittenBatch.objects.count()
-    state = look(site.spool)
+    state = folder_status(site.spool)
     one_by_one += [_one_by_one(using) for _ in range(ROUNDS)]
     _print(times, one_by_one, rows, batches)
     assert rows == HITS, f"{rows:,} rows"

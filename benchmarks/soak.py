@@ -25,7 +25,7 @@ from benchmarks.measuring import print_row
 from tests.support.processes import Site, free_port, wait_until, workers_of
 from tracking import links
 from tracking.models import Beacon, PageView, Visit, Visitor
-from tracking.pipeline.spool import look
+from tracking.pipeline.spool import folder_status
 
 REQUESTS = int(os.environ.get("TRACKING_BENCHMARK_REQUESTS", "2_000_000"))
 SERVER = os.environ.get("TRACKING_BENCHMARK_SERVER", "gunicorn")
@@ -289,4 +289,4 @@ def _check(site: Site, answers: dict[str, int]) -> None:
     print_row("visitors, and pages in visits", f"{Visitor.objects.count():,}; {visits:,}", "")
     assert rows == answers
     assert visits == rows["page"] + VISITORS
-    assert look(site.spool).rejected == 0
+    assert folder_status(site.spool).rejected == 0

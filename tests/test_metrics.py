@@ -45,7 +45,7 @@ def backend(tmp_path):
     with override_settings(TRACKING_BACKEND=BUFFERED, TRACKING_SPOOL=str(tmp_path)):
         backend = get_backend()
         # The tests deliver by hand: another thread would not see their transaction.
-        backend._start = lambda: None
+        backend._start_thread = lambda: None
         yield backend
         backend.flush()
 
@@ -73,13 +73,13 @@ def test_what_is_refused_is_counted_with_its_reason(backend, registry, monkeypat
             raise DataError("no such kind")
         return 0
 
-    real = write_batch.deliver
+    real = write_batch.write_records
     monkeypatch.setattr(
-        write_batch, "deliver", lambda items, **options: real(items, write, **options)
+        write_batch, "write_records", lambda items, **options: real(items, write, **options)
     )
     backend.send_many([Hit(kind=Kind.OPEN), Hit(kind="poison")])
     assert backend.flush()
-    [(reason, number)] = backend.describe()["rejected"].items()
+    [(reason, number)] = backend.counters_as_dict()["rejected"].items()
     assert registry.value("tracking_hits_rejected_total", reason=reason) == number == 1
     assert registry.value("tracking_hits_set_aside") == 1
 
@@ -99,7 +99,7 @@ def test_another_backend_is_counted_on_from_there(backend, registry, tmp_path):
     backend.send(Hit(kind=Kind.OPEN))
     assert registry.value("tracking_hits_received_total") == 1
     with override_settings(TRACKING_SPOOL=str(tmp_path / "another")):
-        get_backend()._start = lambda: None
+        get_backend()._start_thread = lambda: None
         get_backend().send_many([Hit(kind=Kind.OPEN), Hit(kind=Kind.OPEN)])
         assert registry.value("tracking_hits_received_total") == 3
         get_backend().flush()
@@ -162,7 +162,7 @@ def test_a_backend_that_cannot_be_made_breaks_no_export(registry, caplog):
 
 def test_they_are_in_the_default_registry_once():
     metrics.register()
-    assert buffered.watchers.count(metrics._after_round) == 1
+    assert buffered.round_observers.count(metrics._after_round) == 1
     page = prometheus_client.generate_latest().decode()
     assert page.count("# TYPE tracking_hits_received_total counter") == 1
 
@@ -178,8 +178,8 @@ def test_a_watcher_that_fails_stops_no_delivery(backend, monkeypatch, caplog):
     def failing(backend):
         raise RuntimeError("not today")
 
-    monkeypatch.setattr(buffered, "watchers", [failing])
-    backend._tell()
+    monkeypatch.setattr(buffered, "round_observers", [failing])
+    backend._notify_observers()
     assert "not today" in caplog.text
 
 

@@ -9,7 +9,7 @@ from tracking.waiting import IN_LOOP, IN_THREAD, is_in_event_loop, run
 
 
 class Backend:
-    def send_apart(self, hit):
+    def send_in_savepoints(self, hit):
         self.sent = (hit, "in a thread")
 
     async def asend(self, hit):

@@ -39,10 +39,10 @@ def report(backend: BaseBackend) -> Report:
         return Report(problems, figures)
     # Not available everywhere, and so not imported for sites that have no spool.
     from tracking.backends.buffered import BufferedBackend  # noqa: PLC0415
-    from tracking.pipeline.spool import look  # noqa: PLC0415
+    from tracking.pipeline.spool import folder_status  # noqa: PLC0415
 
     try:
-        state = look(spool.folder)
+        state = folder_status(spool.folder)
     except OSError:
         problems.append(gettext_noop("the spool cannot be read"))
     else:
@@ -52,8 +52,8 @@ def report(backend: BaseBackend) -> Report:
         if state.sent_lag > conf.max_lag:
             problems.append(gettext_noop("no worker has written the batches that were sent"))
     if isinstance(backend, BufferedBackend):
-        figures["process"] = backend.describe()
-        if not backend.disk_takes_hits:
+        figures["process"] = backend.counters_as_dict()
+        if not backend.is_disk_writable:
             problems.append(gettext_noop("the spool does not accept hits"))
     return Report(problems, figures)
 
@@ -76,7 +76,7 @@ class _Memory:
             if known is None or known[0] is not backend or monotonic() > known[1] + GOOD_FOR:
                 known = self._known = backend, monotonic(), report(backend)
                 if known[2].problems:
-                    backend.wake()  # what a dead process left behind may be all that is late
+                    backend.wake_writer()  # the late hits may be those of a dead process
             return known[2]
 
 

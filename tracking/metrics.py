@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from tracking import health
 from tracking.backends import BaseBackend, get_backend
-from tracking.backends.buffered import BufferedBackend, watchers
+from tracking.backends.buffered import BufferedBackend, round_observers
 from tracking.db.isolation import log_errors
 
 logger = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ def register() -> None:
     global _metrics  # noqa: PLW0603 - the registry is one for the process, too
     if _metrics is None:
         _metrics = metrics = Metrics(REGISTRY)
-        watchers.append(_after_round)
+        round_observers.append(_after_round)
         os.register_at_fork(
             before=metrics.before_fork,
             after_in_parent=lambda: metrics.after_fork(is_child=False),

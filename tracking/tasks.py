@@ -10,7 +10,7 @@ from celery.exceptions import Reject
 from django.core.management import call_command
 
 from tracking import partitions, retention
-from tracking.pipeline import celery_messages
+from tracking.pipeline import celery_consumer
 from tracking.pipeline.write_batch import Unavailable
 from tracking.rollups import build
 
@@ -46,15 +46,15 @@ def mail_report() -> None:
     ignore_result=True,
     acks_late=True,
     reject_on_worker_lost=True,
-    max_retries=None,  # batches.record gives up by itself, without losing anything
+    max_retries=None,  # celery_consumer gives up by itself, without losing a hit
 )
 def record(self: Any, message: str) -> None:
-    """Write a batch of hits, which ``CeleryBackend`` has packed."""
+    """Write a batch of hits that ``CeleryBackend`` sent."""
     attempt = self.request.retries
     try:
-        celery_messages.record(message, attempt)
+        celery_consumer.write_or_give_up(message, attempt)
     except Unavailable as error:
         try:
-            raise self.retry(exc=error, countdown=celery_messages.pause(attempt))
-        except Reject as rejected:  # the broker is away, too, and keeps the message
+            raise self.retry(exc=error, countdown=celery_consumer.retry_delay(attempt))
+        except Reject as rejected:  # the broker is down, too, and keeps the message
             raise Reject(str(rejected), requeue=True) from error

@@ -27,7 +27,7 @@ T = TypeVar("T")
 class Backend(Protocol):
     """What a hit is sent to (:class:`tracking.backends.BaseBackend`)."""
 
-    def send_apart(self, hit: Any) -> None: ...
+    def send_in_savepoints(self, hit: Any) -> None: ...
 
     async def asend(self, hit: Any) -> None: ...
 
@@ -47,7 +47,7 @@ class _InThread:
         return function(*args, **kwargs)
 
     async def send(self, backend: Backend, hit: Any) -> None:
-        backend.send_apart(hit)
+        backend.send_in_savepoints(hit)
 
 
 class _InLoop:

@@ -23,7 +23,7 @@ from tracking.backends.buffered import BufferedBackend
 from tracking.hits import Hit, Kind
 from tracking.models import Beacon
 from tracking.pipeline import write_batch
-from tracking.pipeline.spool import Spool, look, set_aside
+from tracking.pipeline.spool import Spool, folder_status, save_rejected
 
 
 def hits(number, **values):
@@ -54,7 +54,7 @@ def test_hits_become_rows_and_a_second_delivery_changes_nothing(backend):
     assert {beacon.pk for beacon in Beacon.objects.all()} == {hit.id for hit in sent}
     counters = backend.counters
     assert (counters.received, counters.written, counters.duplicate) == (5, 5, 2)
-    assert look(backend.spool.folder).waiting == 0
+    assert folder_status(backend.spool.folder).waiting == 0
 
 
 def test_a_thread_writes_in_batches_and_rests(backend, table):
@@ -78,14 +78,14 @@ def test_a_database_that_is_away_delays_and_loses_nothing(backend, table, caplog
     table.error = OperationalError("the server has gone away")
     for hit in hits(100):
         backend.send(hit)
-    wait_until(lambda: backend.counters.failures > write_batch.PATIENCE + 2)
-    assert look(backend.spool.folder).waiting == 100
+    wait_until(lambda: backend.counters.failures > write_batch.SUSPECT_HITS_AFTER + 2)
+    assert folder_status(backend.spool.folder).waiting == 100
     assert not backend.flush(0.05)
     table.error = None
     wait_until(lambda: len(table.rows) == 100)
     errors = [r for r in caplog.records if r.levelno == logging.ERROR]
     assert len(errors) == 1  # and not one for each attempt
-    wait_until(lambda: "delivered again" in caplog.text)
+    wait_until(lambda: "written again" in caplog.text)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -104,7 +104,7 @@ def test_a_table_that_is_gone_and_comes_back(backend):
     wait_until(lambda: backend.spool.waiting == 0)
     backend.close()
     assert Beacon.objects.count() == 20
-    assert look(backend.spool.folder).rejected == 0
+    assert folder_status(backend.spool.folder).rejected == 0
 
 
 def test_poison_is_set_aside_and_replayed(backend, table, capsys):
@@ -113,12 +113,12 @@ def test_poison_is_set_aside_and_replayed(backend, table, capsys):
     wait_until(lambda: backend.spool.waiting == 0)
     assert (backend.counters.rejected, len(table.rows)) == ({"DataError": 1}, 9)
     call_command("tracking_replay")
-    assert look(backend.spool.folder).rejected == 1  # refused again
+    assert folder_status(backend.spool.folder).rejected == 1  # refused again
     table.poison = {}
     capsys.readouterr()
     call_command("tracking_replay")
     assert table.numbers == list(range(10))
-    assert look(backend.spool.folder).rejected == 0
+    assert folder_status(backend.spool.folder).rejected == 0
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
         ["files", "1"],
         ["hits", "written", "1"],
@@ -143,13 +143,13 @@ def test_a_folder_that_takes_nothing_falls_back_to_writing_at_once(backend, tabl
     backend.send(first)
     asyncio.run(backend.asend(second))
     assert len(table.rows) == 2
-    assert not backend.disk_takes_hits
-    assert caplog.text.count("takes nothing") == 1
+    assert not backend.is_disk_writable
+    assert caplog.text.count("cannot be written") == 1
     backend.spool.folder.unlink()
-    time.sleep(backend.retry_disk)
+    time.sleep(backend.disk_retry_interval)
     backend.send(third)
-    assert backend.disk_takes_hits
-    assert caplog.text.count("takes hits again") == 1
+    assert backend.is_disk_writable
+    assert caplog.text.count("can be written again") == 1
     wait_until(lambda: len(table.rows) == 3)
     assert backend.counters.received == 3
     assert backend.counters.at_once == 2
@@ -158,7 +158,7 @@ def test_a_folder_that_takes_nothing_falls_back_to_writing_at_once(backend, tabl
 def test_a_hit_that_is_too_long_for_the_spool_is_written_at_once(backend, table):
     backend.send_many(hits(1, url="x" * 5_000_000))
     assert len(table.rows) == backend.counters.at_once == 1
-    assert backend.disk_takes_hits
+    assert backend.is_disk_writable
 
 
 def test_a_disk_that_is_full_in_the_middle_of_a_hit(backend, table):
@@ -182,13 +182,13 @@ def test_a_disk_that_is_full_while_something_is_set_aside(backend, table, monkey
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("tracking.backends.buffered.set_aside", full)
+    monkeypatch.setattr("tracking.backends.buffered.save_rejected", full)
     backend.send_many(hits(3))
     wait_until(lambda: backend.counters.failures > 1)
     assert backend.spool.waiting == 3
-    monkeypatch.setattr("tracking.backends.buffered.set_aside", set_aside)
+    monkeypatch.setattr("tracking.backends.buffered.save_rejected", save_rejected)
     wait_until(lambda: backend.spool.waiting == 0)
-    assert (len(table.rows), look(backend.spool.folder).rejected) == (2, 1)
+    assert (len(table.rows), folder_status(backend.spool.folder).rejected) == (2, 1)
 
 
 def test_what_is_left_behind_is_written_by_who_comes_next(backend, table):
@@ -220,7 +220,7 @@ def test_a_database_that_is_away_does_not_hold_up_the_end(backend, table, caplog
     backend.close()
     assert time.monotonic() - started < 2
     assert "5 hits stay in" in caplog.text
-    assert look(backend.spool.folder).left_behind == 1
+    assert folder_status(backend.spool.folder).left_behind == 1
 
 
 def test_many_threads_send(backend, table):
@@ -263,8 +263,11 @@ def test_a_backlog_stays_on_disk(backend, table):
     table.error = OperationalError("gone")
     backend.batch_size = 200
     seen = []
-    real = backend.deliver
-    backend.deliver = lambda items, **options: (seen.append(len(items)), real(items, **options))[1]
+    real = backend.deliver_batch
+    backend.deliver_batch = lambda items, **options: (
+        seen.append(len(items)),
+        real(items, **options),
+    )[1]
     for _ in range(20):
         backend.send_many(hits(500))
     wait_until(lambda: backend.counters.failures > 2)
@@ -282,7 +285,7 @@ def test_late_hits_are_told_once(backend, table, settings, caplog):
     backend.interval = 0
     backend.send_many(hits(3))
     wait_until(lambda: "no longer late" in caplog.text)
-    assert caplog.text.count("have been waiting") == 1
+    assert caplog.text.count("Hits are late") == 1
 
 
 @pytest.mark.django_db
@@ -355,7 +358,7 @@ def test_a_process_that_is_killed_under_load_loses_nothing_and_writes_nothing_tw
     assert len(keys) == len(set(keys))
     assert set(acknowledged) <= set(keys)
     assert len(keys) - len(acknowledged) <= 3  # killed between the write and the word
-    assert look(site.spool).waiting == 0
+    assert folder_status(site.spool).waiting == 0
 
 
 def test_the_end_of_a_process_writes_what_it_has(tmp_path):

@@ -12,8 +12,8 @@ from django.db import OperationalError
 from tests.support.processes import wait_until
 from tracking.hits import Hit
 from tracking.models import Beacon
-from tracking.pipeline import celery_messages
-from tracking.pipeline.spool import in_flight, look
+from tracking.pipeline import celery_consumer
+from tracking.pipeline.spool import folder_status, in_flight
 
 pytestmark = pytest.mark.usefixtures("celery")
 
@@ -45,7 +45,7 @@ def backend(spool):
     from tracking.backends.celery import CeleryBackend
 
     backend = CeleryBackend()
-    backend.interval = backend.first_pause = 0.02
+    backend.interval = backend.first_retry_delay = 0.02
     yield backend
     backend.close()
 
@@ -73,17 +73,17 @@ def published(backend, app, monkeypatch):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_copy_stays_until_the_batch_is_known_to_be_written(backend, published):
-    backend.look_around = 0
+    backend.folder_check_interval = 0
     for batch in (hits(3), hits(2)):
         backend.send_many(batch)
         assert backend.flush()
-    assert len(published) == look(backend.spool.folder).sent == 2
-    assert look(backend.spool.folder).waiting == 0
-    celery_messages.record(published[0], 0)
+    assert len(published) == folder_status(backend.spool.folder).sent == 2
+    assert folder_status(backend.spool.folder).waiting == 0
+    celery_consumer.write_or_give_up(published[0], 0)
 
     def on_their_way():
-        backend.follow_up()  # if it is not the thread that does it
-        return [sending.read() for sending in in_flight.on_their_way(backend.spool.folder)]
+        backend.resend_unacknowledged()  # if it is not the thread that does it
+        return [sending.read_message() for sending in in_flight.sent_batches(backend.spool.folder)]
 
     wait_until(lambda: on_their_way() == published[1:])
 
@@ -93,35 +93,35 @@ def test_a_broker_that_does_not_confirm_leaves_no_copy(backend, app):
     backend.send_many(hits(3))
     assert not backend.flush(0.2)
     backend.close()  # the thread tries again and again, each time with a copy
-    assert look(backend.spool.folder).sent == 0
-    assert look(backend.spool.folder).waiting == 3
+    assert folder_status(backend.spool.folder).sent == 0
+    assert folder_status(backend.spool.folder).waiting == 3
 
 
 @pytest.mark.django_db(transaction=True)
 def test_where_no_worker_takes_anything_hits_wait_on_disk(backend, published):
-    backend.most_sent = 2
+    backend.max_in_flight = 2
     for _ in range(4):
         backend.send_many(hits(5))
         backend.flush(0.1)
-    assert len(published) == look(backend.spool.folder).sent == 2
-    assert look(backend.spool.folder).waiting == 10
-    for sending in in_flight.on_their_way(backend.spool.folder):
-        sending.forget()  # as if they had arrived
+    assert len(published) == folder_status(backend.spool.folder).sent == 2
+    assert folder_status(backend.spool.folder).waiting == 10
+    for sending in in_flight.sent_batches(backend.spool.folder):
+        sending.delete()  # as if they had arrived
     assert backend.flush()
-    assert look(backend.spool.folder).waiting == 0
+    assert folder_status(backend.spool.folder).waiting == 0
 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_has_arrived_makes_room_although_hits_wait(backend, published):
-    backend.most_sent, backend.look_around, backend.longest_pause = 2, 0.02, 0.05
+    backend.max_in_flight, backend.folder_check_interval, backend.max_retry_delay = 2, 0.02, 0.05
     for _ in range(4):
         backend.send_many(hits(5))
         backend.flush(0.1)
-    assert look(backend.spool.folder)[:1] == (10,)
+    assert folder_status(backend.spool.folder)[:1] == (10,)
     for message in list(published):
-        celery_messages.record(message, 0)
+        celery_consumer.write_or_give_up(message, 0)
     wait_until(lambda: backend.spool.waiting == 0)
-    assert look(backend.spool.folder).sent <= 2
+    assert folder_status(backend.spool.folder).sent <= 2
 
 
 @pytest.mark.django_db(transaction=True)
@@ -141,7 +141,7 @@ def test_a_database_that_is_away_does_not_hold_up_what_is_new(backend, published
         raise OperationalError("gone")
 
     monkeypatch.setattr("tracking.recording.written_batches.find_written", gone)
-    backend.look_around = 0.02
+    backend.folder_check_interval = 0.02
     for _ in range(3):
         backend.send_many(hits(1))
         wait_until(lambda: backend.spool.waiting == 0)
@@ -156,7 +156,7 @@ def test_an_eager_celery_writes_at_once(backend, app):
     assert backend.flush()
     assert Beacon.objects.count() == 5
     assert backend.counters.written == 5
-    assert look(backend.spool.folder).sent == 0
+    assert folder_status(backend.spool.folder).sent == 0
 
 
 def test_a_backend_without_celery_says_so(spool, monkeypatch):

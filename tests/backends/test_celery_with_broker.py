@@ -14,7 +14,7 @@ from tests.support.brokers import BROKERS
 from tests.support.processes import Site, wait_until
 from tests.support.workers import APP, kill, log_of, worker
 from tracking.hits import Hit
-from tracking.pipeline.spool import Spool, look
+from tracking.pipeline.spool import Spool, folder_status
 
 pytestmark = pytest.mark.usefixtures("celery")
 
@@ -71,12 +71,12 @@ FAITHFUL = """
 import celery_site, django, sys, time
 django.setup()
 from tracking.backends import get_backend
-from tracking.pipeline.redelivery import Patience
+from tracking.pipeline.celery_redelivery import RedeliveryDelays
 from tracking.hits import Hit
-from tracking.pipeline.spool import look
+from tracking.pipeline.spool import folder_status
 backend = get_backend()
-backend.batch_size, backend.interval, backend.look_around = 50, 0.02, 0.2
-backend.patience = Patience(overtaken=1.0, queued=8.0, sendings=20)
+backend.batch_size, backend.interval, backend.folder_check_interval = 50, 0.02, 0.2
+backend.redelivery_delays = RedeliveryDelays(overtaken=1.0, queued=8.0, max_sends=20)
 end = time.monotonic() + float(sys.argv[1])
 while time.monotonic() < end:
     hit = Hit(kind="open")
@@ -84,7 +84,7 @@ while time.monotonic() < end:
     print(hit.id.hex)
     time.sleep(0.001)
 print("all", flush=True)
-while any((state := look(backend.spool.folder))[:3]) or state.sent:
+while any((state := folder_status(backend.spool.folder))[:3]) or state.sent:
     time.sleep(0.1)
 """
 
@@ -119,14 +119,14 @@ def faithful_sender(site, seconds):
 
 
 def check_that_all_arrives(site, sender, output):
-    wait_until(lambda: sender.poll() is not None, 90, lambda: str(look(site.spool)))
+    wait_until(lambda: sender.poll() is not None, 90, lambda: str(folder_status(site.spool)))
     assert sender.returncode == 0
     acknowledged = output.read_text().split()
     assert acknowledged.pop() == "all"
     keys = site.keys()
     assert len(keys) == len(set(keys)) == len(acknowledged)
     assert set(keys) == set(acknowledged)
-    assert look(site.spool).rejected == 0
+    assert folder_status(site.spool).rejected == 0
     return len(keys)
 
 

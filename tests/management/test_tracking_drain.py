@@ -8,8 +8,7 @@ from tests.support.buffered import QUICK, FakeTable
 from tracking.backends import get_backend
 from tracking.hits import Hit, Kind
 from tracking.models import Beacon
-from tracking.pipeline.spool import Spool, encode, look, set_aside
-from tracking.pipeline.spool.folders import Refused
+from tracking.pipeline.spool import Rejected, Spool, encode_hit, folder_status, save_rejected
 
 
 def hits(number, **values):
@@ -48,8 +47,8 @@ def test_draining_says_that_the_database_is_away(backend, table):
     table.error = OperationalError("gone")
     with pytest.raises(CommandError, match=r"stay in the spool.*gone"):
         call_command("tracking_drain", verbosity=0)
-    assert look(backend.spool.folder).waiting == 3
-    set_aside(backend.spool.folder, [Refused(encode(hits(1)[0]), "x")])
+    assert folder_status(backend.spool.folder).waiting == 3
+    save_rejected(backend.spool.folder, [Rejected(encode_hit(hits(1)[0]), "x")])
     with pytest.raises(CommandError, match="gone"):
         call_command("tracking_replay", verbosity=0)
-    assert look(backend.spool.folder).rejected == 1
+    assert folder_status(backend.spool.folder).rejected == 1

@@ -15,7 +15,7 @@ from tests.support import partitioned
 from tracking.db.column_values import MAX_TEXT
 from tracking.hits import Hit, Kind, Reference
 from tracking.models import Beacon
-from tracking.pipeline.spool import decode, encode
+from tracking.pipeline.spool import decode_hit, encode_hit
 from tracking.recording import write
 from tracking.signals import beacon_recorded
 
@@ -195,6 +195,6 @@ def test_a_time_without_a_zone_is_of_the_zone_of_the_site(settings, use_tz):
     naive = datetime(2026, 5, 4, 12)
     aware = naive.replace(tzinfo=ZoneInfo("Asia/Tokyo"))
     for hit in (Hit(kind="event", time=naive), Hit(kind="event", time=aware)):
-        write([decode(encode(hit))])
+        write([decode_hit(encode_hit(hit))])
     first, second = Beacon.objects.values_list("time", flat=True)
     assert first == second == (aware if use_tz else naive)

@@ -13,8 +13,8 @@ from tests.support.processes import Site
 from tracking import recording
 from tracking.hits import Hit, PageHit
 from tracking.models import Beacon, Visit, Visitor, WrittenBatch
-from tracking.pipeline import celery_messages, write_batch
-from tracking.pipeline.spool import Damage, Record, Spool, encode, look
+from tracking.pipeline import celery_consumer, celery_messages, write_batch
+from tracking.pipeline.spool import DamagedBytes, Record, Spool, encode_hit, folder_status
 from tracking.recording import written_batches
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +32,7 @@ def pages(number, visitor="v" * 32):
 
 
 def records(sent):
-    return [Record(encode(hit), 1.0) for hit in sent]
+    return [Record(encode_hit(hit), 1.0) for hit in sent]
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def test_every_database_takes_the_key_of_every_batch():
 
 
 def test_a_batch_is_known_by_its_hits_in_their_order():
-    payloads = [encode(hit) for hit in hits(3)]
+    payloads = [encode_hit(hit) for hit in hits(3)]
     assert written_batches.batch_key(payloads) == written_batches.batch_key(iter(payloads))
-    others = [payloads[:2], payloads[::-1], [encode(hit) for hit in hits(3)], []]
+    others = [payloads[:2], payloads[::-1], [encode_hit(hit) for hit in hits(3)], []]
     keys = {written_batches.batch_key(other) for other in [payloads, *others]}
     assert len(keys) == 5
     assert {(key.version, key.variant) for key in keys} == {(4, uuid.RFC_4122)}
@@ -111,17 +111,17 @@ def test_a_row_that_is_refused_for_itself_is_not_taken_for_written(monkeypatch):
 def test_pages_without_rows_are_counted_once_however_often_they_are_delivered(settings):
     settings.TRACKING_PAGE_VIEWS = False
     found = records([*hits(2), *pages(5)])
-    write_batch.deliver(found)
-    write_batch.deliver(found)
+    write_batch.write_records(found)
+    write_batch.write_records(found)
     assert Visitor.objects.get().page_views == Visit.objects.get().page_views == 5
     assert Beacon.objects.count() == 2
     assert WrittenBatch.objects.count() == 1
 
 
 def test_where_rows_tell_there_is_no_receipt(settings):
-    write_batch.deliver(records([*hits(2), *pages(2)]))
+    write_batch.write_records(records([*hits(2), *pages(2)]))
     settings.TRACKING_PAGE_VIEWS = False
-    write_batch.deliver(records(hits(2)))
+    write_batch.write_records(records(hits(2)))
     assert not WrittenBatch.objects.exists()
 
 
@@ -130,7 +130,7 @@ def test_where_rows_tell_there_is_no_receipt(settings):
 def test_pages_without_rows_are_counted_once_by_workers_at_the_same_moment(settings):
     settings.TRACKING_PAGE_VIEWS = False
     found = records(pages(5))
-    assert together(4, lambda: write_batch.deliver(found)) == []
+    assert together(4, lambda: write_batch.write_records(found)) == []
     assert Visitor.objects.get().page_views == Visit.objects.get().page_views == 5
 
 
@@ -139,16 +139,16 @@ def test_who_comes_after_a_dead_process_delivers_the_same_batch(settings, spool)
     settings.TRACKING_PAGE_VIEWS = False
     dead = Spool(spool)
     dead.append(pages(3))
-    write_batch.deliver(dead.take(100).items)
+    write_batch.write_records(dead.take_batch(100).items)
     dead.append(pages(4))
     dead.close()  # as the kernel does for who is killed before it could settle
     later = Spool(spool)
-    assert later.adopt() == 1
+    assert later.adopt_orphans() == 1
     sizes = []
-    while batch := later.take(2):
+    while batch := later.take_batch(2):
         sizes.append(len(batch.items))
-        write_batch.deliver(batch.items)
-        later.settle(batch)
+        write_batch.write_records(batch.items)
+        later.settle_batch(batch)
     assert sizes == [3, 2, 2]
     assert Visitor.objects.get().page_views == 7
 
@@ -160,7 +160,7 @@ django.setup()
 from tracking.backends import get_backend
 from tracking.hits import PageHit
 backend = get_backend()
-backend.spool.settle = lambda batch: os.kill(os.getpid(), signal.SIGKILL)
+backend.spool.settle_batch = lambda batch: os.kill(os.getpid(), signal.SIGKILL)
 backend.send_many([PageHit(visitor="v" * 32, url="/") for _ in range(9)])
 backend.flush()
 """
@@ -170,7 +170,7 @@ def test_a_process_that_dies_between_its_rows_and_its_file_counts_pages_once(tmp
     site = Site(tmp_path, "TRACKING_PAGE_VIEWS = False\n")
     process = site.start("-c", DYING)
     assert process.wait(20) == -9
-    assert look(site.spool).waiting == 9
+    assert folder_status(site.spool).waiting == 9
     count = (
         "from tracking.models import Visit; print(sum(v.page_views for v in Visit.objects.all()))"
     )
@@ -178,46 +178,46 @@ def test_a_process_that_dies_between_its_rows_and_its_file_counts_pages_once(tmp
     assert site.run(*command) == "9\n"
     site.run("-m", "django", "tracking_drain")
     assert site.run(*command) == "9\n"
-    assert look(site.spool).waiting == 0
+    assert folder_status(site.spool).waiting == 0
 
 
 # Messages.
 
 
 def test_a_message_that_arrives_twice_is_written_once_and_asks_one_thing(spool):
-    message = celery_messages.packed(records(hits(30)))
-    assert celery_messages.write(message).duplicate == 0
+    message = celery_messages.encode_message(records(hits(30)))
+    assert celery_consumer.write_message(message).duplicate == 0
     with CaptureQueriesContext(connection) as queries:
-        outcome = celery_messages.write(message)
+        outcome = celery_consumer.write_message(message)
     assert (outcome.written, outcome.duplicate) == (30, 30)
     assert len(queries) == 1
     assert Beacon.objects.count() == 30
 
 
 def test_what_is_refused_of_a_message_is_set_aside_once(spool):
-    items = [*records(hits(3)), Damage(b"torn"), Record(b"?", 1.0)]
-    message = celery_messages.packed(items)
+    items = [*records(hits(3)), DamagedBytes(b"torn"), Record(b"?", 1.0)]
+    message = celery_messages.encode_message(items)
     for _ in range(2):
-        celery_messages.record(message, 0)
+        celery_consumer.write_or_give_up(message, 0)
     assert Beacon.objects.count() == 3
-    assert look(spool).rejected == 2
-    assert written_batches.find_written([celery_messages.key_of(items)])
+    assert folder_status(spool).rejected == 2
+    assert written_batches.find_written([celery_messages.batch_key(items)])
 
 
 def test_a_message_of_nothing_but_damage_gets_its_receipt(spool):
-    items = [Damage(b"torn")]
+    items = [DamagedBytes(b"torn")]
     for _ in range(2):
-        celery_messages.record(celery_messages.packed(items), 0)
-    assert look(spool).rejected == 1
+        celery_consumer.write_or_give_up(celery_messages.encode_message(items), 0)
+    assert folder_status(spool).rejected == 1
 
 
 def test_a_database_that_cannot_say_keeps_the_message(spool, monkeypatch):
     def gone(*arguments, **options):
         raise RuntimeError("gone")
 
-    message = celery_messages.packed([*records(hits(1)), Damage(b"torn")])
+    message = celery_messages.encode_message([*records(hits(1)), DamagedBytes(b"torn")])
     for name in ("find_written", "ensure_marked"):
         with monkeypatch.context() as patch:
             patch.setattr(written_batches, name, gone)
             with pytest.raises(write_batch.Unavailable):
-                celery_messages.record(message, 0)
+                celery_consumer.write_or_give_up(message, 0)

@@ -11,10 +11,10 @@ QUICK = "tests.support.buffered.QuickBackend"
 
 class QuickBackend(BufferedBackend):
     interval = 0.02
-    first_pause = 0.02
-    longest_pause = 0.1
-    retry_disk = 0.05
-    look_around = 0.05
+    first_retry_delay = 0.02
+    max_retry_delay = 0.1
+    disk_retry_interval = 0.05
+    folder_check_interval = 0.05
 
 
 class FakeTable:
@@ -47,9 +47,11 @@ class FakeTable:
     def instead_of_the_database(cls, monkeypatch):
         """Return a table into which batches are written from now on."""
         table = cls()
-        monkeypatch.setattr(write_batch, "write", table.write)
-        real = write_batch.deliver
+        monkeypatch.setattr(write_batch, "write_hits", table.write)
+        real = write_batch.write_records
         monkeypatch.setattr(
-            write_batch, "deliver", lambda items, **options: real(items, table.write, **options)
+            write_batch,
+            "write_records",
+            lambda items, **options: real(items, table.write, **options),
         )
         return table

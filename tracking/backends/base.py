@@ -1,4 +1,4 @@
-"""What every backend can do."""
+"""The base class of all backends."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -11,33 +11,31 @@ from tracking.hits import AnyHit
 
 
 class BaseBackend(ABC):
-    """Takes hits from the web edge to the database. Made once per process, used by all threads."""
+    """Takes hits from requests to the database. One instance per process, used by all threads."""
 
     @abstractmethod
     def send(self, hit: AnyHit) -> None:
-        """Take over one hit.
+        """Accept one hit. After it returns, the hit is as safe as this backend makes it.
 
-        Returning means that the hit is as safe as this backend makes it. Delivering a
-        hit twice is harmless.
+        Sending a hit twice is harmless.
 
         Raises:
-            Exception: it could not be taken over. The caller logs that and answers the
-                reader all the same.
+            Exception: the hit could not be accepted. The caller logs the error and answers
+                the request normally.
         """
 
     async def asend(self, hit: AnyHit) -> None:
-        """Take over one hit without blocking the event loop.
+        """Accept one hit without blocking the event loop.
 
         Raises:
             Exception: as for :meth:`send`.
         """
-        await sync_to_async(self.send_apart)(hit)
+        await sync_to_async(self.send_in_savepoints)(hit)
 
-    def send_apart(self, hit: AnyHit) -> None:
-        """Take over one hit; a failure leaves transactions of the site as good as new.
+    def send_in_savepoints(self, hit: AnyHit) -> None:
+        """Accept one hit; if that fails, open transactions of the site stay usable.
 
-        A backend that does not ask a database within ``send`` overrides this, and spares the
-        savepoints.
+        A backend whose ``send`` uses no database overrides this to save the savepoints.
 
         Raises:
             Exception: as for :meth:`send`.
@@ -46,16 +44,20 @@ class BaseBackend(ABC):
             self.send(hit)
 
     def send_many(self, hits: Iterable[AnyHit]) -> None:
-        """Take over several hits; a backend overrides this where it can do better than a loop."""
+        """Accept several hits; a backend overrides this if it can do better than a loop.
+
+        Raises:
+            Exception: as for :meth:`send`.
+        """
         for hit in hits:
             self.send(hit)
 
-    def close(self) -> None:  # noqa: B027 - most have nothing to let go of
-        """Let go of what is held: another backend takes the place of this one."""
+    def close(self) -> None:  # noqa: B027 - most backends hold no resources
+        """Release all resources; another backend replaces this one."""
 
-    def wake(self) -> None:  # noqa: B027 - most have nothing that waits
-        """Go on with what waits on disk, also in a process that has had no hit yet."""
+    def wake_writer(self) -> None:  # noqa: B027 - most backends have no writer
+        """Write hits that wait on disk, even if this process has received none yet."""
 
     def check(self) -> list[CheckMessage]:
-        """Return what is wrong with the settings of this backend, for ``manage.py check``."""
+        """Return problems with the settings of this backend, for ``manage.py check``."""
         return []

@@ -1,4 +1,4 @@
-"""A spool on disk, and a thread that writes it to the database in batches."""
+"""Append hits to files on disk; a thread writes them to the database in batches."""
 
 import atexit
 import logging
@@ -19,355 +19,379 @@ from tracking.conf import conf
 from tracking.db.isolation import log_errors
 from tracking.hits import AnyHit
 from tracking.pipeline import write_batch
-from tracking.pipeline.spool import Batch, Item, Record, Spool, folder, folders, set_aside
-from tracking.pipeline.write_batch import PATIENCE, Counters, Outcome, Unavailable
+from tracking.pipeline.spool import Batch, Item, Record, Spool, save_rejected, spool_folder
+from tracking.pipeline.spool.folder import why_untrusted
+from tracking.pipeline.write_batch import SUSPECT_HITS_AFTER, BatchResult, Counters, Unavailable
 
 logger = logging.getLogger(__name__)
 
 
 class BufferedBackend(BaseBackend):
-    """Appends a hit to a file before the answer goes out; a thread writes batches.
+    """Appends each hit to a file before the answer goes out; a thread writes batches.
 
-    A process that is killed loses nothing: what it leaves behind is delivered by the next.
-    Where the disk takes nothing, hits are written at once, as ``ImmediateBackend`` does.
+    A process that is killed loses nothing: the next process writes the hits it left behind.
+    If the disk refuses a hit, it is written in the request, as ``ImmediateBackend`` does.
 
     Attributes:
-        interval: seconds for which hits are gathered before they are written.
-        batch_size: hits that are written together at most; as many do not wait any longer.
-        first_pause, longest_pause: seconds until the next attempt where the database is
-            away; twice as long after each one that fails.
-        retry_disk: seconds after which a disk that took nothing is asked again.
-        look_around: seconds between two looks at what dead processes have left behind.
-        exit_wait: seconds that the end of the process waits for the last batches; what is
-            not written by then stays on disk.
-        counters: what has happened in this process.
+        interval: seconds to collect hits before they are written.
+        batch_size: most hits per batch; with as many waiting, the next batch starts at once.
+        first_retry_delay: seconds until the next attempt after the database was down; they
+            double with each further failure.
+        max_retry_delay: the longest such delay, in seconds.
+        disk_retry_interval: seconds until a disk that refused a hit is tried again.
+        folder_check_interval: seconds between two searches for files of dead processes.
+        exit_timeout: seconds that an exiting process waits for its last batches; the rest stays
+            on disk.
+        counters: what this process has done.
     """
 
     interval = 0.5
     batch_size = 2_000
-    first_pause = 0.5
-    longest_pause = 30.0
-    retry_disk = 5.0
-    look_around = 5.0
-    exit_wait = 5.0
+    first_retry_delay = 0.5
+    max_retry_delay = 30.0
+    disk_retry_interval = 5.0
+    folder_check_interval = 5.0
+    exit_timeout = 5.0
 
     def __init__(self) -> None:
-        self.spool = Spool(folder())
-        self._begin()
-        _living.add(self)
+        self.spool = Spool(spool_folder())
+        self._reset_thread_state()
+        _open_backends.add(self)
 
-    def _begin(self) -> None:
-        """Begin with no thread and locks that nobody holds, in this process."""
+    def _reset_thread_state(self) -> None:
+        """Start with no thread and with free locks, at first and after a fork."""
         self._work = threading.Event()
         self._full = threading.Event()
         self._closing = threading.Event()
-        self._starting = threading.Lock()
-        self._draining = threading.Lock()
+        self._start_lock = threading.Lock()
+        self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._disk_again_at: float | None = None
-        self._look_at = 0.0
+        self._retry_disk_at: float | None = None
+        self._check_folder_at = 0.0
         self._failures = 0
-        self._is_late = False
-        self._counted = Counters()
+        self._is_lagging = False
+        self._counters = Counters()
 
-    # The web edge.
+    # Called by requests.
 
     def send(self, hit: AnyHit) -> None:
         self.send_many([hit])
 
-    def send_apart(self, hit: AnyHit) -> None:
-        self.send(hit)  # where it writes at once, that sets savepoints
+    def send_in_savepoints(self, hit: AnyHit) -> None:
+        self.send(hit)  # if the disk refuses, writing sets savepoints
 
     def send_many(self, hits: Iterable[AnyHit]) -> None:
         batch = list(hits)
-        if not self._spooled(batch):
-            self._write_at_once(batch)
+        if not self._append_to_spool(batch):
+            self._write_now(batch)
 
     async def asend(self, hit: AnyHit) -> None:
-        # An append takes some microseconds, less than a hop to a thread and back.
-        if not self._spooled([hit]):
-            await sync_to_async(self._write_at_once)([hit])
+        # An append takes microseconds, less than a hop to a thread and back.
+        if not self._append_to_spool([hit]):
+            await sync_to_async(self._write_now)([hit])
 
-    def _spooled(self, hits: Sequence[AnyHit]) -> bool:
-        if self._disk_again_at is not None and monotonic() < self._disk_again_at:
+    def _append_to_spool(self, hits: Sequence[AnyHit]) -> bool:
+        if self._retry_disk_at is not None and monotonic() < self._retry_disk_at:
             return False
         try:
             self.spool.append(hits)
         except (TypeError, ValueError, OverflowError):
-            return False  # too long, or no JSON: the database is asked, or says what is wrong
+            return False  # too long or not JSON: the database may accept it, or name the error
         except OSError as error:
-            if self._disk_again_at is None:
-                message = "The spool %s takes nothing, hits are written at once: %s"
-                logger.error(message, self.spool.folder, error)  # noqa: TRY400 - no traceback
-            self._disk_again_at = monotonic() + self.retry_disk
+            if self._retry_disk_at is None:
+                logger.error(  # noqa: TRY400 - no traceback
+                    "The spool folder %s cannot be written: %s. Hits are written in the request "
+                    "until it can; check its disk space and permissions.",
+                    self.spool.folder,
+                    error,
+                )
+            self._retry_disk_at = monotonic() + self.disk_retry_interval
             return False
-        if self._disk_again_at is not None:
-            self._disk_again_at = None
-            logger.warning("The spool %s takes hits again", self.spool.folder)
-        self.wake()
+        if self._retry_disk_at is not None:
+            self._retry_disk_at = None
+            logger.warning("The spool folder %s can be written again", self.spool.folder)
+        self.wake_writer()
         return True
 
-    def _write_at_once(self, hits: Sequence[AnyHit]) -> None:
-        self._counted.at_once += len(hits)
-        duplicate = write_batch.write(hits)
-        self._counted.written += len(hits)
-        self._counted.duplicate += duplicate
+    def _write_now(self, hits: Sequence[AnyHit]) -> None:
+        self._counters.at_once += len(hits)
+        duplicate = write_batch.write_hits(hits)
+        self._counters.written += len(hits)
+        self._counters.duplicate += duplicate
 
-    def wake(self) -> None:
+    def wake_writer(self) -> None:
         if not self._work.is_set():
             self._work.set()
         if self.spool.waiting >= self.batch_size and not self._full.is_set():
             self._full.set()
         if self._thread is None or not self._thread.is_alive():
-            self._start()
+            self._start_thread()
 
-    def _start(self) -> None:
-        with self._starting:
+    def _start_thread(self) -> None:
+        with self._start_lock:
             if self._thread is not None and self._thread.is_alive():
                 return
-            _living.add(self)
+            _open_backends.add(self)
             thread = threading.Thread(target=self._run, name="tracking-writer", daemon=True)
             try:
                 thread.start()
-            except RuntimeError as error:  # the interpreter is about to end
-                logger.warning("No writer can be started, hits wait on disk: %s", error)
+            except RuntimeError as error:  # the interpreter is shutting down
+                logger.warning(
+                    "The writer thread cannot start, hits wait on disk for another process: %s",
+                    error,
+                )
             else:
                 self._thread = thread
 
-    # The thread.
+    # Called by the writer thread.
 
     def _run(self) -> None:
         closing, work, full = self._closing, self._work, self._full
         try:
             while not closing.is_set():
-                if not work.wait(self.look_around):
-                    self.rest()
+                if not work.wait(self.folder_check_interval):
+                    self.release_resources()
                 full.wait(self.interval if work.is_set() else 0)
                 full.clear()
                 work.clear()
-                pause = self._round()
-                self._tell()
+                pause = self._write_waiting()
+                self._notify_observers()
                 closing.wait(pause)
-            self._round()
-            self._tell()
+            self._write_waiting()
+            self._notify_observers()
         finally:
-            self.rest()
-            _leave_connections()
+            self.release_resources()
+            _close_thread_connections()
 
-    def _round(self) -> float:
-        """Deliver what is waiting, and return the seconds to rest before the next round."""
+    def _write_waiting(self) -> float:
+        """Write what waits, and return the seconds to pause before the next round."""
         try:
-            with self._draining:
+            with self._writing:
                 close_old_connections()
-                self._adopt()
-                while batch := self.spool.take(self.batch_size):
-                    self._deliver_batch(batch)
-                    if self._is_worth_waiting(batch):
+                self._check_folder()
+                while batch := self.spool.take_batch(self.batch_size):
+                    self._process_batch(batch)
+                    if self._should_collect_more(batch):
                         break
-                self.follow_up()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next round may go well
-            return self._after_failure(error)
+                self.resend_unacknowledged()
+        except Exception as error:  # noqa: BLE001 - the next round may succeed
+            return self._handle_failure(error)
         finally:
             close_old_connections()
         return 0.0
 
-    def _is_worth_waiting(self, batch: Batch) -> bool:
-        """Return whether what has come in meanwhile is better gathered to a larger batch."""
+    def _should_collect_more(self, batch: Batch) -> bool:
+        """Return whether to wait until the few new hits make a larger batch."""
         if self._closing.is_set() or not 0 < self.spool.waiting < self.batch_size:
             return False
-        if not self.spool.is_current(batch.segment):
+        if not self.spool.is_active(batch.segment):
             return False
         self._work.set()
         return True
 
-    def _tell(self) -> None:
-        for watcher in watchers:
-            with log_errors(logger, "Telling %r", watcher):
-                watcher(self)
+    def _notify_observers(self) -> None:
+        for observer in round_observers:
+            with log_errors(logger, "Notifying %r", observer):
+                observer(self)
 
-    def _adopt(self) -> None:
-        if monotonic() < self._look_at:
+    def _check_folder(self) -> None:
+        if monotonic() < self._check_folder_at:
             return
-        self._look_at = monotonic() + self.look_around
-        if number := self.spool.adopt():
-            logger.info("Hits in %s files were left behind by dead processes", number)
-        if self.spool.renew_if_lost():
-            logger.error("Somebody has deleted the spool in %s", self.spool.folder)
+        self._check_folder_at = monotonic() + self.folder_check_interval
+        if number := self.spool.adopt_orphans():
+            logger.info("Writing hits from %s files of dead processes", number)
+        if self.spool.replace_deleted_file():
+            logger.error(
+                "The spool file of this process in %s was deleted; starting a new one. Exclude the "
+                "folder from whatever cleans it up.",
+                self.spool.folder,
+            )
 
-    def _deliver_batch(self, batch: Batch) -> None:
-        self._note_lag(batch.items)
-        outcome = self.deliver(batch.items, suspicious=self._failures >= PATIENCE)
-        set_aside(self.spool.folder, outcome.refused)
-        self.spool.settle(batch)
-        self._counted.written += outcome.written
-        self._counted.duplicate += outcome.duplicate
-        self._counted.reject(outcome.refused)
+    def _process_batch(self, batch: Batch) -> None:
+        self._update_lag(batch.items)
+        result = self.deliver_batch(batch.items, suspect_hits=self._failures >= SUSPECT_HITS_AFTER)
+        save_rejected(self.spool.folder, result.rejected)
+        self.spool.settle_batch(batch)
+        self._counters.written += result.written
+        self._counters.duplicate += result.duplicate
+        self._counters.count_rejected(result.rejected)
         if self._failures:
-            logger.warning("Hits are delivered again, after %s failures", self._failures)
+            logger.warning("Hits are written again, after %s failed attempts", self._failures)
         self._failures = 0
 
-    def deliver(self, items: Sequence[Item], *, suspicious: bool) -> Outcome:
-        """Take records where they belong.
+    def deliver_batch(self, items: Sequence[Item], *, suspect_hits: bool) -> BatchResult:
+        """Write records; a subclass may send them elsewhere.
 
         Args:
-            items: what was found in the spool.
-            suspicious: see :func:`tracking.pipeline.write_batch.deliver`.
+            items: records from the spool.
+            suspect_hits: see :func:`tracking.pipeline.write_batch.write_records`.
 
         Raises:
-            Unavailable: that cannot be done now.
+            Unavailable: the database is down; try again later.
         """
-        return write_batch.deliver(items, suspicious=suspicious)
+        return write_batch.write_records(items, suspect_hits=suspect_hits)
 
-    def follow_up(self) -> None:
-        """Look after what was delivered before, in each round in which all is well."""
+    def resend_unacknowledged(self) -> None:
+        """Resend batches that were not acknowledged; called after each successful round."""
 
-    def rest(self) -> None:
-        """Let go of what is not needed while there is nothing to do."""
+    def release_resources(self) -> None:
+        """Release resources that an idle thread does not need."""
 
-    def _after_failure(self, error: Exception) -> float:
+    def _handle_failure(self, error: Exception) -> float:
         self._failures += 1
-        self._counted.failures += 1
-        doubled = self.first_pause * float(2 ** min(self._failures - 1, 20))
-        pause = min(doubled, self.longest_pause)
+        self._counters.failures += 1
+        doubled = self.first_retry_delay * float(2 ** min(self._failures - 1, 20))
+        delay = min(doubled, self.max_retry_delay)
         if self._failures == 1:
             expected = isinstance(error, Unavailable | OSError)
-            logger.error("Hits wait on disk: %s", error, exc_info=None if expected else error)
+            logger.error(
+                "Hits cannot be written and wait on disk; retrying every %s to %s s: %s",
+                self.first_retry_delay,
+                self.max_retry_delay,
+                error,
+                exc_info=None if expected else error,
+            )
         else:
-            logger.info("Hits wait on disk, next attempt in %s s: %s", pause, error)
+            logger.info("Hits wait on disk, next attempt in %s s: %s", delay, error)
         self._work.set()
         connections.close_all()
-        return pause
+        return delay
 
-    def _note_lag(self, items: Sequence[Item]) -> None:
+    def _update_lag(self, items: Sequence[Item]) -> None:
         first = next((item.time for item in items if isinstance(item, Record)), None)
-        self._counted.lag = lag = 0.0 if first is None else max(time() - first, 0.0)
-        if (lag > conf.max_lag) != self._is_late:
-            self._is_late = not self._is_late
-            if self._is_late:
-                logger.warning("Hits have been waiting for %.0f s", lag)
+        self._counters.lag = lag = 0.0 if first is None else max(time() - first, 0.0)
+        if (lag > conf.max_lag) != self._is_lagging:
+            self._is_lagging = not self._is_lagging
+            if self._is_lagging:
+                logger.warning(
+                    "Hits are late: the oldest has waited %.0f s, more than TRACKING_MAX_LAG", lag
+                )
             else:
                 logger.info("Hits are no longer late")
 
-    # For people, tests and the end of the process.
+    # Called by people, tests and the end of the process.
 
     @property
     def counters(self) -> Counters:
-        """What has happened in this process."""
-        self._counted.received = self.spool.appended + self._counted.at_once
-        return self._counted
+        """What this process has done."""
+        self._counters.received = self.spool.appended + self._counters.at_once
+        return self._counters
 
     @property
-    def disk_takes_hits(self) -> bool:
-        """Whether the last append went well."""
-        return self._disk_again_at is None
+    def is_disk_writable(self) -> bool:
+        """Whether the last append succeeded."""
+        return self._retry_disk_at is None
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Deliver what this process has, in the calling thread.
+        """Write the hits of this process in the calling thread.
 
-        For tests, and not inside of a transaction that may be rolled back: what was
-        delivered is not delivered again.
+        For tests. Not inside a transaction that may be rolled back: hits are written once.
 
         Args:
             timeout: seconds until it gives up.
 
         Returns:
-            Whether nothing is waiting any more.
+            Whether no hits are waiting.
         """
         deadline = monotonic() + timeout
-        pause = self.first_pause
+        pause = self.first_retry_delay
         while True:
-            if not self._draining.acquire(timeout=max(deadline - monotonic(), 0)):
+            if not self._writing.acquire(timeout=max(deadline - monotonic(), 0)):
                 return False
             try:
-                while batch := self.spool.take(self.batch_size):
-                    self._deliver_batch(batch)
+                while batch := self.spool.take_batch(self.batch_size):
+                    self._process_batch(batch)
             except (Unavailable, OSError):
-                logger.info("Flushing failed", exc_info=True)
+                logger.info("Flushing failed; trying again until the timeout", exc_info=True)
             else:
                 return True
             finally:
-                self._draining.release()
+                self._writing.release()
             if monotonic() + pause > deadline:
                 return False
             self._closing.wait(pause)
 
     def close(self) -> None:
-        """Write what is waiting, as far as ``exit_wait`` allows, and end the thread."""
+        """Write waiting hits within ``exit_timeout``, and end the thread."""
         self._closing.set()
         self._work.set()
         self._full.set()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
-            thread.join(self.exit_wait)
+            thread.join(self.exit_timeout)
         if thread is None or not thread.is_alive():
             self.spool.close()
             self._closing.clear()
         if self.spool.waiting > 0:
-            logger.warning("%s hits stay in %s", self.spool.waiting, self.spool.folder)
-        _living.discard(self)
+            logger.warning(
+                "%s hits stay in %s; the next process or tracking_drain writes them",
+                self.spool.waiting,
+                self.spool.folder,
+            )
+        _open_backends.discard(self)
 
     def check(self) -> list[CheckMessage]:
-        """E017: the folder of the spool."""
-        reason = _unusable(self.spool)
+        """Check the folder of the spool (E017)."""
+        reason = _why_unusable(self.spool)
         if not reason:
             return []
         return [
             Error(
                 f"TRACKING_SPOOL: {self.spool.folder} {reason}.",
-                hint="Name a folder on a local disk that only the site's own user can write to.",
+                hint="Use a folder on a local disk that only the site's own user can write to.",
                 id="tracking.E017",
             )
         ]
 
-    def describe(self) -> dict[str, Any]:
+    def counters_as_dict(self) -> dict[str, Any]:
         """Return the counters of this process, by name."""
         return asdict(self.counters)
 
-    def _after_fork(self) -> None:
-        self.spool.abandon()
-        self._begin()
+    def _reset_after_fork(self) -> None:
+        self.spool.reset()
+        self._reset_thread_state()
 
 
-def _unusable(spool: Spool) -> str:
-    """Return why a folder cannot hold a spool, or ``""``; makes nothing."""
+def _why_unusable(spool: Spool) -> str:
+    """Return why the folder cannot be used, or ``""``. Does not make it."""
     place = spool.folder
     if not place.is_absolute():
-        return "is no absolute path"
+        return "is not an absolute path"
     try:
         if place.exists():
-            reason = folders.distrusted(place)
+            reason = why_untrusted(place)
             return reason or ("" if os.access(place, os.W_OK | os.X_OK) else "cannot be written to")
         parent = next(parent for parent in place.parents if parent.exists())
     except OSError as error:
-        return f"cannot be looked at: {error}"
+        return f"cannot be examined: {error}"
     return "" if parent.is_dir() and os.access(parent, os.W_OK) else "cannot be made"
 
 
-#: Told by the thread after each round, whether it went well or not.
-watchers: "list[Callable[[BufferedBackend], object]]" = []
+#: Called by the writer thread after each round, successful or not.
+round_observers: "list[Callable[[BufferedBackend], object]]" = []
 
-#: The backends of this process, for what happens to all of them.
-_living: "weakref.WeakSet[BufferedBackend]" = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for backend in list(_living):
-        backend._after_fork()
+#: The open backends of this process: reset after a fork, closed at exit.
+_open_backends: "weakref.WeakSet[BufferedBackend]" = weakref.WeakSet()
 
 
-def _at_exit() -> None:
-    for backend in list(_living):
+def _reset_after_fork() -> None:
+    for backend in list(_open_backends):
+        backend._reset_after_fork()
+
+
+def _close_at_exit() -> None:
+    for backend in list(_open_backends):
         backend.close()
 
 
-os.register_at_fork(after_in_child=_after_fork)
-atexit.register(_at_exit)
+os.register_at_fork(after_in_child=_reset_after_fork)
+atexit.register(_close_at_exit)
 
 
-def _leave_connections() -> None:
-    """Close the connections of a thread that ends."""
+def _close_thread_connections() -> None:
+    """Close the database connections of a thread that ends."""
     connections.close_all()
     for connection in connections.all(initialized_only=True):
-        # Django keeps what is in memory open; it belongs to other threads, which go on with it.
+        # Django leaves SQLite databases in memory open, because other threads may share them.
         if connection.connection is not None:
             connection.connection.close()

@@ -1,4 +1,4 @@
-"""Batches through Celery: the database is written by workers, on as many hosts as it takes."""
+"""Send batches to Celery workers, on any number of hosts, which write them to the database."""
 
 import importlib.util
 import logging
@@ -11,35 +11,35 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseError
 
 from tracking.backends.buffered import BufferedBackend
-from tracking.pipeline import celery_messages, redelivery
-from tracking.pipeline.redelivery import Patience
+from tracking.pipeline import celery_messages, celery_redelivery
+from tracking.pipeline.celery_redelivery import RedeliveryDelays
 from tracking.pipeline.spool import Item, in_flight
-from tracking.pipeline.write_batch import Outcome, Unavailable
+from tracking.pipeline.write_batch import BatchResult, Unavailable
 
 if TYPE_CHECKING:
     from kombu import Connection
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that the thread waits for a broker. No request ever does.
-TIMEOUT = 5
+#: Seconds that the writer thread waits for the broker. Requests never wait for it.
+BROKER_TIMEOUT = 5
 
 
 class CeleryBackend(BufferedBackend):
-    """Appends a hit to a file, as its base does; the thread sends batches to the broker.
+    """Appends each hit to a file, as its base does; the thread sends batches to the broker.
 
-    While the broker is away, hits wait in the file. ``counters.written`` are those that the
-    broker has confirmed. A copy of what was sent stays on disk until the database says that
-    it is written; what a broker or a worker has lost is sent again.
+    While the broker is down, hits wait in the file. ``counters.written`` counts hits that the
+    broker has confirmed. A copy of each sent batch stays on disk until its rows are in the
+    database; a batch that the broker or a worker loses is sent again.
 
     Attributes:
-        patience: how long is waited before a batch is sent again.
-        most_sent: batches that may be on their way at once, over all processes of a host. Where
-            no worker takes them, further hits wait in the file.
+        redelivery_delays: how long to wait before a batch is sent again.
+        max_in_flight: most batches sent and not yet written, of all processes of a host. If no
+            worker takes them, further hits wait in the file.
     """
 
-    patience = Patience()
-    most_sent = 10_000
+    redelivery_delays = RedeliveryDelays()
+    max_in_flight = 10_000
 
     def __init__(self) -> None:
         if importlib.util.find_spec("celery") is None:
@@ -48,78 +48,90 @@ class CeleryBackend(BufferedBackend):
             )
         super().__init__()
 
-    def _begin(self) -> None:
-        super()._begin()
-        self._connection: Connection | None = None  # a parent's is not ours to close
-        self._follow_up_at = 0.0
+    def _reset_thread_state(self) -> None:
+        super()._reset_thread_state()
+        self._connection: Connection | None = (
+            None  # after a fork, an open one belongs to the parent
+        )
+        self._resend_at = 0.0
 
-    def deliver(self, items: Sequence[Item], *, suspicious: bool) -> Outcome:
-        """Hand a batch to the broker. What is wrong with a hit is for the worker to find.
+    def deliver_batch(self, items: Sequence[Item], *, suspect_hits: bool) -> BatchResult:
+        """Send a batch to the broker; the worker finds hits that the database refuses.
 
-        Where the disk takes no copy of it, it is written here.
+        If no copy can be saved on disk, this process writes the batch itself.
+
+        Args:
+            items: records from the spool.
+            suspect_hits: used if this process writes the batch itself.
 
         Raises:
-            Unavailable: the broker has not confirmed it, or there are too many on their way.
+            Unavailable: the broker has not confirmed it, or too many batches are in flight.
         """
-        message = celery_messages.packed(items)
+        message = celery_messages.encode_message(items)
         if _is_eager():
             self._publish(message)
-            return Outcome(written=len(items))
+            return BatchResult(written=len(items))
         try:
-            on_their_way = in_flight.number(self.spool.folder)
-            if on_their_way >= self.most_sent:
-                self.follow_up()  # no round gets to its end now, and some may have arrived
-                on_their_way = in_flight.number(self.spool.folder)
-            if on_their_way >= self.most_sent:
-                raise Unavailable(f"{on_their_way} batches were sent, and no worker has them yet")
-            copy = in_flight.keep(self.spool.folder, celery_messages.key_of(items), message)
+            in_flight_now = in_flight.count_sent(self.spool.folder)
+            if in_flight_now >= self.max_in_flight:
+                self.resend_unacknowledged()  # some may have been written by now
+                in_flight_now = in_flight.count_sent(self.spool.folder)
+            if in_flight_now >= self.max_in_flight:
+                raise Unavailable(f"no worker has written the {in_flight_now} batches sent so far")
+            copy = in_flight.save_copy(self.spool.folder, celery_messages.batch_key(items), message)
         except OSError as error:
-            logger.warning("No copy can be kept of a batch, it is written here: %s", error)
-            return super().deliver(items, suspicious=suspicious)
+            logger.warning("No copy of a batch can be saved, so this process writes it: %s", error)
+            return super().deliver_batch(items, suspect_hits=suspect_hits)
         try:
             self._publish(message)
         except Unavailable:
-            copy.forget()  # the file still has it
+            copy.delete()  # the hits are still in the spool
             raise
-        return Outcome(written=len(items))
+        return BatchResult(written=len(items))
 
-    def follow_up(self) -> None:
-        """Send again what was sent and has not arrived, by all that the database knows."""
-        if monotonic() < self._follow_up_at:
+    def resend_unacknowledged(self) -> None:
+        """Send overdue batches again, and delete the copies of written ones."""
+        if monotonic() < self._resend_at:
             return
-        self._follow_up_at = monotonic() + self.look_around
+        self._resend_at = monotonic() + self.folder_check_interval
         try:
-            redelivery.confirm(self.spool.folder, self._publish, self.patience, self.look_around)
+            celery_redelivery.redeliver(
+                self.spool.folder, self._publish, self.redelivery_delays, self.folder_check_interval
+            )
         except (DatabaseError, Unavailable, OSError) as error:
-            # New hits are not to wait for that.
-            self._follow_up_at = monotonic() + self.longest_pause
-            logger.info("What was sent cannot be followed up now: %s", error)
+            # New hits need not wait for this.
+            self._resend_at = monotonic() + self.max_retry_delay
+            logger.info(
+                "Sent batches cannot be checked now, next attempt in %s s: %s",
+                self.max_retry_delay,
+                error,
+            )
 
     def _publish(self, message: str) -> None:
-        from tracking.tasks import record  # noqa: PLC0415 - Celery is needed here only
+        from tracking.tasks import record  # noqa: PLC0415 - needs Celery
 
         options: dict[str, Any] = {"retry": False}
         try:
             if not _is_eager():
                 if self._connection is None:
-                    self._connection = _connected(record.app)
+                    self._connection = _connect(record.app)
                 options["connection"] = self._connection
             record.apply_async((message,), **options)
         except Exception as error:
-            self.rest()
+            self.release_resources()
             raise Unavailable(f"the broker: {error!r}") from error
 
-    def rest(self) -> None:
-        """Hang up: an idle connection would be found closed by the broker."""
+    def release_resources(self) -> None:
+        """Close the connection: the broker closes idle ones anyway."""
         connection, self._connection = self._connection, None
         if connection is not None:
             try:
                 connection.release()
-            except Exception:  # it is of no use any more in any case
-                logger.debug("Hanging up failed", exc_info=True)
+            except Exception:  # the connection is dropped anyway
+                logger.debug("Closing the connection to the broker failed", exc_info=True)
 
     def check(self) -> list[CheckMessage]:
-        """E019, W013: the app of Celery, and what the folder of the spool has."""
+        """Check the Celery app and the folder of the spool (E019, W013, E017)."""
         from celery import current_app  # noqa: PLC0415
 
         messages = super().check()
@@ -127,16 +139,16 @@ class CeleryBackend(BufferedBackend):
         if app.main == "default" and not app.configured and not app.conf.broker_url:
             messages.append(
                 Error(
-                    "CeleryBackend: there is no Celery app with a broker in this process.",
-                    hint="Import it in the __init__.py of the project, as Celery's documents say.",
+                    "CeleryBackend: this process has no Celery app with a broker.",
+                    hint="Import it in the project's __init__.py, as Celery's documentation shows.",
                     id="tracking.E019",
                 )
             )
         elif "json" not in app.conf.accept_content:
             messages.append(
                 Warning(
-                    "CeleryBackend: Celery's accept_content has no 'json'.",
-                    hint='Workers would refuse the batches: accept_content = ["json", ...].',
+                    "CeleryBackend: Celery's accept_content lacks 'json'.",
+                    hint='Workers would refuse the batches. Set accept_content = ["json", ...].',
                     id="tracking.W013",
                 )
             )
@@ -144,26 +156,30 @@ class CeleryBackend(BufferedBackend):
 
 
 def _is_eager() -> bool:
-    from tracking.tasks import record  # noqa: PLC0415 - Celery is needed here only
+    from tracking.tasks import record  # noqa: PLC0415 - needs Celery
 
     return bool(record.app.conf.task_always_eager)
 
 
-def _connected(app: Any) -> "Connection":
-    """Return a connection of our own, which is not shared with the site's tasks.
+def _connect(app: Any) -> "Connection":
+    """Return a new connection to the broker, not shared with the site's tasks.
 
-    It gives up soon, and RabbitMQ confirms on it what it has taken over: without that,
-    a message on its way is lost when the connection breaks.
+    It has short timeouts, and RabbitMQ confirms each message on it: without that, a message
+    is lost when the connection breaks.
     """
     options = dict(app.conf.broker_transport_options or {})
-    connection: Connection = app.connection_for_write(connect_timeout=TIMEOUT)
+    connection: Connection = app.connection_for_write(connect_timeout=BROKER_TIMEOUT)
     transport = connection.transport_cls
     if transport in {"amqp", "pyamqp", "amqps"}:
-        ours = {"confirm_publish": True, "read_timeout": TIMEOUT, "write_timeout": TIMEOUT}
+        ours = {
+            "confirm_publish": True,
+            "read_timeout": BROKER_TIMEOUT,
+            "write_timeout": BROKER_TIMEOUT,
+        }
     elif transport in {"redis", "rediss"}:
-        ours = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+        ours = {"socket_timeout": BROKER_TIMEOUT, "socket_connect_timeout": BROKER_TIMEOUT}
     else:
         ours = {}
     connection.transport_options = {**options, **ours, "max_retries": 0}
-    connection.ensure_connection(max_retries=1, interval_start=0, timeout=TIMEOUT)
+    connection.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_TIMEOUT)
     return connection

@@ -1,4 +1,4 @@
-"""The default: every hit is written in the request that brought it."""
+"""The default backend: each hit is written in its request."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from tracking.hits import AnyHit
 
 
 class ImmediateBackend(BaseBackend):
-    """Writes at once. Nothing to run beside the site; the request waits for one INSERT."""
+    """Writes each hit at once. Needs no other process; the request waits for one INSERT."""
 
     def send(self, hit: AnyHit) -> None:
         recording.write([hit])

@@ -1,11 +1,11 @@
-"""For tests: hits are kept in a list and never written."""
+"""A backend for tests: hits stay in a list and are never written."""
 
 from tracking.backends.base import BaseBackend
 from tracking.hits import AnyHit
 
 
 class MemoryBackend(BaseBackend):
-    """Keeps what it is sent.
+    """Keeps hits in a list.
 
         @override_settings(TRACKING_BACKEND="tracking.backends.memory.MemoryBackend")
         def test_the_newsletter_is_tracked(client):
@@ -13,7 +13,7 @@ class MemoryBackend(BaseBackend):
             [hit] = get_backend().hits
 
     Attributes:
-        hits: what was sent, oldest first.
+        hits: the hits sent, oldest first.
     """
 
     def __init__(self) -> None:
@@ -22,12 +22,12 @@ class MemoryBackend(BaseBackend):
     def send(self, hit: AnyHit) -> None:
         self.hits.append(hit)
 
-    def send_apart(self, hit: AnyHit) -> None:
+    def send_in_savepoints(self, hit: AnyHit) -> None:
         self.send(hit)
 
     async def asend(self, hit: AnyHit) -> None:
         self.send(hit)
 
     def clear(self) -> None:
-        """Forget what was sent."""
+        """Empty the list."""
         self.hits.clear()

@@ -9,8 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from tracking.pipeline.drain import Total
-from tracking.pipeline.spool import folder
+from tracking.pipeline.drain import DrainResult
+from tracking.pipeline.spool import spool_folder
 
 
 class SpoolCommand(BaseCommand):
@@ -25,7 +25,7 @@ class SpoolCommand(BaseCommand):
             help=_("The folder of the spool (default: from the settings)."),
         )
 
-    def work(self, folder: Path, progress: Any) -> Total:
+    def work(self, folder: Path, progress: Any) -> DrainResult:
         """Do it.
 
         Args:
@@ -36,7 +36,7 @@ class SpoolCommand(BaseCommand):
 
     def handle(self, *args: Any, verbosity: int, **options: Any) -> None:
         """Print a line for each figure."""
-        place = options["folder"] or folder()
+        place = options["folder"] or spool_folder()
         shows_progress = verbosity > 0 and self.stdout.isatty()
         try:
             total = self.work(place, self._show if shows_progress else lambda _total: None)
@@ -53,13 +53,13 @@ class SpoolCommand(BaseCommand):
                     (_("files"), total.files),
                     (_("hits written"), total.written),
                     (_("of which duplicates"), total.duplicate),
-                    (_("set aside"), total.refused),
+                    (_("set aside"), total.rejected),
                 ],
             )
         if total.error:
             raise CommandError(_("The remaining hits stay in the spool: %s") % total.error)
 
-    def _show(self, total: Total) -> None:
+    def _show(self, total: DrainResult) -> None:
         self.stdout.write("\r" + _("%s hits") % grouped(total.written), ending="")
         self.stdout.flush()
 

@@ -1,108 +1,112 @@
-"""Delivering by hand: what dead processes have left behind, and what was set aside."""
+"""Write what waits on disk, by hand: hits of dead processes, and rejected hits once more."""
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from tracking.pipeline import celery_messages, write_batch
-from tracking.pipeline.spool import Record, Spool, in_flight, set_aside
-from tracking.pipeline.spool.folders import Refused, taken
-from tracking.pipeline.write_batch import Outcome, Unavailable
+from tracking.pipeline import celery_consumer, write_batch
+from tracking.pipeline.spool import Record, Rejected, Spool, in_flight, save_rejected
+from tracking.pipeline.spool.rejected import open_rejected
+from tracking.pipeline.write_batch import BatchResult, Unavailable
 
-BATCH = 2_000
+BATCH_SIZE = 2_000
 
 
 @dataclass
-class Total:
-    """What has become of everything.
+class DrainResult:
+    """What became of the files so far.
 
     Attributes:
-        files: how many files were gone through.
-        written: hits that were delivered.
-        duplicate: those among them that were there already.
-        refused: hits that were set aside (again).
-        error: why it was not gone on with, or ``""``.
+        files: files read.
+        written: hits written.
+        duplicate: hits among them that had been written before.
+        rejected: hits set aside (again).
+        error: why it stopped before the end, or ``""``.
     """
 
     files: int = 0
     written: int = 0
     duplicate: int = 0
-    refused: int = 0
-    error: str = field(default="")
+    rejected: int = 0
+    error: str = ""
 
-    def add(self, outcome: Outcome) -> None:
-        """Count what has become of a batch."""
-        self.written += outcome.written
-        self.duplicate += outcome.duplicate
-        self.refused += len(outcome.refused)
+    def add(self, batch: BatchResult) -> None:
+        """Add the result of a batch."""
+        self.written += batch.written
+        self.duplicate += batch.duplicate
+        self.rejected += len(batch.rejected)
 
 
-def drain(folder: Path, progress: Callable[[Total], None] = lambda _total: None) -> Total:
-    """Write what dead processes have left behind. What the living have is left to them.
+def drain(
+    folder: Path, progress: Callable[[DrainResult], None] = lambda _result: None
+) -> DrainResult:
+    """Write the hits of dead processes. Files of running processes are skipped.
 
-    What was sent to workers and is not known to have arrived is written, too: who drains the
-    folder may be about to delete it. A worker that gets it later knows it by its receipt.
+    Batches that were sent to Celery workers and are not known to be written are written, too:
+    the folder may be about to be deleted. A worker that gets such a batch later recognises it
+    by its key.
 
     Args:
         folder: the folder of the spool.
-        progress: is told after each batch.
+        progress: called after each batch.
 
     Raises:
         OSError: the folder cannot be used.
     """
-    total = Total()
+    result = DrainResult()
     spool = Spool(folder)
     try:
-        while number := spool.adopt():
-            total.files += number
-            while batch := spool.take(BATCH):
-                outcome = write_batch.deliver(batch.items)
-                set_aside(folder, outcome.refused)
-                spool.settle(batch)
-                total.add(outcome)
-                progress(total)
-        for sending in in_flight.on_their_way(folder):
-            with suppress(FileNotFoundError):  # it has arrived meanwhile
-                total.add(celery_messages.write(sending.read()))
-                sending.forget()
-                total.files += 1
-                progress(total)
+        while number := spool.adopt_orphans():
+            result.files += number
+            while batch := spool.take_batch(BATCH_SIZE):
+                written = write_batch.write_records(batch.items)
+                save_rejected(folder, written.rejected)
+                spool.settle_batch(batch)
+                result.add(written)
+                progress(result)
+        for sent in in_flight.sent_batches(folder):
+            with suppress(FileNotFoundError):  # a worker wrote it meanwhile
+                result.add(celery_consumer.write_message(sent.read_message()))
+                sent.delete()
+                result.files += 1
+                progress(result)
     except Unavailable as error:
-        total.error = str(error)
+        result.error = str(error)
     finally:
         spool.close()
-    return total
+    return result
 
 
-def replay(folder: Path, progress: Callable[[Total], None] = lambda _total: None) -> Total:
-    """Write what was set aside, once more. What is refused again is set aside again.
+def replay(
+    folder: Path, progress: Callable[[DrainResult], None] = lambda _result: None
+) -> DrainResult:
+    """Write rejected hits once more. Those refused again are set aside again.
 
     Args:
         folder: the folder of the spool.
-        progress: is told after each file.
+        progress: called after each file.
 
     Raises:
         OSError: the folder cannot be used.
     """
-    total = Total()
+    result = DrainResult()
     try:
-        with taken(folder) as files:
-            for path, refused in files:
-                outcome = Outcome()
-                for start in range(0, len(refused), BATCH):
-                    part = _delivered_again(refused[start : start + BATCH])
-                    outcome.refused += part.refused
-                    total.add(part)
-                set_aside(folder, outcome.refused)
+        with open_rejected(folder) as files:
+            for path, rejected in files:
+                rejected_again: list[Rejected] = []
+                for start in range(0, len(rejected), BATCH_SIZE):
+                    written = _write_again(rejected[start : start + BATCH_SIZE])
+                    rejected_again += written.rejected
+                    result.add(written)
+                save_rejected(folder, rejected_again)
                 path.unlink()
-                total.files += 1
-                progress(total)
+                result.files += 1
+                progress(result)
     except Unavailable as error:
-        total.error = str(error)
-    return total
+        result.error = str(error)
+    return result
 
 
-def _delivered_again(refused: list[Refused]) -> Outcome:
-    # There may be a whole message in it that could not be read then.
-    return write_batch.deliver([Record(item.raw, 0.0) for item in refused])
+def _write_again(rejected: list[Rejected]) -> BatchResult:
+    return write_batch.write_records([Record(item.raw, 0.0) for item in rejected])

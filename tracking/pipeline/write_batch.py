@@ -1,10 +1,10 @@
-"""Delivering records: what is poisoned is found, and never stops the rest.
+"""Write a batch of hits; find those that the database refuses, and write the others.
 
-    refused = deliver(payloads, write)
+    result = write_records(items)
 
-``write`` is given hits, and the key of their receipt or ``None``. What it raises is of two
-kinds. Either the hits are at fault; then the batch is cut in halves until the ones that are
-refused stand alone. Or the database is away, and all is to be delivered again later.
+A write fails for one of two reasons. Either a hit is at fault: then the batch is halved again
+and again until each refused hit stands alone. Or the database is down: then the whole batch is
+written again later.
 """
 
 import logging
@@ -16,39 +16,41 @@ from django.db import DataError, IntegrityError
 
 from tracking import recording
 from tracking.hits import AnyHit, Hit
-from tracking.pipeline.spool import BadRecord, Damage, Item, decode
-from tracking.pipeline.spool.folders import Refused
+from tracking.pipeline.spool import BadRecord, DamagedBytes, Item, Rejected, decode_hit
 from tracking.recording import written_batches
 
 logger = logging.getLogger(__name__)
 
-#: What says that the hits are at fault, and not the database.
-_CONTENT = (DataError, IntegrityError, TypeError, ValueError, OverflowError, KeyError)
+#: Errors for which a hit is to blame, not the database.
+_HIT_ERRORS = (DataError, IntegrityError, TypeError, ValueError, OverflowError, KeyError)
 
-#: So many refused one after the other, and none accepted: it is not their fault.
-_TOO_MANY = 32
+#: After so many refused hits in a row and none written, the database is to blame, not the hits.
+_MAX_REFUSED_IN_A_ROW = 32
 
-#: Failures in a row after which even an error of the database is taken for one of a hit,
-#: if others are accepted meanwhile.
-PATIENCE = 5
+#: After so many failures in a row, even a database error may be caused by a single hit: the
+#: batch is halved, too, and a hit is rejected if others can be written.
+SUSPECT_HITS_AFTER = 5
+
+#: Characters of an error that are kept as the reason for a rejection.
+_MAX_REASON = 500
 
 
 class Unavailable(Exception):
-    """Nothing can be delivered now; nothing is lost by trying again."""
+    """The database or the broker is down. Nothing is lost: try again later."""
 
 
 @dataclass
 class Counters:
-    """What has happened in this process.
+    """What this process has done since it started.
 
     Attributes:
-        received: hits that were taken over.
-        at_once: those of them that were written at once, because the disk took none.
-        written: hits that were delivered.
-        duplicate: those among them that had been delivered before.
-        rejected: hits that were set aside, by reason.
-        failures: times that the database (or the broker) was away.
-        lag: seconds that the oldest hit of the last batch had been waiting.
+        received: hits accepted.
+        at_once: hits among them written in the request, because the disk refused them.
+        written: hits written to the database, or sent to the broker.
+        duplicate: hits among them that had been written before.
+        rejected: hits set aside, by reason.
+        failures: times that the database or the broker was down.
+        lag: seconds that the oldest hit of the last batch had waited.
     """
 
     received: int = 0
@@ -59,139 +61,146 @@ class Counters:
     failures: int = 0
     lag: float = 0.0
 
-    def reject(self, refused: Sequence[Refused]) -> None:
-        """Count what was set aside."""
-        for item in refused:
+    def count_rejected(self, rejected: Sequence[Rejected]) -> None:
+        """Count hits that were set aside, by the first words of their reason."""
+        for item in rejected:
             reason = item.reason.partition(":")[0]
             self.rejected[reason] = self.rejected.get(reason, 0) + 1
 
 
-#: Takes hits, all or none, and the key of their receipt; returns how many it had before.
-Write = Callable[[Sequence[AnyHit], UUID | None], int]
+#: Writes all of the hits or none, given the key of their batch or ``None``; returns how many
+#: were duplicates.
+WriteHits = Callable[[Sequence[AnyHit], UUID | None], int]
 
 
-def write(hits: Sequence[AnyHit], receipt: UUID | None = None) -> int:
-    """Write hits, and return how many of them had been written before."""
-    new = len(recording.write(hits, receipt))
+def write_hits(hits: Sequence[AnyHit], batch_key: UUID | None = None) -> int:
+    """Write hits, and return how many of them had been written before.
+
+    Args:
+        hits: the hits, written in one transaction.
+        batch_key: the key under which the batch is recorded as written.
+    """
+    new = len(recording.write(hits, batch_key))
     return sum(isinstance(hit, Hit) for hit in hits) - new
 
 
 @dataclass
-class Outcome:
-    """What has become of a batch.
+class BatchResult:
+    """What became of a batch.
 
     Attributes:
-        written: hits that were delivered.
-        duplicate: those among them that were there already.
-        pieces: in how many transactions that was.
-        refused: what will never be delivered as it is.
+        written: hits written.
+        duplicate: hits among them that had been written before.
+        transactions: transactions that this took.
+        rejected: records that can never be written as they are.
     """
 
     written: int = 0
     duplicate: int = 0
-    pieces: int = 0
-    refused: list[Refused] = field(default_factory=list)
+    transactions: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
 
 
-def deliver(
+def write_records(
     items: Sequence[Item],
-    write: Write = write,
+    write: WriteHits = write_hits,
     *,
-    suspicious: bool = False,
-    with_receipts: bool = False,
-) -> Outcome:
-    """Deliver what was found in a spool.
+    suspect_hits: bool = False,
+    always_with_key: bool = False,
+) -> BatchResult:
+    """Write records from a spool. The caller sets the rejected ones aside.
 
     Args:
-        items: records, and what was found damaged.
-        write: what takes them.
-        suspicious: whether a single hit may be the cause of what looks like a database
-            that is away, because this batch has failed again and again.
-        with_receipts: whether what is written together gets a receipt even where it would be
-            known by its rows.
+        items: records, and damaged bytes between them.
+        write: writes hits; replaced in tests.
+        suspect_hits: whether a single hit may be the cause of a database error, because this
+            batch has failed again and again.
+        always_with_key: whether each transaction is recorded as written under a key of its
+            own, even if its rows alone would show that.
 
     Raises:
-        Unavailable: the database is away; whatever was written may be written again.
+        Unavailable: the database is down; hits already written may be written again.
     """
-    outcome = Outcome()
-    known: list[tuple[bytes, AnyHit]] = []
+    result = BatchResult()
+    decoded: list[tuple[bytes, AnyHit]] = []
     for item in items:
-        if isinstance(item, Damage):
-            outcome.refused.append(Refused(item.raw, "damaged on disk"))
+        if isinstance(item, DamagedBytes):
+            result.rejected.append(Rejected(item.raw, "damaged on disk"))
             continue
         try:
-            known.append((item.payload, decode(item.payload)))
+            decoded.append((item.payload, decode_hit(item.payload)))
         except BadRecord as error:
-            outcome.refused.append(Refused(item.payload, f"undecodable: {error}"))
-    if known:
-        _Bisection(write, outcome, suspicious=suspicious, with_receipts=with_receipts).deliver(
-            known
+            result.rejected.append(Rejected(item.payload, f"undecodable: {error}"))
+    if decoded:
+        bisection = _Bisection(
+            write, result, suspect_hits=suspect_hits, always_with_key=always_with_key
         )
-    return outcome
+        bisection.write_all(decoded)
+    return result
 
 
 class _Bisection:
-    """Writes hits in ever smaller pieces, until the bad ones stand alone."""
+    """Writes hits in ever smaller pieces, until the refused ones stand alone."""
 
     def __init__(
-        self, write: Write, outcome: Outcome, *, suspicious: bool, with_receipts: bool
+        self, write: WriteHits, result: BatchResult, *, suspect_hits: bool, always_with_key: bool
     ) -> None:
         self._write = write
-        self._outcome = outcome
-        self._suspicious = suspicious
-        self._with_receipts = with_receipts
+        self._result = result
+        self._suspect_hits = suspect_hits
+        self._always_with_key = always_with_key
         self._suspects: list[tuple[bytes, AnyHit]] = []
-        self._alone = 0
+        self._failed_alone = 0
 
-    def deliver(self, known: Sequence[tuple[bytes, AnyHit]]) -> None:
-        self._piece(known)
+    def write_all(self, decoded: Sequence[tuple[bytes, AnyHit]]) -> None:
+        self._write_or_halve(decoded)
         for payload, hit in self._suspects:
-            # The others went through: once more, for it may have been bad luck.
-            error = self._try([(payload, hit)])
-            if error is not None and not self._outcome.written:
+            # The others were written. Once more: the error may have been temporary.
+            error = self._try_to_write([(payload, hit)])
+            if error is not None and not self._result.written:
                 raise Unavailable(repr(error)) from error
             if error is not None:
-                self._refuse(payload, error)
+                self._reject(payload, error)
 
-    def _piece(self, known: Sequence[tuple[bytes, AnyHit]]) -> None:
-        error = self._try(known)
+    def _write_or_halve(self, decoded: Sequence[tuple[bytes, AnyHit]]) -> None:
+        error = self._try_to_write(decoded)
         if error is None:
             return
-        if not isinstance(error, _CONTENT) and not self._suspicious:
+        if not isinstance(error, _HIT_ERRORS) and not self._suspect_hits:
             raise Unavailable(repr(error)) from error
-        if len(known) > 1:
-            middle = len(known) // 2
-            self._piece(known[:middle])
-            self._piece(known[middle:])
+        if len(decoded) > 1:
+            middle = len(decoded) // 2
+            self._write_or_halve(decoded[:middle])
+            self._write_or_halve(decoded[middle:])
         else:
-            self._single(*known[0], error)
+            self._judge_single(*decoded[0], error)
 
-    def _single(self, payload: bytes, hit: AnyHit, error: Exception) -> None:
-        self._alone += 1
-        if self._alone >= _TOO_MANY and not self._outcome.written:
+    def _judge_single(self, payload: bytes, hit: AnyHit, error: Exception) -> None:
+        self._failed_alone += 1
+        if self._failed_alone >= _MAX_REFUSED_IN_A_ROW and not self._result.written:
             raise Unavailable(repr(error)) from error
-        if not isinstance(error, _CONTENT):
+        if not isinstance(error, _HIT_ERRORS):
             self._suspects.append((payload, hit))
         elif (
-            again := self._try([(payload, hit)])
-        ) is not None:  # another process may have been in the way
-            self._refuse(payload, again)
+            again := self._try_to_write([(payload, hit)])
+        ) is not None:  # the first error may be due to another process
+            self._reject(payload, again)
 
-    def _try(self, known: Sequence[tuple[bytes, AnyHit]]) -> Exception | None:
-        hits = [hit for _, hit in known]
-        receipt = None
-        if self._with_receipts or written_batches.needs_key(hits):
-            receipt = written_batches.batch_key(payload for payload, _ in known)
+    def _try_to_write(self, decoded: Sequence[tuple[bytes, AnyHit]]) -> Exception | None:
+        hits = [hit for _, hit in decoded]
+        key = None
+        if self._always_with_key or written_batches.needs_key(hits):
+            key = written_batches.batch_key(payload for payload, _ in decoded)
         try:
-            duplicate = self._write(hits, receipt)
-        except Exception as error:  # noqa: BLE001 - told apart by the caller
+            duplicate = self._write(hits, key)
+        except Exception as error:  # noqa: BLE001 - the caller decides by its type
             return error
-        self._outcome.written += len(hits)
-        self._outcome.pieces += 1
-        self._outcome.duplicate += duplicate
+        self._result.written += len(hits)
+        self._result.transactions += 1
+        self._result.duplicate += duplicate
         return None
 
-    def _refuse(self, payload: bytes, error: Exception) -> None:
+    def _reject(self, payload: bytes, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}".strip()
-        logger.error("A hit is refused and set aside: %s", reason)
-        self._outcome.refused.append(Refused(payload, reason[:500]))
+        logger.error("The database refuses a hit; it is set aside for tracking_replay: %s", reason)
+        self._result.rejected.append(Rejected(payload, reason[:_MAX_REASON]))

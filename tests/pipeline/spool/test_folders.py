@@ -7,8 +7,16 @@ from pathlib import Path
 import pytest
 
 from tracking.hits import Hit
-from tracking.pipeline.spool import Spool, decode, encode, folder, look, prepare, set_aside
-from tracking.pipeline.spool.folders import Refused, taken
+from tracking.pipeline.spool import (
+    Spool,
+    decode_hit,
+    encode_hit,
+    folder_status,
+    make_folder,
+    save_rejected,
+    spool_folder,
+)
+from tracking.pipeline.spool.rejected import Rejected, open_rejected
 
 
 def hit(number=0, **values):
@@ -29,43 +37,43 @@ def test_the_folder_is_for_nobody_else(spool):
 
 
 def test_what_is_set_aside_has_its_reason_and_can_be_read(tmp_path):
-    assert look(tmp_path).rejected == 0
-    set_aside(tmp_path, [])
-    set_aside(tmp_path, [Refused(encode(hit(7)), "too odd"), Refused(b"\xff", "damaged")])
+    assert folder_status(tmp_path).rejected == 0
+    save_rejected(tmp_path, [])
+    save_rejected(tmp_path, [Rejected(encode_hit(hit(7)), "too odd"), Rejected(b"\xff", "damaged")])
     [path] = (tmp_path / "rejected").iterdir()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["reason"] for line in lines] == ["too odd", "damaged"]
     assert lines[0]["hit"]["data"] == {"n": 7}
     assert lines[1]["hit"] is None
-    assert look(tmp_path).rejected == 2
-    with taken(tmp_path) as files, taken(tmp_path) as others:
+    assert folder_status(tmp_path).rejected == 2
+    with open_rejected(tmp_path) as files, open_rejected(tmp_path) as others:
         [(found, refused)] = [next(files)]
         assert list(others) == []  # each file is looked at by one
         assert found == path
-        assert decode(refused[0].raw) == decode(encode(decode(refused[0].raw)))
+        assert decode_hit(refused[0].raw) == decode_hit(encode_hit(decode_hit(refused[0].raw)))
 
 
 def test_the_default_folder_is_for_this_site_and_user(settings):
-    default = folder()
+    default = spool_folder()
     assert str(os.geteuid()) in default.name
     settings.SECRET_KEY = "another site"
-    assert folder() != default
+    assert spool_folder() != default
     settings.TRACKING_SPOOL = "/var/spool/site"
-    assert folder() == Path("/var/spool/site")
+    assert spool_folder() == Path("/var/spool/site")
 
 
 def test_a_folder_that_others_may_have_made_is_not_trusted(tmp_path, settings):
     (tmp_path / "file").write_text("")
     with pytest.raises(FileExistsError):
-        prepare(tmp_path / "file")
+        make_folder(tmp_path / "file")
     open_to_all = tmp_path / "open"
     open_to_all.mkdir()
     open_to_all.chmod(0o777)
-    with pytest.raises(PermissionError, match="everybody"):
-        prepare(open_to_all)
+    with pytest.raises(PermissionError, match="all users"):
+        make_folder(open_to_all)
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
     with pytest.raises(PermissionError, match="link"):
-        prepare(link)
+        make_folder(link)
     settings.TRACKING_SPOOL = str(link)
-    prepare(link)
+    make_folder(link)

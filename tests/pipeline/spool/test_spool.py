@@ -10,9 +10,9 @@ import pytest
 from tests.support import documents
 from tracking.hits import Hit
 from tracking.pipeline import spool as spooling
-from tracking.pipeline.spool import Spool, decode, encode, look
-from tracking.pipeline.spool.records import MARKER, Damage, Record, framed
-from tracking.pipeline.spool.segments import PIECE, START, SUFFIX, UNKNOWN, Segment
+from tracking.pipeline.spool import Spool, decode_hit, encode_hit, folder_status
+from tracking.pipeline.spool.records import MARKER, DamagedBytes, Record, frame_record
+from tracking.pipeline.spool.segments import HEADER_SIZE, READ_SIZE, SUFFIX, UNKNOWN, Segment
 
 
 def hit(number=0, **values):
@@ -20,14 +20,14 @@ def hit(number=0, **values):
 
 
 def numbers(items):
-    return [decode(item.payload).data["n"] for item in items if isinstance(item, Record)]
+    return [decode_hit(item.payload).data["n"] for item in items if isinstance(item, Record)]
 
 
 def everything(spool, limit=1_000):
     items = []
-    while batch := spool.take(limit):
+    while batch := spool.take_batch(limit):
         items += batch.items
-        spool.settle(batch)
+        spool.settle_batch(batch)
     return items
 
 
@@ -39,23 +39,23 @@ def spool(tmp_path):
 
 
 def test_a_hit_that_is_too_long_is_refused(spool):
-    with pytest.raises(ValueError, match="bytes, over"):
+    with pytest.raises(ValueError, match="bytes; the limit is"):
         spool.append([hit(url="x" * 5_000_000)])
-    assert spool.take(1) is None
+    assert spool.take_batch(1) is None
 
 
 def test_hits_come_back_in_order_and_the_file_is_emptied(spool):
     spool.append([hit(n) for n in range(5)])
     spool.append([hit(5)])
     assert spool.waiting == 6
-    first = spool.take(4)
+    first = spool.take_batch(4)
     assert numbers(first.items) == [0, 1, 2, 3]
-    assert numbers(spool.take(4).items) == [0, 1, 2, 3]  # nothing was settled yet
-    spool.settle(first)
+    assert numbers(spool.take_batch(4).items) == [0, 1, 2, 3]  # nothing was settled yet
+    spool.settle_batch(first)
     assert spool.waiting == 2
     assert numbers(everything(spool)) == [4, 5]
     [path] = spool.folder.iterdir()
-    assert path.stat().st_size == START  # addresses do not stay on disk
+    assert path.stat().st_size == HEADER_SIZE  # addresses do not stay on disk
     spool.close()
     assert not list(spool.folder.iterdir())
 
@@ -65,33 +65,33 @@ def test_segments_follow_each_other_and_leave(tmp_path):
     for n in range(50):
         spool.append([hit(n)])
     assert len(list(tmp_path.iterdir())) > 5
-    assert look(tmp_path).waiting == 50
+    assert folder_status(tmp_path).waiting == 50
     assert numbers(everything(spool, 7)) == list(range(50))
     assert len(list(tmp_path.iterdir())) == 1
     spool.close()
 
 
 def test_one_long_hit_is_read_though_it_is_longer_than_a_piece(spool):
-    spool.append([hit(1), hit(2, url="x" * (PIECE + 10)), hit(3)])
+    spool.append([hit(1), hit(2, url="x" * (READ_SIZE + 10)), hit(3)])
     assert numbers(everything(spool)) == [1, 2, 3]
 
 
 def test_what_a_living_process_has_is_left_to_it(spool):
     spool.append([hit()])
     other = Spool(spool.folder)
-    assert other.adopt() == 0
-    state = look(spool.folder)
+    assert other.adopt_orphans() == 0
+    state = folder_status(spool.folder)
     assert (state.waiting, state.left_behind, state.files) == (1, 0, 1)
     assert 0 <= state.lag < 5
 
 
 def test_what_was_left_behind_is_taken_over_by_one_and_from_where_it_was(spool):
     spool.append([hit(n) for n in range(6)])
-    spool.settle(spool.take(2))
+    spool.settle_batch(spool.take_batch(2))
     spool.close()
-    assert look(spool.folder).left_behind == 1
+    assert folder_status(spool.folder).left_behind == 1
     first, second = Spool(spool.folder), Spool(spool.folder)
-    assert (first.adopt(), second.adopt()) == (1, 0)
+    assert (first.adopt_orphans(), second.adopt_orphans()) == (1, 0)
     assert numbers(everything(first)) == [2, 3, 4, 5]
     assert not list(spool.folder.iterdir())
 
@@ -104,39 +104,39 @@ def test_a_torn_end_and_a_damaged_byte_are_told_from_the_rest(spool):
     content[content.index(MARKER, 30) + 30] ^= 1  # in the second record
     path.write_bytes(content + MARKER + b"torn")
     later = Spool(spool.folder)
-    later.adopt()
+    later.adopt_orphans()
     items = everything(later)
     assert numbers(items) == [0, 2, 3]
-    assert [type(item) for item in items].count(Damage) == 2
+    assert [type(item) for item in items].count(DamagedBytes) == 2
     assert not list(spool.folder.iterdir())
 
 
 def test_a_file_that_is_no_segment_is_renamed_and_an_empty_one_removed(tmp_path, caplog):
     (tmp_path / f"a{SUFFIX}").write_bytes(b"something else altogether")
     (tmp_path / f"b{SUFFIX}").write_bytes(b"TRK")
-    assert Spool(tmp_path).adopt() == 0
+    assert Spool(tmp_path).adopt_orphans() == 0
     assert [path.name for path in tmp_path.iterdir()] == [f"a{SUFFIX}{UNKNOWN}"]
-    assert "no spool of this version" in caplog.text
+    assert "not a spool file of this version" in caplog.text
 
 
 def test_a_file_that_was_emptied_when_the_process_died_has_nothing_in_it(spool):
     spool.append([hit()])
-    segment = spool.take(1).segment
-    segment.advance(segment.end)
-    os.truncate(segment.path, START)
+    segment = spool.take_batch(1).segment
+    segment.mark_written(segment.end)
+    os.truncate(segment.path, HEADER_SIZE)
     spool.close()
     later = Spool(spool.folder)
-    later.adopt()
-    assert later.take(1) is None
+    later.adopt_orphans()
+    assert later.take_batch(1) is None
 
 
 def test_a_deleted_file_is_noticed_and_followed_by_another(spool):
     spool.append([hit(1)])
-    assert not spool.renew_if_lost()
+    assert not spool.replace_deleted_file()
     [path] = spool.folder.iterdir()
     path.unlink()
     spool.folder.rmdir()
-    assert spool.renew_if_lost()
+    assert spool.replace_deleted_file()
     spool.append([hit(2)])
     assert numbers(everything(spool)) == [1, 2]
 
@@ -145,7 +145,7 @@ def test_a_failed_append_leaves_the_file_as_it_was(spool, monkeypatch):
     spool.append([hit(1)])
     real = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda fd, data, at: real(fd, data[: len(data) // 2], at))
-    with pytest.raises(OSError, match="part"):
+    with pytest.raises(OSError, match="only some"):
         spool.append([hit(2)])
     monkeypatch.undo()
     spool.append([hit(3)])
@@ -171,9 +171,9 @@ def test_threads_append_side_by_side(tmp_path):
 
 
 def test_a_hit_that_comes_while_a_drained_file_is_put_away_is_kept(tmp_path, monkeypatch):
-    spool = Spool(tmp_path, segment_size=2 * len(framed(encode(hit(1)))) + 20)
+    spool = Spool(tmp_path, segment_size=2 * len(frame_record(encode_hit(hit(1)))) + 20)
     spool.append([hit(1)])
-    real = spool._put_away
+    real = spool._clear_or_remove
 
     def late(segment):
         monkeypatch.undo()
@@ -181,8 +181,8 @@ def test_a_hit_that_comes_while_a_drained_file_is_put_away_is_kept(tmp_path, mon
         spool.append([hit(3)])  # and into the next file
         real(segment)
 
-    monkeypatch.setattr(spool, "_put_away", late)
-    spool.settle(spool.take(1))
+    monkeypatch.setattr(spool, "_clear_or_remove", late)
+    spool.settle_batch(spool.take_batch(1))
     assert len(list(tmp_path.iterdir())) == 2
     assert numbers(everything(spool)) == [2, 3]
     spool.close()
@@ -216,9 +216,9 @@ def test_two_processes_that_are_killed_lose_nothing(tmp_path):
     ]
     outputs = [process.communicate()[0].split() for process in processes]
     assert [len(output) for output in outputs] == [300, 300]
-    assert look(tmp_path).left_behind == 2
+    assert folder_status(tmp_path).left_behind == 2
     spool = Spool(tmp_path)
-    assert spool.adopt() == 2
+    assert spool.adopt_orphans() == 2
     assert sorted(numbers(everything(spool))) == sorted([*range(300)] * 2)
 
 
@@ -226,20 +226,20 @@ def test_a_child_leaves_the_files_to_its_parent(spool):
     spool.append([hit(1)])
     if (child := os.fork()) == 0:
         try:
-            spool.abandon()
+            spool.reset()
             spool.append([hit(2)])
-            os._exit(0 if spool.waiting == 1 and numbers(spool.take(9).items) == [2] else 1)
+            os._exit(0 if spool.waiting == 1 and numbers(spool.take_batch(9).items) == [2] else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert spool.adopt() == 1  # what the child has left
+    assert spool.adopt_orphans() == 1  # what the child has left
     assert sorted(numbers(everything(spool))) == [1, 2]
 
 
 def test_a_segment_that_cannot_be_locked_is_not_used(tmp_path, monkeypatch):
     answers = iter([False, True])
-    real = spooling.segments._is_locked
-    monkeypatch.setattr(spooling.segments, "_is_locked", lambda fd: next(answers) and real(fd))
+    real = spooling.segments._try_lock
+    monkeypatch.setattr(spooling.segments, "_try_lock", lambda fd: next(answers) and real(fd))
     segment = Segment.create(tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
     segment.remove()

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from tracking.management.spool_command import SpoolCommand
-from tracking.pipeline.drain import Total, drain
+from tracking.pipeline.drain import DrainResult, drain
 
 
 class Command(SpoolCommand):
@@ -16,6 +16,6 @@ class Command(SpoolCommand):
         "Write hits that dead processes left in the spool. Files of running processes are skipped."
     )
 
-    def work(self, folder: Path, progress: Any) -> Total:
+    def work(self, folder: Path, progress: Any) -> DrainResult:
         """Drain the folder."""
         return drain(folder, progress)

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from tracking.management.spool_command import SpoolCommand
-from tracking.pipeline.drain import Total, replay
+from tracking.pipeline.drain import DrainResult, replay
 
 
 class Command(SpoolCommand):
@@ -17,6 +17,6 @@ class Command(SpoolCommand):
         "are set aside again."
     )
 
-    def work(self, folder: Path, progress: Any) -> Total:
+    def work(self, folder: Path, progress: Any) -> DrainResult:
         """Replay what is in the folder."""
         return replay(folder, progress)

@@ -1,12 +1,12 @@
-"""Batches that were sent to a worker, until they are known to be written.
+"""Copies of batches that were sent to Celery workers, kept until the rows are written.
 
-A broker may lose what it has taken over: Redis hands out a message and notes it as
-unfinished in two steps, and forgets all of them when it is started without its file. So a copy
-of each message stays here::
+A broker may lose a message that it has accepted: Redis hands out a message and marks it as
+unacknowledged in two steps, and forgets all messages when it restarts without persistence. So
+a copy of each message stays in the folder ``sent`` of the spool, in a file named ::
 
-    <milliseconds of the sending>.<key of the batch>.<number of the sending>.sent
+    <milliseconds of the last send>.<key of the batch>.<number of sends>.sent
 
-The folder belongs to no process: the next that looks goes on where another has died.
+The files belong to no process: if one dies, the next that checks them carries on.
 """
 
 import fcntl
@@ -20,75 +20,81 @@ from pathlib import Path
 from typing import NamedTuple, Self
 from uuid import UUID
 
-from tracking.pipeline.spool.folders import SENT, prepare
+from tracking.pipeline.spool.folder import make_folder
+
+#: The name of the folder.
+SENT = "sent"
 
 SUFFIX = ".sent"
 
-#: Locked by who looks around. It holds the time of the latest sending known to have arrived,
-#: and its own time of change is that of the last look.
-_ROUND = "round"
+#: Locked by the process that checks the copies. Its content is the send time of the latest batch
+#: known to be written; its modification time is that of the last check.
+_ROUND_FILE = "round"
+
+#: Bytes of the send time in that file.
+_TIME_LENGTH = 32
 
 
-class Sending(NamedTuple):
-    """A message that is on its way.
+class SentBatch(NamedTuple):
+    """A batch that was sent, and the file with its copy.
 
     Attributes:
-        time: when it was sent last, in POSIX seconds.
-        key: the key of its batch.
-        number: how often it was sent.
+        time: when it was last sent, in POSIX seconds.
+        key: the key of the batch.
+        sends: how often it was sent.
         path: the file.
     """
 
     time: float
     key: UUID
-    number: int
+    sends: int
     path: Path
 
     @classmethod
-    def of(cls, path: Path) -> Self | None:
-        """Return what the name of a file says, ``None`` if it is another's."""
+    def from_path(cls, path: Path) -> Self | None:
+        """Return the batch of a file, ``None`` if its name has another form."""
         parts = path.name.removesuffix(SUFFIX).split(".")
         try:
-            moment, key, number = parts
-            return cls(int(moment) / 1_000, UUID(key), int(number), path)
+            moment, key, sends = parts
+            return cls(int(moment) / 1_000, UUID(key), int(sends), path)
         except ValueError:
             return None
 
-    def read(self) -> str:
-        """Return the message. What a disk has damaged is no batch, and found to be none.
+    def read_message(self) -> str:
+        """Return the message. Damaged bytes are escaped; such a message fails to decode.
 
         Raises:
-            OSError: it cannot be read, or has just gone.
+            OSError: the file cannot be read, or was deleted meanwhile.
         """
         return self.path.read_text("ascii", errors="backslashreplace")
 
-    def again(self) -> "Sending":
-        """Note that it is sent once more, now.
+    def mark_resent(self) -> "SentBatch":
+        """Rename the file: the batch was sent once more, now.
 
         Raises:
-            OSError: it could not be written down, or has just gone.
+            OSError: the file cannot be renamed, or was deleted meanwhile.
         """
-        path = self.path.with_name(_name(self.key, self.number + 1))
+        path = self.path.with_name(_file_name(self.key, self.sends + 1))
         self.path.rename(path)
-        return self._replace(time=time.time(), number=self.number + 1, path=path)
+        return self._replace(time=time.time(), sends=self.sends + 1, path=path)
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """Delete the copy."""
         self.path.unlink(missing_ok=True)
 
 
-def keep(folder: Path, key: UUID, message: str) -> Sending:
-    """Keep a copy of a message that is about to be sent for the first time.
+def save_copy(folder: Path, key: UUID, message: str) -> SentBatch:
+    """Save a copy of a message that is about to be sent for the first time.
 
     Args:
         folder: the folder of the spool.
         key: the key of its batch.
-        message: the message.
+        message: the message, in ASCII.
 
     Raises:
-        OSError: the disk does not take it.
+        OSError: the file cannot be written.
     """
-    prepare(folder)
+    make_folder(folder)
     place = folder / SENT
     place.mkdir(mode=0o700, exist_ok=True)
     draft = place / f"{secrets.token_hex(8)}.draft"
@@ -96,67 +102,93 @@ def keep(folder: Path, key: UUID, message: str) -> Sending:
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(message)
-        path = draft.rename(place / _name(key, 1))
+        path = draft.rename(place / _file_name(key, 1))
     except OSError:
         draft.unlink(missing_ok=True)
         raise
-    return Sending(time.time(), key, 1, path)
+    return SentBatch(time.time(), key, 1, path)
 
 
-def _name(key: UUID, number: int) -> str:
-    return f"{time.time_ns() // 1_000_000:015}.{key.hex}.{number}{SUFFIX}"
+def _file_name(key: UUID, sends: int) -> str:
+    return f"{time.time_ns() // 1_000_000:015}.{key.hex}.{sends}{SUFFIX}"
 
 
-def number(folder: Path) -> int:
+def count_sent(folder: Path) -> int:
     """Return how many batches were sent and are not known to be written.
 
-    Raises:
-        OSError: the folder cannot be read.
-    """
-    return len(_names(folder))
-
-
-def on_their_way(folder: Path) -> list[Sending]:
-    """Return what was sent and is not known to be written, what was sent first at first.
+    Args:
+        folder: the folder of the spool.
 
     Raises:
         OSError: the folder cannot be read.
     """
-    paths = (folder / SENT / name for name in sorted(_names(folder)))
-    return [sending for path in paths if (sending := Sending.of(path))]
+    return len(_file_names(folder))
 
 
-def _names(folder: Path) -> list[str]:
+def first_sent_at(folder: Path) -> float | None:
+    """Return when the first of these batches was sent, in POSIX seconds; ``None`` without any.
+
+    Args:
+        folder: the folder of the spool.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    moments = (name.partition(".")[0] for name in _file_names(folder))
+    return min((int(moment) / 1_000 for moment in moments if moment.isdecimal()), default=None)
+
+
+def sent_batches(folder: Path) -> list[SentBatch]:
+    """Return the batches that were sent and are not known to be written, in order of sending.
+
+    Args:
+        folder: the folder of the spool.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    paths = (folder / SENT / name for name in sorted(_file_names(folder)))
+    return [batch for path in paths if (batch := SentBatch.from_path(path))]
+
+
+def _file_names(folder: Path) -> list[str]:
     try:
         return [name for name in os.listdir(folder / SENT) if name.endswith(SUFFIX)]
     except FileNotFoundError:  # nothing was ever sent
         return []
 
 
-class Round:
-    """One look at all that is on its way.
+class RedeliveryRound:
+    """One check of all copies, by one process.
 
     Attributes:
-        arrived: when the latest of what is known to have arrived was sent (POSIX seconds).
+        latest_written: send time of the latest batch known to be written (POSIX seconds).
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self.arrived = _number_in(os.pread(descriptor, 32, 0))
+        self.latest_written = _parse_time(os.pread(descriptor, _TIME_LENGTH, 0))
 
-    def note_arrival(self, sent_at: float) -> None:
-        """Remember the latest sending that has arrived, for the rounds of all processes.
+    def save_latest_written(self, sent_at: float) -> None:
+        """Save the send time of a written batch, if it is the latest, for all processes.
+
+        Args:
+            sent_at: POSIX seconds.
 
         Raises:
-            OSError: it could not be written down.
+            OSError: it cannot be saved.
         """
-        if sent_at > self.arrived:
-            self.arrived = sent_at
-            os.pwrite(self._descriptor, f"{sent_at:<32.3f}".encode(), 0)
+        if sent_at > self.latest_written:
+            self.latest_written = sent_at
+            os.pwrite(self._descriptor, _format_time(sent_at), 0)
 
 
-def _number_in(text: bytes) -> float:
-    """Return the moment that is written down, 0 if none is or it was damaged."""
+def _format_time(moment: float) -> bytes:
+    return f"{moment:<{_TIME_LENGTH}.3f}".encode()
+
+
+def _parse_time(text: bytes) -> float:
+    """Return the saved time, 0 if there is none or it is damaged."""
     try:
         moment = float(text)
     except ValueError:
@@ -165,15 +197,15 @@ def _number_in(text: bytes) -> float:
 
 
 @contextmanager
-def looking_around(folder: Path, every: float) -> Iterator[Round | None]:
-    """Give a round to one process at a time, and in so many seconds.
+def claim_round(folder: Path, every: float) -> Iterator[RedeliveryRound | None]:
+    """Let one process at a time check the copies, and only every few seconds.
 
     Args:
         folder: the folder of the spool.
-        every: seconds between two rounds, of whatever processes.
+        every: seconds between two rounds, of all processes of this host.
 
-    Returns:
-        ``None`` if it is not the turn of this process, or nothing was ever sent.
+    Yields:
+        The round; ``None`` if it is not due, another process has it, or nothing was ever sent.
 
     Raises:
         OSError: the folder cannot be used.
@@ -181,34 +213,34 @@ def looking_around(folder: Path, every: float) -> Iterator[Round | None]:
     if not (folder / SENT).is_dir():
         yield None
         return
-    descriptor = os.open(folder / SENT / _ROUND, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(folder / SENT / _ROUND_FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        yield Round(descriptor) if _is_our_turn(descriptor, every) else None
+        yield RedeliveryRound(descriptor) if _claim(descriptor, every) else None
     finally:
         os.close(descriptor)
 
 
-def _is_our_turn(descriptor: int, every: float) -> bool:
+def _claim(descriptor: int, every: float) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     status, now = os.fstat(descriptor), time.time()
-    # A round in the future was one of a clock that was wrong.
+    # A round in the future was made while the clock was wrong.
     if status.st_size and now - every < status.st_mtime <= now:
         return False
     if not status.st_size:
-        os.pwrite(descriptor, f"{0:<32.3f}".encode(), 0)
+        os.pwrite(descriptor, _format_time(0), 0)
     os.utime(descriptor)
     return True
 
 
-def sweep(folder: Path, older_than: float = 3_600.0) -> None:
-    """Delete what processes have left half written, which they have not sent either.
+def delete_stale_drafts(folder: Path, older_than: float = 3_600.0) -> None:
+    """Delete half-written copies of processes that died. Their batches were never sent.
 
     Args:
         folder: the folder of the spool.
-        older_than: seconds after which nobody is writing it any more.
+        older_than: seconds after which a draft is certain to be abandoned.
 
     Raises:
         OSError: the folder cannot be read.

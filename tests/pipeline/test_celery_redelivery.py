@@ -12,15 +12,15 @@ from tracking.backends import get_backend
 from tracking.health import report
 from tracking.hits import Hit
 from tracking.models import Beacon
-from tracking.pipeline import celery_messages
-from tracking.pipeline.redelivery import Patience, confirm
-from tracking.pipeline.spool import Record, encode, in_flight, look
+from tracking.pipeline import celery_consumer, celery_messages
+from tracking.pipeline.celery_redelivery import RedeliveryDelays, redeliver
+from tracking.pipeline.spool import Record, encode_hit, folder_status, in_flight
 from tracking.pipeline.write_batch import Unavailable
 from tracking.recording import written_batches
 
 pytestmark = pytest.mark.django_db
 
-PATIENCE = Patience(overtaken=60, queued=3_600, sendings=3)
+PATIENCE = RedeliveryDelays(overtaken=60, queued=3_600, max_sends=3)
 
 
 class Post:
@@ -32,9 +32,9 @@ class Post:
 
     def send(self, ago, number=1, size=2):
         """Send a batch, so many seconds ago, for the so-manieth time."""
-        items = [Record(encode(Hit(kind="open")), 1.0) for _ in range(size)]
-        message = celery_messages.packed(items)
-        copy = in_flight.keep(self.folder, celery_messages.key_of(items), message)
+        items = [Record(encode_hit(Hit(kind="open")), 1.0) for _ in range(size)]
+        message = celery_messages.encode_message(items)
+        copy = in_flight.save_copy(self.folder, celery_messages.batch_key(items), message)
         moment = int((time.time() - ago) * 1_000)
         path = copy.path.with_name(f"{moment:015}.{copy.key.hex}.{number}.sent")
         copy.path.rename(path)
@@ -43,12 +43,15 @@ class Post:
     def round(self, every=0):
         """Look around, and return what was sent again."""
         self.published.clear()
-        confirm(self.folder, self.published.append, PATIENCE, every)
+        redeliver(self.folder, self.published.append, PATIENCE, every)
         return list(self.published)
 
     @property
     def waiting(self):
-        return [(sending.read(), sending.number) for sending in in_flight.on_their_way(self.folder)]
+        return [
+            (sending.read_message(), sending.sends)
+            for sending in in_flight.sent_batches(self.folder)
+        ]
 
 
 @pytest.fixture
@@ -70,18 +73,18 @@ def test_nothing_that_was_sent_is_nothing_to_do(post, django_assert_num_queries)
 def test_what_has_arrived_is_forgotten_by_one_query(post, django_assert_num_queries):
     messages = [post.send(ago=1) for _ in range(20)]
     for message in messages[:15]:
-        celery_messages.write(message)
-    assert look(post.folder).sent == 20
+        celery_consumer.write_message(message)
+    assert folder_status(post.folder).sent == 20
     with django_assert_num_queries(1):
         assert post.round() == []
     assert sorted(message for message, _ in post.waiting) == sorted(messages[15:])
-    assert look(post.folder).sent == 5
+    assert folder_status(post.folder).sent == 5
 
 
 def test_what_was_overtaken_is_sent_again_and_what_may_be_queued_is_not(post):
     lost, later, queued = post.send(ago=70), post.send(ago=65), post.send(ago=61)
     assert post.round() == []  # the queue may be long
-    celery_messages.write(later)
+    celery_consumer.write_message(later)
     assert post.round() == [lost]
     assert sorted(post.waiting) == sorted([(lost, 2), (queued, 1)])
     assert post.round() == []
@@ -89,9 +92,9 @@ def test_what_was_overtaken_is_sent_again_and_what_may_be_queued_is_not(post):
 
 def test_who_was_overtaken_is_remembered_by_the_next_round(post):
     lost, later = post.send(ago=30), post.send(ago=29)
-    celery_messages.write(later)
+    celery_consumer.write_message(later)
     assert post.round() == []  # overtaken, and not for long enough
-    [sending] = in_flight.on_their_way(post.folder)
+    [sending] = in_flight.sent_batches(post.folder)
     sending.path.rename(sending.path.with_name(f"{1:015}.{sending.key.hex}.1.sent"))
     assert post.round() == [lost]
 
@@ -105,29 +108,29 @@ def test_what_is_in_the_queue_for_very_long_is_sent_again(post):
 @pytest.mark.parametrize(("ago", "number", "due"), [(100, 2, False), (130, 2, True), (70, 1, True)])
 def test_each_further_sending_waits_twice_as_long(post, ago, number, due):
     message = post.send(ago=ago, number=number)
-    celery_messages.write(post.send(ago=1))
+    celery_consumer.write_message(post.send(ago=1))
     assert post.round() == ([message] if due else [])
 
 
 def test_one_that_was_sent_again_overtakes_nothing(post):
     again = post.send(ago=10, number=2)
     post.send(ago=70)
-    celery_messages.write(again)  # it may be the first sending of it that has arrived
+    celery_consumer.write_message(again)  # it may be the first sending of it that has arrived
     assert post.round() == []
 
 
 def test_what_a_disk_has_damaged_stands_in_nobodys_way(post):
     post.send(ago=10**6)
     good = post.send(ago=10**6 - 5)
-    damaged = in_flight.on_their_way(post.folder)[0]
+    damaged = in_flight.sent_batches(post.folder)[0]
     damaged.path.write_bytes(b"\xff\x00" * 10)
     assert good in post.round()
     while post.waiting:  # it comes to its end like any other
-        for sending in in_flight.on_their_way(post.folder):
-            name = f"{1:015}.{sending.key.hex}.{sending.number}.sent"
+        for sending in in_flight.sent_batches(post.folder):
+            name = f"{1:015}.{sending.key.hex}.{sending.sends}.sent"
             sending.path.rename(sending.path.with_name(name))
         post.round()
-    assert look(post.folder).rejected == 1
+    assert folder_status(post.folder).rejected == 1
     assert Beacon.objects.count() == 2
 
 
@@ -173,13 +176,13 @@ def test_a_broker_that_is_away_changes_nothing(post):
     post.send(ago=10**6)
     before = post.waiting
     with pytest.raises(Unavailable):
-        confirm(post.folder, away, PATIENCE, 0)
+        redeliver(post.folder, away, PATIENCE, 0)
     assert post.waiting == before
 
 
 def test_one_process_at_a_time_looks_around(post):
     post.send(ago=10**6)
-    with in_flight.looking_around(post.folder, 0) as turn:
+    with in_flight.claim_round(post.folder, 0) as turn:
         assert turn is not None
         assert post.round() == []
     assert len(post.round()) == 1
@@ -194,9 +197,9 @@ def test_what_is_half_written_or_another_s_is_left_alone(post):
     (post.folder / "sent" / "x.sent").write_text("?")
     (post.folder / "sent" / "ab.draft").write_text("half")
     assert len(post.waiting) == 1
-    in_flight.sweep(post.folder)
+    in_flight.delete_stale_drafts(post.folder)
     assert (post.folder / "sent" / "ab.draft").exists()
-    in_flight.sweep(post.folder, older_than=-1)
+    in_flight.delete_stale_drafts(post.folder, older_than=-1)
     assert not (post.folder / "sent" / "ab.draft").exists()
 
 
@@ -211,18 +214,18 @@ def test_a_copy_is_for_nobody_else_and_what_the_disk_refuses_is_not_kept(post, m
 
     monkeypatch.setattr("pathlib.Path.rename", full)
     with pytest.raises(OSError, match="space"):
-        in_flight.keep(post.folder, uuid.uuid4(), "x")
+        in_flight.save_copy(post.folder, uuid.uuid4(), "x")
     assert list((post.folder / "sent").iterdir()) == [path]
 
 
 def test_draining_by_hand_writes_what_has_not_arrived(post, capsys):
-    celery_messages.write(post.send(ago=1, size=3))
+    celery_consumer.write_message(post.send(ago=1, size=3))
     late = post.send(ago=1, size=4)
     call_command("tracking_drain")
     assert Beacon.objects.count() == 7
     assert post.waiting == []
     assert "hits written" in capsys.readouterr().out
-    celery_messages.record(late, 0)  # the worker gets it after all
+    celery_consumer.write_or_give_up(late, 0)  # the worker gets it after all
     assert Beacon.objects.count() == 7
 
 

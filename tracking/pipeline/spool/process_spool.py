@@ -1,0 +1,183 @@
+"""The spool files of one process.
+
+Each process appends to a file of its own, which it holds locked. A file whose lock is free
+was left behind by a process that died; the next process that looks takes it over.
+"""
+
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from tracking.hits import AnyHit
+from tracking.pipeline.spool.folder import make_folder, segment_paths
+from tracking.pipeline.spool.records import Item, encode_hit, frame_record
+from tracking.pipeline.spool.segments import HEADER_SIZE, Segment
+
+#: Bytes after which a new segment is begun.
+SEGMENT_SIZE = 8 * 1024 * 1024
+
+#: Files of dead processes that are held open at once.
+MAX_ADOPTED = 8
+
+
+class Batch(NamedTuple):
+    """Records that are written together.
+
+    Attributes:
+        items: the records, and damaged bytes between them.
+        segment: the file they come from.
+        end: the position in it after the last of them.
+    """
+
+    items: list[Item]
+    segment: Segment
+    end: int
+
+
+class Spool:
+    """The spool files of this process.
+
+    Any thread may append; only one at a time may take and settle batches.
+
+    Attributes:
+        folder: the folder of the files.
+        appended: hits that this process has appended.
+        settled: hits among these that are written or set aside.
+    """
+
+    def __init__(self, folder: Path, segment_size: int = SEGMENT_SIZE) -> None:
+        self.folder = folder
+        self._segment_size = segment_size
+        self.reset()
+
+    def reset(self) -> None:
+        """Start with no files; after a fork, those open here belong to the parent."""
+        for segment in self._segments() if hasattr(self, "_lock") else ():
+            segment.close()  # the parent keeps the lock: it has the file open, too
+        self._lock = threading.Lock()
+        self._active: Segment | None = None
+        self._older: list[Segment] = []
+        self._adopted: list[Segment] = []
+        self.appended = self.settled = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many hits of this process are neither written nor set aside."""
+        return self.appended - self.settled
+
+    def append(self, hits: Iterable[AnyHit]) -> None:
+        """Append hits to the file of this process, all of them or none.
+
+        Raises:
+            OSError: the disk refuses.
+            TypeError, ValueError, OverflowError: a hit cannot be encoded.
+        """
+        frames = [frame_record(encode_hit(hit)) for hit in hits]
+        data = b"".join(frames)
+        with self._lock:
+            self._segment_for(len(data)).append(data)
+            self.appended += len(frames)
+
+    def _segment_for(self, size: int) -> Segment:
+        active = self._active
+        if active is not None and (
+            active.end + size <= self._segment_size or active.end == HEADER_SIZE
+        ):
+            return active
+        make_folder(self.folder)
+        new = Segment.create(self.folder)
+        if active is not None:
+            self._older.append(active)
+        self._active = new
+        return new
+
+    def take_batch(self, limit: int) -> Batch | None:
+        """Return the oldest records; ``None`` if there are none.
+
+        Without :meth:`settle_batch` the next call returns the same batch, also in the process
+        that takes over the file, whatever its ``limit``.
+
+        Args:
+            limit: how many records at most.
+
+        Raises:
+            OSError: the file cannot be read, or the end of the batch cannot be saved.
+        """
+        for segment in self._segments():
+            if segment.is_drained:
+                self._clear_or_remove(segment)
+                continue
+            items, end = segment.read_batch(limit)
+            return Batch(items, segment, end if items else segment.end)
+        return None
+
+    def settle_batch(self, batch: Batch) -> None:
+        """Mark a batch as written or set aside, so that it is not read again.
+
+        Raises:
+            OSError: the position cannot be saved.
+        """
+        batch.segment.mark_written(batch.end)
+        if batch.segment not in self._adopted:
+            self.settled += len(batch.items)
+        if batch.segment.is_drained:
+            self._clear_or_remove(batch.segment)
+
+    def adopt_orphans(self) -> int:
+        """Take over files of dead processes, and return how many.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        before = len(self._adopted)
+        for path in segment_paths(self.folder):
+            if len(self._adopted) >= MAX_ADOPTED:
+                break
+            if segment := Segment.adopt(path):
+                self._adopted.append(segment)
+        return len(self._adopted) - before
+
+    def replace_deleted_file(self) -> bool:
+        """Start a new file if the current one was deleted; return whether it was."""
+        with self._lock:
+            active = self._active
+            if active is None or not active.is_deleted:
+                return False
+            self._older.append(active)  # the open file can still be read
+            self._active = None
+            return True
+
+    def is_active(self, segment: Segment) -> bool:
+        """Return whether new hits are appended to this segment."""
+        return segment is self._active
+
+    def close(self) -> None:
+        """Close all files. The next process takes over those with hits."""
+        with self._lock:
+            for segment in self._segments():
+                if segment.is_drained:
+                    segment.remove()
+                else:
+                    segment.close()
+            self._active = None
+            self._older, self._adopted = [], []
+
+    def _segments(self) -> list[Segment]:
+        own = [*self._older, self._active] if self._active else self._older
+        return [*self._adopted, *own]
+
+    def _clear_or_remove(self, segment: Segment) -> None:
+        """Empty the active file; delete any other."""
+        with self._lock:
+            # Checked again: another thread may have appended a hit, and begun another file.
+            if not segment.is_drained:
+                return
+            if segment is self._active:
+                if segment.end > HEADER_SIZE:
+                    segment.clear()
+                return
+        for held in (self._adopted, self._older):
+            if segment in held:
+                held.remove(segment)
+        segment.remove()
