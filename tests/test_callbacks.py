@@ -4,7 +4,7 @@ import pytest
 from django.test import RequestFactory
 
 from tracking import TrackingPixel, tracker
-from tracking.callbacks import Tracker, renamed
+from tracking.callbacks import Tracker, rename_keys
 
 
 class Notebook(TrackingPixel):
@@ -74,7 +74,7 @@ def test_a_keyword_that_record_already_has_gets_an_underscore(notify, name):
 
 def test_renaming_leaves_the_rest_alone():
     original = {"a": 1, "request": 2}
-    assert renamed(original, ["request"]) == {"a": 1, "request_": 2}
+    assert rename_keys(original, ["request"]) == {"a": 1, "request_": 2}
     assert original == {"a": 1, "request": 2}
 
 

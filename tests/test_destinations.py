@@ -2,7 +2,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tracking.destinations import BadDestination, location
+from tracking.destinations import BadDestination, clean_destination
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from tracking.destinations import BadDestination, location
     ],
 )
 def test_destinations_are_kept_byte_for_byte(url):
-    assert location(url) == url
+    assert clean_destination(url) == url
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_destinations_are_kept_byte_for_byte(url):
     ],
 )
 def test_what_http_cannot_carry_is_encoded(url, expected):
-    assert location(url) == expected
+    assert clean_destination(url) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_what_http_cannot_carry_is_encoded(url, expected):
 )
 def test_other_places_are_refused(url):
     with pytest.raises(BadDestination):
-        location(url)
+        clean_destination(url)
 
 
 @given(url=st.text(max_size=60) | st.text(max_size=40).map("https://a.example/".__add__))
@@ -70,7 +70,7 @@ def test_other_places_are_refused(url):
 @example(url=" https://a.example/")
 def test_whatever_is_accepted_fits_into_a_header(url):
     try:
-        result = location(url)
+        result = clean_destination(url)
     except BadDestination:
         return
     assert result.isascii()

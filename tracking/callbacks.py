@@ -97,7 +97,7 @@ class Tracker:
         """Call every callback. One that fails is logged by name, and the rest still run."""
         if not self._callbacks:
             return
-        passed = renamed(kwargs, _TAKEN)
+        passed = rename_keys(kwargs, _TAKEN)
         # A callback may import a module that registers another one, and may change what it
         # is given: neither is to be felt by the others, nor by what is recorded.
         for pixel_class, callback in tuple(self._callbacks.items()):
@@ -106,7 +106,7 @@ class Tracker:
                 callback.record(request, *copy.deepcopy(args), **copy.deepcopy(passed))
 
 
-def renamed(kwargs: Mapping[str, Any], taken: Sequence[str]) -> dict[str, Any]:
+def rename_keys(kwargs: Mapping[str, Any], taken: Sequence[str]) -> dict[str, Any]:
     """Return ``kwargs`` as a new dict in which no key is among ``taken``.
 
     A key that is gets an underscore behind it, as PEP 8 has it for reserved words, and

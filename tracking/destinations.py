@@ -4,9 +4,9 @@ A destination comes from the site itself (an authenticated token, a Target row, 
 model's method), never from the query of a request. It is checked all the same, so
 that a slip in the site cannot become a ``javascript:`` link or a forged header.
 
-    >>> location("https://shop.example/a?b=1|2")
+    >>> clean_destination("https://shop.example/a?b=1|2")
     'https://shop.example/a?b=1|2'
-    >>> location("//elsewhere.example/")
+    >>> clean_destination("//elsewhere.example/")
     Traceback (most recent call last):
     tracking.destinations.BadDestination: '//elsewhere.example/' leads to another site, ...
 """
@@ -50,7 +50,7 @@ class BadDestination(ValueError):
         return self.why % self.params
 
 
-def location(url: str) -> str:
+def clean_destination(url: str) -> str:
     """Return ``url`` as the value of a ``Location`` header.
 
     A URL in plain ASCII comes back byte for byte; what HTTP cannot carry (spaces within,
@@ -82,7 +82,7 @@ def validate_destination(url: str) -> None:
         django.core.exceptions.ValidationError: no redirect may lead to ``url``.
     """
     try:
-        location(url)
+        clean_destination(url)
     except BadDestination as error:
         raise ValidationError(gettext(error.why), params=error.params) from error
 

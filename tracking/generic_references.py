@@ -16,17 +16,17 @@ from django.db.models.signals import post_save
 from django.http import HttpRequest
 
 from tracking.db.isolation import log_errors_with_savepoints, savepoints
-from tracking.destinations import location
+from tracking.destinations import clean_destination
 from tracking.hits import Reference
 
 logger = logging.getLogger(__name__)
 
 
-class Missing(LookupError):
+class NotFound(LookupError):
     """There is no such row, or it leads nowhere."""
 
 
-def find(model: type[Model] | None, value: Any, field: str = "pk") -> Model:
+def get_object(model: type[Model] | None, value: Any, field: str = "pk") -> Model:
     """Return the row of ``model`` that has ``value`` in a unique field.
 
     It is looked for by the model's default manager, so that what the site hides
@@ -38,55 +38,55 @@ def find(model: type[Model] | None, value: Any, field: str = "pk") -> Model:
         field: the name of the unique field.
 
     Raises:
-        Missing: there is none, or no row could have such a key.
+        NotFound: there is none, or no row could have such a key.
         django.db.DatabaseError: the database does not answer.
     """
     if not (isinstance(model, type) and issubclass(model, Model)):
-        raise Missing(f"{model!r} is no model class.")
+        raise NotFound(f"{model!r} is no model class.")
     try:
         with savepoints():
             return model._default_manager.get(**{field: value})
     # Another key type, an integer too large for the column, NUL in a text.
     except (ObjectDoesNotExist, ValidationError, ValueError, TypeError, OverflowError, DataError):
-        raise Missing(f"There is no {model._meta.label} with {field} {value!r}.") from None
+        raise NotFound(f"There is no {model._meta.label} with {field} {value!r}.") from None
 
 
 def resolve(reference: Reference) -> Model:
     """Return the row that a reference names.
 
     Raises:
-        Missing: this site has no such model, or the row is gone.
+        NotFound: this site has no such model, or the row is gone.
         django.db.DatabaseError: the database does not answer.
     """
     try:
         model = apps.get_model(reference.label)
     except (LookupError, ValueError):
-        raise Missing(f"This site has no model {reference.label}.") from None
-    return find(model, reference.pk)
+        raise NotFound(f"This site has no model {reference.label}.") from None
+    return get_object(model, reference.pk)
 
 
-def destination(target: Model) -> str:
+def get_destination(target: Model) -> str:
     """Return where links to ``target`` lead, as the value of a ``Location`` header.
 
     ``get_beacon_url()`` says so, else ``get_absolute_url()``.
 
     Raises:
-        Missing: the target has neither, or what it has answers nothing or fails.
+        NotFound: the target has neither, or what it has answers nothing or fails.
         tracking.destinations.BadDestination: no redirect may lead there.
     """
     label = target._meta.label
     method = getattr(target, "get_beacon_url", None) or getattr(target, "get_absolute_url", None)
     if method is None:
-        raise Missing(f"{label} has neither get_beacon_url() nor get_absolute_url().")
+        raise NotFound(f"{label} has neither get_beacon_url() nor get_absolute_url().")
     try:
         with savepoints():
             url = method()
     except Exception as error:
         logger.exception("%s of %s %s failed", method.__name__, label, target.pk)
-        raise Missing(f"{label} {target.pk} does not say where it leads.") from error
+        raise NotFound(f"{label} {target.pk} does not say where it leads.") from error
     if not url:
-        raise Missing(f"{label} {target.pk} leads nowhere.")
-    return location(str(url))
+        raise NotFound(f"{label} {target.pk} leads nowhere.")
+    return clean_destination(str(url))
 
 
 def update_entity(entity: Model, request: HttpRequest) -> None:

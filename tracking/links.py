@@ -20,7 +20,7 @@ from django.urls import reverse
 
 from tracking import tokens
 from tracking.conf import conf
-from tracking.destinations import location
+from tracking.destinations import clean_destination
 from tracking.hits import Reference
 
 
@@ -80,7 +80,7 @@ def link_url(
     url = str(url)  # of a lazy string, such as reverse_lazy() returns
     target_reference = _reference("target", target)
     if url:
-        location(url)
+        clean_destination(url)
     elif target_reference is None:
         raise ValueError("A link needs a URL as its first argument, or a target= to lead to.")
     token = tokens.dumps(

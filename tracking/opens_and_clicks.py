@@ -12,10 +12,10 @@ from typing import Any
 from tracking import generic_references, tokens
 from tracking.backends import get_backend
 from tracking.caching import snapshots
-from tracking.callbacks import renamed, tracker
+from tracking.callbacks import rename_keys, tracker
 from tracking.conf import conf
 from tracking.db.isolation import log_errors, log_errors_with_savepoints, savepoints
-from tracking.destinations import location
+from tracking.destinations import clean_destination
 from tracking.hits import Hit, Kind
 from tracking.identity.request_info import RequestInfo
 from tracking.models import Target
@@ -36,7 +36,7 @@ async def open_pixel(info: RequestInfo, token: str, wait: Waiting) -> None:
     Raises:
         tracking.tokens.BadToken: this site has not made the token; nothing is recorded.
     """
-    payload, counts = _read(token, tokens.PIXEL)
+    payload, counts = _decode(token, tokens.PIXEL)
     if counts:
         with log_errors(logger, "Pixel"):
             await _record(info, Kind.OPEN, payload, wait)
@@ -56,22 +56,22 @@ async def follow_link(info: RequestInfo, token: str, wait: Waiting) -> str:
         The value of the header ``Location``.
 
     Raises:
-        tracking.tokens.BadToken, generic_references.Missing, destinations.BadDestination:
+        tracking.tokens.BadToken, generic_references.NotFound, destinations.BadDestination:
             the link leads nowhere.
         Exception: the look-up of the target failed.
     """
-    payload, counts = _read(token, tokens.REDIRECT)
+    payload, counts = _decode(token, tokens.REDIRECT)
     if payload.target is None:
-        destination, is_live = _destination(payload)
+        destination, is_live = _find_destination(payload)
     else:
-        destination, is_live = await wait.call(_destination, payload)
+        destination, is_live = await wait.call(_find_destination, payload)
     if counts and is_live:
         with log_errors(logger, "Redirect"):
             await _record(info, Kind.CLICK, payload, wait, url=destination)
     return destination
 
 
-async def send(hit: Hit, wait: Waiting) -> None:
+async def send_hit(hit: Hit, wait: Waiting) -> None:
     """Send a hit to the backend; an error is logged.
 
     Args:
@@ -99,7 +99,7 @@ async def _record(
         await info.ask_consent(wait)
     data = payload.kwargs
     if payload.args:
-        data = {"args": payload.args, **renamed(payload.kwargs, ["args"])}
+        data = {"args": payload.args, **rename_keys(payload.kwargs, ["args"])}
     hit = info.make_hit(
         kind,
         target=payload.target,
@@ -110,10 +110,10 @@ async def _record(
     )
     if tracker.has_callbacks:
         await wait.call(tracker.notify, info.request, payload.args, payload.kwargs)
-    await send(hit, wait)
+    await send_hit(hit, wait)
 
 
-def _read(token: str, salt: str) -> tuple[Payload, bool]:
+def _decode(token: str, salt: str) -> tuple[Payload, bool]:
     """Return what a token says, and whether it is young enough to count."""
     try:
         return tokens.loads(token, salt=salt, max_age=conf.token_max_age), True
@@ -122,7 +122,7 @@ def _read(token: str, salt: str) -> tuple[Payload, bool]:
         return expired.payload, expired.payload.issued_at is None
 
 
-def _destination(payload: Payload) -> tuple[str, bool]:
+def _find_destination(payload: Payload) -> tuple[str, bool]:
     """Return where a link leads, and whether it still counts.
 
     Raises:
@@ -130,16 +130,16 @@ def _destination(payload: Payload) -> tuple[str, bool]:
     """
     if payload.url is None:
         if payload.target is None:
-            raise generic_references.Missing("The token names neither a URL nor a target.")
+            raise generic_references.NotFound("The token names neither a URL nor a target.")
         with savepoints():
             target = generic_references.resolve(payload.target)
-            return generic_references.destination(target), is_live(target)
+            return generic_references.get_destination(target), is_live(target)
     live = True
     if payload.target is not None and payload.target.label == Target._meta.label_lower:
         # The URL is in the token: a database that is away must not stop the reader.
         with log_errors_with_savepoints(logger, "Look at target %s", payload.target.pk):
             try:
                 live = is_live(generic_references.resolve(payload.target))
-            except generic_references.Missing:
+            except generic_references.NotFound:
                 live = False  # deleting a target revokes its links
-    return location(payload.url), live
+    return clean_destination(payload.url), live

@@ -1,6 +1,6 @@
-"""What a reader is answered with: the pixel, and the way to where a link leads.
+"""The responses to pixels and links: the GIF and the redirect.
 
-Made once, and sent by Django's views and ahead of Django (:mod:`tracking.edge`) alike.
+Django's views and the edge (:mod:`tracking.edge`) send the same ones.
 """
 
 from typing import NamedTuple
@@ -19,53 +19,55 @@ GIF = (
 METHODS = ("GET", "HEAD")
 
 
-class Answer(NamedTuple):
-    """A response, before it is put into the form that a server or Django wants.
+class PlainResponse(NamedTuple):
+    """A response before it takes the form that a server or Django wants.
 
     Attributes:
-        status: the code, and its phrase by RFC 9110.
-        headers: names and values; ASCII, and nothing that could end a header.
-        body: what follows them.
+        status: the code and its phrase by RFC 9110.
+        headers: names and values, in printable ASCII.
+        body: the content.
     """
 
     status: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
-    def as_response(self) -> HttpResponse:
-        """Return the answer as a view returns it."""
+    def to_django(self) -> HttpResponse:
+        """Return the response as a view returns it."""
         return HttpResponse(self.body, status=int(self.status[:3]), headers=dict(self.headers))
 
 
 _PIXEL = (
     ("Content-Type", "image/gif"),
     ("Content-Length", str(len(GIF))),
-    # Each look is a request of its own, also the second one.
+    # Each time a mail is opened, the pixel is requested again.
     ("Cache-Control", "no-store"),
-    # Pages that isolate themselves (COEP: require-corp) may load it all the same.
+    # Pages with "Cross-Origin-Embedder-Policy: require-corp" may load it.
     ("Cross-Origin-Resource-Policy", "cross-origin"),
 )
 
-PIXEL = Answer("200 OK", _PIXEL, GIF)
+PIXEL = PlainResponse("200 OK", _PIXEL, GIF)
 
-#: For other methods than these.
-PIXEL_NOT_ALLOWED = Answer("405 Method Not Allowed", (*_PIXEL, ("Allow", ", ".join(METHODS))), GIF)
+#: The response to other methods than :data:`METHODS`.
+PIXEL_NOT_ALLOWED = PlainResponse(
+    "405 Method Not Allowed", (*_PIXEL, ("Allow", ", ".join(METHODS))), GIF
+)
 
 
-def found(location: str) -> Answer:
-    """Return the redirect to a place.
+def redirect_to(location: str) -> PlainResponse:
+    """Return a redirect.
 
     Args:
-        location: what :func:`tracking.destinations.location` has returned. It is sent as it
-            is; Django's own class would spell it anew.
+        location: what :func:`~tracking.destinations.clean_destination` returned. It is sent
+            unchanged; Django's own class would encode it again.
     """
-    return Answer(
+    return PlainResponse(
         "302 Found",
         (
             ("Content-Type", "text/html; charset=utf-8"),
             ("Location", location),
             ("Cache-Control", "no-store"),
-            # Where the reader comes from (often a webmail) is not the destination's business.
+            # The destination must not learn where the reader comes from (often a webmail).
             ("Referrer-Policy", "no-referrer"),
         ),
         b"",

@@ -91,7 +91,7 @@ async def pixel(request: HttpRequest, token: str, wait: Waiting) -> HttpResponse
             await opens_and_clicks.open_pixel(RequestInfo.of(request), token, wait)
         except tokens.BadToken as error:
             logger.info("This site has not made the token of a pixel: %s", error)
-    return _gif(request)
+    return _pixel_response(request)
 
 
 @_public_view
@@ -115,12 +115,12 @@ async def redirect(request: HttpRequest, token: str, wait: Waiting) -> HttpRespo
         return HttpResponseNotAllowed(METHODS)
     try:
         destination = await opens_and_clicks.follow_link(RequestInfo.of(request), token, wait)
-    except (tokens.BadToken, generic_references.Missing, BadDestination) as error:
-        raise _nowhere(request, error) from error
+    except (tokens.BadToken, generic_references.NotFound, BadDestination) as error:
+        raise _not_found(request, error) from error
     except Exception as error:
         logger.exception("Redirect failed")
-        raise _nowhere(request, error) from error
-    return responses.found(destination).as_response()
+        raise _not_found(request, error) from error
+    return responses.redirect_to(destination).to_django()
 
 
 # Objects named in the URL.
@@ -169,9 +169,9 @@ def trigger(
         django.http.Http404: not for a pixel: there is no target, it leads nowhere, or
             the source or entity does not exist.
     """
-    target = _Named(target_type, target_id)
-    source = _Named(source_type, source_id)
-    entity = _Named(entity_type, entity_id)
+    target = _RowInUrl(target_type, target_id)
+    source = _RowInUrl(source_type, source_id)
+    entity = _RowInUrl(entity_type, entity_id)
     if pixel:
         return _trigger_open(request, target, source, entity, ignore_errors=ignore_errors)
     return _trigger_click(request, target, source, entity, ignore_errors=ignore_errors)
@@ -191,9 +191,9 @@ def target(request: HttpRequest, target_id: int, source_slug: str | None = None)
     """
     return _trigger_click(
         request,
-        _Named(Target, target_id),
-        _Named(Source, source_slug, field="slug"),
-        _Named(None, None),
+        _RowInUrl(Target, target_id),
+        _RowInUrl(Source, source_slug, field="slug"),
+        _RowInUrl(None, None),
         ignore_errors=True,
     )
 
@@ -208,14 +208,14 @@ def source(request: HttpRequest, source_slug: str) -> HttpResponse:
     """
     return _trigger_open(
         request,
-        _Named(None, None),
-        _Named(Source, source_slug, field="slug"),
-        _Named(None, None),
+        _RowInUrl(None, None),
+        _RowInUrl(Source, source_slug, field="slug"),
+        _RowInUrl(None, None),
         ignore_errors=False,
     )
 
 
-class _Named(NamedTuple):
+class _RowInUrl(NamedTuple):
     """A row as a URL names it."""
 
     model: type[Model] | None
@@ -229,13 +229,13 @@ class _Named(NamedTuple):
             or_none: ``None`` too for a row that does not exist.
 
         Raises:
-            objects.Missing: it does not exist.
+            generic_references.NotFound: it does not exist.
         """
         if self.value is None:
             return None
         try:
-            return generic_references.find(self.model, self.value, self.field)
-        except generic_references.Missing:
+            return generic_references.get_object(self.model, self.value, self.field)
+        except generic_references.NotFound:
             if or_none:
                 return None
             raise
@@ -248,7 +248,12 @@ class _Named(NamedTuple):
 
 
 def _trigger_open(
-    request: HttpRequest, target: _Named, source: _Named, entity: _Named, *, ignore_errors: bool
+    request: HttpRequest,
+    target: _RowInUrl,
+    source: _RowInUrl,
+    entity: _RowInUrl,
+    *,
+    ignore_errors: bool,
 ) -> HttpResponse:
     with log_errors_with_savepoints(logger, "Pixel %r", request.path):
         try:
@@ -257,26 +262,31 @@ def _trigger_open(
                 "source": source.find(or_none=ignore_errors),
                 "entity": entity.find_or_new(or_none=ignore_errors),
             }
-        except generic_references.Missing as error:
+        except generic_references.NotFound as error:
             logger.info("Pixel %r is not recorded: %s", request.path, error)
         else:
-            _note(request, Kind.OPEN, found)
-    return _gif(request)
+            _record(request, Kind.OPEN, found)
+    return _pixel_response(request)
 
 
 def _trigger_click(
-    request: HttpRequest, target: _Named, source: _Named, entity: _Named, *, ignore_errors: bool
+    request: HttpRequest,
+    target: _RowInUrl,
+    source: _RowInUrl,
+    entity: _RowInUrl,
+    *,
+    ignore_errors: bool,
 ) -> HttpResponse:
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
     try:
-        leads_to = generic_references.find(target.model, target.value, target.field)
-        destination = generic_references.destination(leads_to)
-    except (generic_references.Missing, BadDestination) as error:
-        raise _nowhere(request, error) from error
+        leads_to = generic_references.get_object(target.model, target.value, target.field)
+        destination = generic_references.get_destination(leads_to)
+    except (generic_references.NotFound, BadDestination) as error:
+        raise _not_found(request, error) from error
     except Exception as error:  # the database is away, a manager of the site fails
         logger.exception("Click %r failed", request.path)
-        raise _nowhere(request, error) from error
+        raise _not_found(request, error) from error
     missing = None
     with log_errors_with_savepoints(logger, "Click %r", request.path):
         try:
@@ -285,17 +295,17 @@ def _trigger_click(
                 "source": source.find(or_none=ignore_errors),
                 "entity": entity.find_or_new(or_none=ignore_errors),
             }
-        except generic_references.Missing as error:
+        except generic_references.NotFound as error:
             missing = error
         else:
             if opens_and_clicks.is_live(leads_to):
-                _note(request, Kind.CLICK, found, url=destination)
+                _record(request, Kind.CLICK, found, url=destination)
     if missing is not None:
-        raise _nowhere(request, missing)
-    return responses.found(destination).as_response()
+        raise _not_found(request, missing)
+    return responses.redirect_to(destination).to_django()
 
 
-def _note(
+def _record(
     request: HttpRequest, kind: Kind, found: dict[str, Model | None], *, url: str = ""
 ) -> None:
     """Show the request to the entity and send the hit, unless the request does not count."""
@@ -313,18 +323,18 @@ def _note(
     references = {
         role: Reference.to(instance) for role, instance in found.items() if instance is not None
     }
-    run(opens_and_clicks.send(info.make_hit(kind, url=url, **references), IN_THREAD))
+    run(opens_and_clicks.send_hit(info.make_hit(kind, url=url, **references), IN_THREAD))
 
 
 # What both have in common.
 
 
-def _nowhere(request: HttpRequest, reason: Exception) -> Http404:
+def _not_found(request: HttpRequest, reason: Exception) -> Http404:
     """Return the answer to a link that cannot be followed. The reader is not told why."""
     logger.info("%r leads nowhere: %s", request.path, reason)
     return Http404("This link leads nowhere.")
 
 
-def _gif(request: HttpRequest) -> HttpResponse:
+def _pixel_response(request: HttpRequest) -> HttpResponse:
     allowed = request.method in METHODS
-    return (responses.PIXEL if allowed else responses.PIXEL_NOT_ALLOWED).as_response()
+    return (responses.PIXEL if allowed else responses.PIXEL_NOT_ALLOWED).to_django()

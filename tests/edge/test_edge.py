@@ -251,7 +251,7 @@ def test_what_the_app_cannot_do_is_left_to_django_before_anything_is_recorded(mo
     def fail(*_):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(opens_and_clicks, "_read", fail)
+    monkeypatch.setattr(opens_and_clicks, "_decode", fail)
     for name in ("pixel", "link"):
         assert ask_wsgi(edge, asked[name]) == ask_wsgi(django, asked[name])
 

@@ -1,7 +1,7 @@
-"""Answering pixels and links in an event loop.
+"""Answer pixels and links in an event loop.
 
-It is not held up: what may wait for a database goes into a thread, and for a backend that
-takes a hit at once, nothing does.
+What may wait for a database goes into a thread. With a backend that takes hits without waiting,
+no request leaves the loop.
 """
 
 from collections.abc import AsyncIterator, MutableMapping
@@ -18,41 +18,41 @@ from django.urls import set_script_prefix
 from tracking import compat
 from tracking.callbacks import tracker
 from tracking.edge.early_responses import Site, log_failure
-from tracking.responses import METHODS, Answer
+from tracking.responses import METHODS, PlainResponse
 from tracking.waiting import IN_LOOP
 
 Scope = MutableMapping[str, Any]
 
 
-class Answering:
-    """Knows the answers to the requests of one site."""
+class Responder:
+    """Answers the requests of one site."""
 
     def __init__(self) -> None:
         self._site = Site()
 
-    async def answer(self, scope: Scope) -> Answer | None:
-        """Return the answer, or ``None`` where it is Django's to give."""
+    async def respond(self, scope: Scope) -> PlainResponse | None:
+        """Return the response, or ``None`` if Django is to answer."""
         path = scope["path"].removeprefix(get_script_prefix(scope))
-        token = self._site.token_in(path)
+        token = self._site.find_token(path)
         if token is None or scope["method"] not in METHODS:
             return None
-        answer = None
+        response = None
         set_script_prefix(get_script_prefix(scope) or "/")  # for the URLs of targets
         try:
             async with ThreadSensitiveContext() as context:
                 try:
-                    async with self._signals(scope) if tracker.has_callbacks else _NOTHING:
+                    async with self._signals(scope) if tracker.has_callbacks else _NO_SIGNALS:
                         request = ASGIRequest(scope, BytesIO())
-                        answer = await self._site.respond(request, token, IN_LOOP)
+                        response = await self._site.respond(request, token, IN_LOOP)
                 finally:
-                    await _leave(context)
-        except Exception as error:  # noqa: BLE001 - Django comes to the same, and says so
-            log_failure(path, answer, error)
-        return answer
+                    await _close_connections(context)
+        except Exception as error:  # noqa: BLE001 - Django runs into the same error, and logs it
+            log_failure(path, response, error)
+        return response
 
     @asynccontextmanager
     async def _signals(self, scope: Scope) -> AsyncIterator[None]:
-        """Tell who listens for callbacks what Django tells them for its views."""
+        """Send the signals around callbacks that Django's handler sends around views."""
         await request_started.asend(sender=type(self), scope=scope)
         try:
             yield
@@ -60,10 +60,10 @@ class Answering:
             await request_finished.asend(sender=type(self))
 
 
-_NOTHING = nullcontext()
+_NO_SIGNALS = nullcontext()
 
 
-async def _leave(context: ThreadSensitiveContext) -> None:
-    """Leave nothing open in the thread that a request had to itself, if it needed one."""
+async def _close_connections(context: ThreadSensitiveContext) -> None:
+    """Close the database connections in the thread of a request, if it has used one."""
     if compat.has_thread(context):
         await sync_to_async(connections.close_all)()

@@ -1,4 +1,4 @@
-"""What of the site's settings concerns who stands ahead of it."""
+"""Respond to pixels and links as the site's settings want it."""
 
 import logging
 from functools import cached_property
@@ -13,7 +13,7 @@ from tracking import bans, opens_and_clicks, responses
 from tracking.caching import snapshots
 from tracking.identity.request_info import RequestInfo
 from tracking.middleware import BannedIPMiddleware, VisitorTrackingMiddleware
-from tracking.responses import PIXEL, Answer
+from tracking.responses import PIXEL, PlainResponse
 from tracking.waiting import Waiting
 
 logger = logging.getLogger(__name__)
@@ -23,11 +23,11 @@ IMAGE = ".gif"
 
 
 class Site:
-    """The site, as far as it is asked at all. Each answer is found out once."""
+    """The site behind the edge. Each of its properties is found once."""
 
     @cached_property
     def prefix(self) -> str | None:
-        """The path under which the site has the app's URLs; ``None`` for nowhere."""
+        """The path under which the site includes the app's URLs; ``None`` if it does not."""
         before = get_script_prefix()
         set_script_prefix("/")  # servers take it off
         try:
@@ -39,21 +39,21 @@ class Site:
             set_script_prefix(before)
 
     @cached_property
-    def bans(self) -> bool:
-        """Whether it keeps out who is banned, or may do so where that cannot be told."""
+    def checks_bans(self) -> bool:
+        """Whether the site refuses banned clients, or may do so."""
         if self._has(BannedIPMiddleware):
             return True
-        # A function may have our middleware within. Django is asked about who is banned.
+        # A function may wrap our middleware. Then Django answers banned clients.
         return not all(isinstance(one, type) for one in self._middlewares)
 
     @cached_property
     def tracks_visitors(self) -> bool:
-        """Whether it tracks visitors."""
+        """Whether the site tracks visitors."""
         return self._has(VisitorTrackingMiddleware)
 
     @cached_property
-    def wants_https(self) -> bool:
-        """Whether it sends who comes without encryption elsewhere."""
+    def redirects_to_https(self) -> bool:
+        """Whether the site redirects requests without encryption."""
         return bool(settings.SECURE_SSL_REDIRECT)
 
     def _has(self, wanted: type) -> bool:
@@ -63,8 +63,8 @@ class Site:
     def _middlewares(self) -> list[Any]:
         return [import_string(path) for path in settings.MIDDLEWARE]
 
-    def token_in(self, path: str) -> str | None:
-        """Return what stands where the URLs of the app have a token, or ``None``.
+    def find_token(self, path: str) -> str | None:
+        """Return the part of a path that is a token in the app's URLs, or ``None``.
 
         Args:
             path: the path of a request, without the prefix of the server.
@@ -73,44 +73,50 @@ class Site:
         if prefix is None or not path.startswith(prefix):
             return None
         rest = path[len(prefix) :]
-        # All that is no token of ours goes to Django, so that this needs not be exact.
+        # It need not be exact: what is not a token of ours goes to Django.
         return rest if rest and "/" not in rest else None
 
-    async def respond(self, request: HttpRequest, token: str, wait: Waiting) -> Answer | None:
+    async def respond(
+        self, request: HttpRequest, token: str, wait: Waiting
+    ) -> PlainResponse | None:
         """Return the response to a request for a pixel or a link.
 
         Args:
             request: the request.
-            token: as :meth:`token_in` returns it.
+            token: what :meth:`find_token` returned.
             wait: how to wait.
 
         Returns:
-            The response, or ``None`` where the site may want another one from Django.
+            The response, or ``None`` if the site may want a different one from Django.
 
         Raises:
             Exception: the link leads nowhere, or this site has not made the token.
         """
         info = RequestInfo.of(request)
         info.tracks_visitors = self.tracks_visitors
-        if self.bans:
+        if self.checks_bans:
             if snapshots.is_due():
                 await info.refresh(wait)
             if bans.is_banned(info.address):
                 return None
-        if self.wants_https and not request.is_secure():
+        if self.redirects_to_https and not request.is_secure():
             return None
         if token.endswith(IMAGE):
             await opens_and_clicks.open_pixel(info, token.removesuffix(IMAGE), wait)
             return PIXEL
-        return responses.found(await opens_and_clicks.follow_link(info, token, wait))
+        return responses.redirect_to(await opens_and_clicks.follow_link(info, token, wait))
 
 
-def log_failure(path: str, answer: Answer | None, error: Exception) -> None:
-    """Say what went wrong with a request, before or after there was an answer to it.
+def log_failure(path: str, response: PlainResponse | None, error: Exception) -> None:
+    """Log an error of a request.
 
-    With an answer it is recorded, and Django must not be asked any more.
+    Args:
+        path: the path of the request.
+        response: the response, if there was one before the error: then the request is recorded,
+            and Django must not answer it again.
+        error: the error.
     """
-    if answer is None:
+    if response is None:
         logger.debug("%r is left to Django: %s", path, error)
     else:
         logger.error("What comes after the answer to %r failed", path, exc_info=error)

@@ -1,4 +1,4 @@
-"""Answering pixels and links in threads."""
+"""Answer pixels and links in threads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,34 +11,34 @@ from django.urls import set_script_prefix
 
 from tracking.callbacks import tracker
 from tracking.edge.early_responses import Site, log_failure
-from tracking.responses import METHODS, Answer
+from tracking.responses import METHODS, PlainResponse
 from tracking.waiting import IN_THREAD, run
 
 
-class Answering:
-    """Knows the answers to the requests of one site."""
+class Responder:
+    """Answers the requests of one site."""
 
     def __init__(self) -> None:
         self._site = Site()
 
-    def answer(self, environ: dict[str, Any]) -> Answer | None:
-        """Return the answer, or ``None`` where it is Django's to give."""
-        token = self._site.token_in(environ.get("PATH_INFO", ""))
+    def respond(self, environ: dict[str, Any]) -> PlainResponse | None:
+        """Return the response, or ``None`` if Django is to answer."""
+        token = self._site.find_token(environ.get("PATH_INFO", ""))
         if token is None or environ["REQUEST_METHOD"] not in METHODS:
             return None
-        answer = None
+        response = None
         try:
-            with self._as_in_django(environ):
-                # Django changes what it is given.
+            with self._prepare(environ):
+                # Django changes the environ that it gets.
                 request = WSGIRequest(environ.copy())
-                answer = run(self._site.respond(request, token, IN_THREAD))
-        except Exception as error:  # noqa: BLE001 - Django comes to the same, and says so
-            log_failure(environ["PATH_INFO"], answer, error)
-        return answer
+                response = run(self._site.respond(request, token, IN_THREAD))
+        except Exception as error:  # noqa: BLE001 - Django runs into the same error, and logs it
+            log_failure(environ["PATH_INFO"], response, error)
+        return response
 
     @contextmanager
-    def _as_in_django(self, environ: dict[str, Any]) -> Iterator[None]:
-        """Do for the site's callbacks what Django does for its views, and else the least."""
+    def _prepare(self, environ: dict[str, Any]) -> Iterator[None]:
+        """Do for callbacks what Django's handler does for views; without callbacks, the minimum."""
         set_script_prefix(get_script_name(environ))  # for the URLs of targets
         if not tracker.has_callbacks:
             close_old_connections()

@@ -73,11 +73,11 @@ class _Salt:
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
         # If somebody has emptied the table, this process goes on with what it has.
         ours = self._value if self._value and time() < self.expires_at else None
-        self._value = bytes.fromhex(values.get(name) or _made(name, ours))
+        self._value = bytes.fromhex(values.get(name) or _create(name, ours))
         self.expires_at = midnight.timestamp()
 
 
-def _made(name: str, ours: bytes | None) -> str:
+def _create(name: str, ours: bytes | None) -> str:
     """Return a new salt, or the one that another process has made at the same time."""
     value = (ours or secrets.token_bytes(SALT_BYTES)).hex()
     rows = SharedValue.objects.using(router.db_for_write(SharedValue))

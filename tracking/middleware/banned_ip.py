@@ -28,7 +28,7 @@ class BannedIPMiddleware(BaseMiddleware):
         if snapshots.is_due():
             await info.refresh(self._wait)
         if _is_banned(info):
-            return _refusal()
+            return _banned_response()
         return await self.ask_site(request)
 
 
@@ -40,7 +40,7 @@ def _is_banned(info: RequestInfo) -> bool:
         return False
 
 
-def _refusal() -> HttpResponse:
+def _banned_response() -> HttpResponse:
     """Return what a banned client is answered with, whatever is wrong with its settings.
 
     The template is rendered without the request, so that no context processor asks the

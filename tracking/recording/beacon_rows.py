@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 
-from tracking.callbacks import renamed
+from tracking.callbacks import rename_keys
 from tracking.db.column_values import replace_nul, storable_text, storable_time
 from tracking.db.inserts import Row
 from tracking.db.parameters import ParameterConverters
@@ -88,7 +88,7 @@ class BeaconRows:
         references, unresolved = self._reference_columns(hit)
         data = hit.data
         if unresolved:
-            data = {UNRESOLVED: unresolved, **renamed(data, [UNRESOLVED])}
+            data = {UNRESOLVED: unresolved, **rename_keys(data, [UNRESOLVED])}
         return (
             converters.uuid(hit.id),
             _KINDS.get(kind) or _plain_text(kind),

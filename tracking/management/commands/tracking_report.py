@@ -102,7 +102,7 @@ def _reference(text: str) -> Reference:
 def _look_for(reference: Reference) -> None:
     try:
         generic_references.resolve(reference)
-    except generic_references.Missing as error:
+    except generic_references.NotFound as error:
         raise CommandError(str(error)) from error
 
 
