@@ -21,8 +21,8 @@ from benchmarks.batches import beacon_values, empty_tables, sample_hits
 from benchmarks.databases import temporary_database
 from benchmarks.measuring import print_row, print_spread
 from tests.support.brokers import BROKERS, Broker
+from tests.support.celery_workers import APP, log_of, worker
 from tests.support.processes import Site, wait_until
-from tests.support.workers import APP, log_of, worker
 from tracking.models import Beacon, WrittenBatch
 from tracking.pipeline.spool import folder_status
 

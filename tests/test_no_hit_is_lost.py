@@ -1,8 +1,8 @@
-"""What was answered with 200 or 302 is a row, once, whatever is killed, stopped or full.
+"""Each hit that was answered becomes one row, whatever is killed, stopped or full.
 
-Servers over sockets, load from several threads, every answer noted with the number that its
-token carries. ``TRACKING_STOPS=30`` has services away for 30 seconds (``tests/support/stops.py``),
-and ``pytest -s`` prints the figures.
+Real servers under load from several threads; each token carries a number, which is compared with
+the rows. ``TRACKING_OUTAGE=30`` stops services for 30 seconds (``tests/support/outages.py``);
+``pytest -s`` prints the figures.
 """
 
 import http.client
@@ -23,12 +23,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support import stops
+from tests.support import outages
 from tests.support.brokers import BROKERS, Broker
-from tests.support.doors import Door
+from tests.support.celery_workers import APP, log_of, worker
 from tests.support.processes import Site, free_port, wait_until, workers_of
 from tests.support.services import missing
-from tests.support.workers import APP, log_of, worker
+from tests.support.tcp_proxy import TcpProxy
 from tracking import links
 from tracking.pipeline.spool import folder_status
 from tracking.views import GIF
@@ -97,11 +97,11 @@ SERVERS = {
 
 
 class Database:
-    """PostgreSQL where it is there, behind a door; else a SQLite file."""
+    """PostgreSQL where it is there, behind a proxy; else a SQLite file."""
 
     def __init__(self):
         self.name = f"tracking_promises_{uuid.uuid4().hex[:12]}"
-        self.door = None
+        self.proxy = None
         try:
             import psycopg
 
@@ -110,27 +110,27 @@ class Database:
         except Exception:
             self._driver = None
             return
-        self.door = Door(POSTGRESQL["host"], POSTGRESQL["port"])
-        self.door.open()
+        self.proxy = TcpProxy(POSTGRESQL["host"], POSTGRESQL["port"])
+        self.proxy.open()
 
     @property
     def settings(self):
-        if self.door is None:
+        if self.proxy is None:
             return ""
-        place = {**POSTGRESQL, "host": "127.0.0.1", "port": self.door.port, "name": self.name}
+        place = {**POSTGRESQL, "host": "127.0.0.1", "port": self.proxy.port, "name": self.name}
         return ON_POSTGRESQL % place
 
     def numbers(self, site):
         """Return the numbers of all rows."""
         query = "SELECT data FROM tracking_beacon"
-        if self.door is not None:
+        if self.proxy is not None:
             return [data["n"] for (data,) in self._ask(self.name, query)]
         with closing(sqlite3.connect(site.database, timeout=20)) as database:
             return [json.loads(data)["n"] for (data,) in database.execute(query)]
 
     def drop(self):
-        if self.door is not None:
-            self.door.close()
+        if self.proxy is not None:
+            self.proxy.close()
             self._ask("postgres", f'DROP DATABASE "{self.name}" WITH (FORCE)')
 
     def _ask(self, name, query):
@@ -285,17 +285,17 @@ def test_workers_are_killed_under_load(site, database, server):
 
 
 def test_the_database_is_away_for_seconds(site, database):
-    if database.door is None:
+    if database.proxy is None:
         pytest.skip("SQLite is a file, and not away")
     with served(site, "gunicorn") as (_, port):
         with Load(port) as load:
             wait_until(lambda: len(load.answered) > 100)
-            database.door.close()
+            database.proxy.close()
             away = len(load.answered)
-            time.sleep(stops.seconds(3))
+            time.sleep(outages.seconds(3))
             assert len(load.answered) > away + 100  # readers see nothing of it
             assert folder_status(site.spool).waiting > 100
-            database.door.open()
+            database.proxy.open()
             wait_until(lambda: folder_status(site.spool).lag < 2, 60)
             time.sleep(0.5)
     assert not load.cut_off
@@ -329,7 +329,7 @@ def test_the_disk_is_full_under_load(site, database):
                 except OSError:
                     assert filler.exists()
                 full = len(load.answered)
-                time.sleep(stops.seconds(0))
+                time.sleep(outages.seconds(0))
                 wait_until(lambda: len(load.answered) > full + 200)
                 filler.unlink()
                 emptied = len(load.answered)
@@ -363,23 +363,23 @@ def test_the_broker_is_away_for_seconds(celery_site, database, name):
     """For the site and for its worker, which have to find back."""
     with BROKERS[name]() as broker:
         place = urlsplit(broker.url)
-        door = Door(place.hostname, place.port)
-        door.open()
-        behind = broker._replace(url=broker.url.replace(f":{place.port}", f":{door.port}"))
+        proxy = TcpProxy(place.hostname, place.port)
+        proxy.open()
+        behind = broker._replace(url=broker.url.replace(f":{place.port}", f":{proxy.port}"))
         site = celery_site(behind)
         with worker(site), served(site, "gunicorn") as (_, port):
             with Load(port) as load:
                 wait_until(lambda: database.numbers(site), 30, lambda: log_of(site))
-                door.close()
+                proxy.close()
                 away = len(load.answered)
-                time.sleep(stops.seconds(3))
+                time.sleep(outages.seconds(3))
                 assert len(load.answered) > away + 100
                 assert folder_status(site.spool).waiting > 100
-                door.open()
+                proxy.open()
                 wait_until(lambda: folder_status(site.spool).lag < 2, 60)
                 time.sleep(0.5)
             wait_until(lambda: has_arrived(site), 120, lambda: log_of(site))
-        door.close()
+        proxy.close()
         assert not load.cut_off
         assert load.slowest < 2
         check_rows(site, database, load)
@@ -430,7 +430,7 @@ def test_a_redis_that_is_killed_forgets_and_nothing_is_lost(celery_site, databas
             with Load(port) as load:
                 wait_until(lambda: folder_status(site.spool).sent > 3, 20)  # nobody takes them off
                 kill()
-                time.sleep(stops.seconds(1))
+                time.sleep(outages.seconds(1))
                 start()
                 with worker(site):
                     waiting = len(load.answered)

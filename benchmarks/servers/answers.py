@@ -1,6 +1,6 @@
 """The expected answers. All variants of a group give the same one."""
 
-#: The transparent pixel. ``tests/test_benchmarks.py`` compares it with that of the app.
+#: The transparent pixel. ``tests/benchmarks/test_servers.py`` compares it with that of the app.
 GIF = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff"
     b"!\xf9\x04\x01\x00\x00\x00\x00"

@@ -40,5 +40,5 @@ def test_targets_and_sources_can_be_added(admin_client):
 
 def test_without_our_urls_the_admin_says_so(admin_client, settings):
     Target.objects.create(name="Shop", url="/")
-    settings.ROOT_URLCONF = "tests.support.empty_urls"
+    settings.ROOT_URLCONF = "tests.support.urls_of_admin_only"
     assert "Include tracking.urls" in text_of(admin_client.get("/admin/tracking/target/"))

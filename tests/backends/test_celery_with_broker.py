@@ -9,10 +9,10 @@ from datetime import date
 
 import pytest
 
-from tests.support import stops
+from tests.support import outages
 from tests.support.brokers import BROKERS
+from tests.support.celery_workers import APP, kill, log_of, worker
 from tests.support.processes import Site, wait_until
-from tests.support.workers import APP, kill, log_of, worker
 from tracking.hits import Hit
 from tracking.pipeline.spool import Spool, folder_status
 
@@ -149,7 +149,7 @@ def test_a_batch_that_redis_has_forgotten_is_sent_again(tmp_path):
 @pytest.mark.slow
 def test_workers_are_killed_at_any_moment(site, broker):
     """With all of their children, and with no regard to what they are about."""
-    kills = stops.kills(2)
+    kills = outages.kills(2)
     with faithful_sender(site, 3 * kills) as (sender, output):
         for number in range(kills):
             with worker(site, f"number{number}", slowly=0.03) as process:

@@ -77,7 +77,7 @@ def test_the_defaults_are_fine():
         ("TRACKING_MAX_LAG", 0, "tracking.E018"),
         ("TRACKING_MAX_LAG", "1m", "tracking.E018"),
         ("TRACKING_BASEURL", "https://a.example", "tracking.W001"),
-        ("ROOT_URLCONF", "tests.support.empty_urls", "tracking.W003"),
+        ("ROOT_URLCONF", "tests.support.urls_of_admin_only", "tracking.W003"),
     ],
 )
 def test_every_setting_that_can_be_wrong_has_a_numbered_message(settings, name, value, expected):

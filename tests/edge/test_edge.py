@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.site.models import Product
-from tests.support import edges
-from tests.support.edges import Request, ask_wsgi
+from tests.support.edge_requests import BANNED, Notebook, Request, ask_asgi, ask_wsgi, requests
 from tests.support.processes import Site
 from tracking import links, opens_and_clicks, tokens
 from tracking.backends import get_backend
@@ -100,7 +99,7 @@ def test_each_request_gets_the_answer_and_the_record_of_the_views():
     django, behind = WSGIHandler(), Counting()
     edge = EdgeWSGI(behind)
     left_to_django = set()
-    for name, request in edges.requests().items():
+    for name, request in requests().items():
         before = behind.asked
         assert ask_wsgi(edge, request) == ask_wsgi(django, request), name
         if behind.asked > before:
@@ -111,7 +110,7 @@ def test_each_request_gets_the_answer_and_the_record_of_the_views():
 
 def test_what_counts_is_recorded_and_the_rest_is_not():
     edge = EdgeWSGI(WSGIHandler())
-    hits = {name: ask_wsgi(edge, request).hits for name, request in edges.requests().items()}
+    hits = {name: ask_wsgi(edge, request).hits for name, request in requests().items()}
     assert [hit["kind"] for hit in hits["pixel"] + hits["link"]] == ["open", "click"]
     assert hits["pixel"][0]["visitor"]
     for name in UNCOUNTED:
@@ -121,7 +120,7 @@ def test_what_counts_is_recorded_and_the_rest_is_not():
 @pytest.mark.parametrize("callback", [(), ("--callback",)])
 def test_an_event_loop_gives_the_same_too(tmp_path, callback):
     site = Site(tmp_path, SETTINGS)
-    results = json.loads(site.run("-m", "tests.support.edges", *callback))
+    results = json.loads(site.run("-m", "tests.support.edge_requests", *callback))
     assert len(results["alone"]) > 50
     for name, outcome in results["alone"].items():
         assert results["edge"][name] == outcome, name
@@ -164,7 +163,7 @@ text = st.text(st.characters(min_codepoint=0, max_codepoint=255), max_size=30)
         st.sampled_from(HEADERS),
         text,
     ),
-    st.sampled_from(["", "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "unix", edges.BANNED]),
+    st.sampled_from(["", "192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "unix", BANNED]),
 )
 def test_whatever_strangers_send_it_is_answered_as_django_answers(method, path, headers, address):
     request = Request(path.replace("%", "%25"), method, headers, address)
@@ -172,17 +171,17 @@ def test_whatever_strangers_send_it_is_answered_as_django_answers(method, path, 
 
 
 def test_callbacks_get_the_request_and_the_urls_of_the_site(callbacks):
-    callbacks.register(edges.Notebook)
-    edges.Notebook.seen.clear()
+    callbacks.register(Notebook)
+    Notebook.seen.clear()
     ask_wsgi(EdgeWSGI(WSGIHandler()), Request(links.pixel_url(["a"], {"b": 1})))
-    [(method, url, args, kwargs)] = edges.Notebook.seen
+    [(method, url, args, kwargs)] = Notebook.seen
     assert (method, args, kwargs) == ("GET", ("a",), "{'b': 1}")
     assert url.startswith("http://127.0.0.1/t/")
 
 
 def test_a_site_without_our_middlewares_has_neither_bans_nor_visitors(settings):
     settings.MIDDLEWARE = []
-    asked = edges.requests()
+    asked = requests()
     edge = EdgeWSGI(WSGIHandler())
     assert ask_wsgi(edge, asked["banned"]) == ask_wsgi(WSGIHandler(), asked["banned"])
     [hit] = ask_wsgi(edge, asked["banned"]).hits
@@ -196,7 +195,7 @@ def banning(get_response):
 
 def test_a_ban_holds_where_our_middleware_is_within_a_function(settings):
     settings.MIDDLEWARE = [f"{__name__}.banning"]
-    asked = edges.requests()
+    asked = requests()
     for name in ("banned", "banned link"):
         answered = ask_wsgi(EdgeWSGI(WSGIHandler()), asked[name])
         assert (answered.status[:3], answered.hits) == ("403", [])
@@ -215,7 +214,7 @@ def test_nothing_is_asked_of_the_database_between_two_polls(django_assert_num_qu
 def test_a_site_that_insists_on_https_sends_who_comes_without_it_there(settings):
     settings.SECURE_SSL_REDIRECT = True
     settings.MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
-    asked = edges.requests()
+    asked = requests()
     edge = EdgeWSGI(WSGIHandler())
     refused = ask_wsgi(edge, asked["pixel"])
     assert (refused.status[:3], refused.hits) == ("301", [])
@@ -238,14 +237,14 @@ def _call(application, environ):
 
 
 def test_without_urls_of_the_app_all_goes_to_django(settings, caplog):
-    settings.ROOT_URLCONF = "tests.support.nothing"
+    settings.ROOT_URLCONF = "tests.support.urls_without_pages"
     request = Request("/t/x.gif")
     assert ask_wsgi(EdgeWSGI(WSGIHandler()), request) == ask_wsgi(WSGIHandler(), request)
     assert "do not include tracking.urls" in caplog.text
 
 
 def test_what_the_app_cannot_do_is_left_to_django_before_anything_is_recorded(monkeypatch):
-    asked = edges.requests()
+    asked = requests()
     django, edge = WSGIHandler(), EdgeWSGI(WSGIHandler())
 
     def fail(*_):
@@ -257,7 +256,7 @@ def test_what_the_app_cannot_do_is_left_to_django_before_anything_is_recorded(mo
 
 
 def test_a_backend_that_fails_stops_nobody(monkeypatch, caplog):
-    asked = edges.requests()
+    asked = requests()
 
     def refuse(_hit):
         raise OSError("no space left")
@@ -309,9 +308,9 @@ def test_a_prefix_of_the_server_is_part_of_what_the_site_s_models_answer(monkeyp
 
 @pytest.mark.parametrize("kind", ["pixel", "link"])
 def test_what_fails_after_a_hit_was_recorded_does_not_record_it_again(callbacks, kind):
-    callbacks.register(edges.Notebook)
-    request = edges.requests()[kind]
-    edges.Notebook.seen.clear()
+    callbacks.register(Notebook)
+    request = requests()[kind]
+    Notebook.seen.clear()
 
     def fail(**_):
         raise RuntimeError("broken")
@@ -323,23 +322,23 @@ def test_what_fails_after_a_hit_was_recorded_does_not_record_it_again(callbacks,
         request_finished.disconnect(fail)
     assert outcome.status in {"200 OK", "302 Found"}
     assert len(outcome.hits) == 1
-    assert len(edges.Notebook.seen) == 1
+    assert len(Notebook.seen) == 1
 
 
 @pytest.mark.parametrize("kind", ["pixel", "link"])
 def test_what_fails_after_a_hit_was_recorded_in_an_event_loop_does_not_either(callbacks, kind):
-    callbacks.register(edges.Notebook)
-    request = edges.requests()[kind]
-    edges.Notebook.seen.clear()
+    callbacks.register(Notebook)
+    request = requests()[kind]
+    Notebook.seen.clear()
 
     async def fail(**_):
         raise RuntimeError("broken")
 
     request_finished.connect(fail)
     try:
-        outcome = async_to_sync(edges.ask_asgi)(EdgeASGI(ASGIHandler()), request)
+        outcome = async_to_sync(ask_asgi)(EdgeASGI(ASGIHandler()), request)
     finally:
         request_finished.disconnect(fail)
     assert outcome.status in {"200", "302"}
     assert len(outcome.hits) == 1
-    assert len(edges.Notebook.seen) == 1
+    assert len(Notebook.seen) == 1

@@ -11,7 +11,7 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.places import BERLIN, SYDNEY, build
+from tests.support.geoip_databases import BERLIN, SYDNEY, build
 from tracking.enrichment import country_names, geoip
 from tracking.enrichment.country_names import country_name
 from tracking.enrichment.geoip import database_problem, locate

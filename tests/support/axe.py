@@ -1,4 +1,4 @@
-"""What axe-core finds wrong with a page, for readers who do not see it or use no mouse.
+"""Accessibility errors of a page, found by axe-core.
 
 assert axe.violations(page) == []
 """
@@ -7,20 +7,20 @@ from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 
-#: Impacts that no page of ours may have.
+#: Impacts that no page may have.
 GRAVE = frozenset({"serious", "critical"})
 
-#: What Django's admin puts around our pages: its links look like text.
+#: Parts of Django's admin, not of this app: its links look like text.
 NOT_OURS = (".breadcrumbs",)
 
 
 def violations(page: Any, impacts: frozenset[str] = GRAVE, *, within: str = "html") -> list[str]:
-    """Return what is wrong with a page as it stands now, each as a line of text.
+    """Return the errors of a page as it is now, a line of text each.
 
     Args:
         page: a page of Playwright.
-        impacts: how grave it is: ``"minor"``, ``"moderate"``, ``"serious"``, ``"critical"``.
-        within: a CSS selector, to look at a part of the page only.
+        impacts: severities to report, of ``minor``, ``moderate``, ``serious``, ``critical``.
+        within: a CSS selector of the part of the page to check.
     """
     context = {"include": [[within]], "exclude": [[part] for part in NOT_OURS]}
     found = Axe().run(page, context=context).response["violations"]

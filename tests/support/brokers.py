@@ -1,4 +1,4 @@
-"""The brokers of this machine, each with a corner of its own for one test."""
+"""Message brokers; each test has keys or a queue of its own."""
 
 import os
 import uuid
@@ -10,18 +10,18 @@ import pytest
 
 from tests.support.services import missing
 
-#: Numbered, so that nobody else's keys are there.
+#: A numbered database, which is unlikely to have other keys.
 REDIS = os.environ.get("TRACKING_TEST_REDIS", "redis://127.0.0.1:6379/9")
 RABBITMQ = os.environ.get("TRACKING_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
 
 
 class Broker(NamedTuple):
-    """Where Celery's messages go.
+    """A broker of Celery.
 
     Attributes:
         url: the broker.
-        queue: a queue that only this test has.
-        options: what Celery calls ``broker_transport_options``.
+        queue: the queue of one test.
+        options: the ``broker_transport_options``.
     """
 
     url: str
@@ -31,7 +31,7 @@ class Broker(NamedTuple):
 
 @contextmanager
 def redis() -> Iterator[Broker]:
-    """Redis; what was killed is delivered again after seconds, and not after an hour."""
+    """Redis, which redelivers messages of killed workers after seconds, not after an hour."""
     client = pytest.importorskip("redis")
     name = f"tracking-test-{uuid.uuid4().hex}"
     options = {

@@ -1,4 +1,4 @@
-"""A real, headless browser, and what goes wrong in it."""
+"""Headless Chromium, and the errors of its pages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.support import services
 
-#: Without these, Chromium as root does not start, or keeps calling its makers.
+#: Chromium as root needs the first ones; the others keep it from connecting to its vendor.
 CHROMIUM_ARGUMENTS = [
     "--headless",
     "--no-sandbox",
@@ -18,7 +18,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
 ]
 
-#: Told of by the browser itself when a policy forbids what a page does.
+#: The browser sends this event when a Content-Security-Policy blocks something.
 _NOTE_VIOLATIONS = """
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) =>
@@ -40,10 +40,10 @@ def chromium() -> Iterator[Any]:
 
 
 def watched(page: Any, site: str) -> list[str]:
-    """Return a list that fills with what goes wrong on a page from now on.
+    """Return a list that collects the errors of a page from now on.
 
-    Errors, lines in the console, requests to elsewhere, answers that tell of a failure. What
-    the Content-Security-Policy has forbidden is found by :func:`forbidden`.
+    These are exceptions, lines in the console and requests to other sites. What the
+    Content-Security-Policy has blocked is returned by :func:`forbidden`.
 
     Args:
         page: a page of Playwright.
@@ -60,7 +60,7 @@ def watched(page: Any, site: str) -> list[str]:
 
 
 def log_in(browser: Any, site: str) -> Any:
-    """Return the cookies of who keeps the example shop."""
+    """Return the cookies of the administrator of the example shop."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{site}/admin/login/")
@@ -78,12 +78,12 @@ def _is_of(url: str, site: str) -> bool:
 
 
 def forbidden(page: Any) -> list[str]:
-    """Return what the Content-Security-Policy of a watched page has forbidden on it."""
+    """Return what the Content-Security-Policy has blocked on a watched page."""
     return page.evaluate("window.violations")
 
 
 def hide(page: Any, *, hidden: bool = True) -> None:
-    """Let a page believe that its tab is hidden, or that it is shown again."""
+    """Tell a page that its tab is hidden, or visible again."""
     page.evaluate(
         """hidden => {
             Object.defineProperty(document, "hidden", {value: hidden, configurable: true});

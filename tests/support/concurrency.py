@@ -1,4 +1,4 @@
-"""Doing things at the same moment."""
+"""Run code in several threads at once."""
 
 import threading
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from django.db import connection
 
 
 def together(threads: int, work: Callable[[], object]) -> list[Exception]:
-    """Do the same in many threads that begin at once, and return what has failed."""
+    """Call ``work`` in threads that begin at the same moment, and return their exceptions."""
     barrier = threading.Barrier(threads)
     failures: list[Exception] = []
 

@@ -1,4 +1,4 @@
-"""The code blocks of the documents, for the tests that run them."""
+"""Code blocks of the documentation."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class Block(NamedTuple):
-    """One code block: what it is written in, the file it is for (or ""), and its text."""
+    """One code block: its language, the file that it belongs to (or ""), and its text."""
 
     language: str
     name: str
@@ -18,7 +18,7 @@ class Block(NamedTuple):
 
 
 def blocks(path: Path) -> list[Block]:
-    """Return the code blocks of a document; its mark-up must be without fault."""
+    """Return the code blocks of a document, whose mark-up must be without errors."""
     tree = publish_doctree(
         path.read_text(), settings_overrides={"halt_level": 2, "report_level": 2}
     )

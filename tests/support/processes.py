@@ -1,4 +1,4 @@
-"""A site of its own, for processes that are killed."""
+"""A site in a folder of its own, and processes that run in it."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support import documents
 
-#: A writer waits for its turn, and readers for nobody.
+#: SQLite in WAL mode: writers wait for each other, readers do not wait.
 SETTINGS = """
 from tests.settings import *
 
@@ -74,7 +74,7 @@ class Site:
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 30, what: object = "") -> None:
-    """Wait until something is true, and fail if it does not become so."""
+    """Wait until ``condition`` is true; fail after some seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what() if callable(what) else what or condition

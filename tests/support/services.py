@@ -1,16 +1,16 @@
-"""What tests need besides Python, and what happens where it is missing."""
+"""Services and programs that some tests need."""
 
 import os
 import shutil
 
 import pytest
 
-#: Set where a missing service is a failure and no reason to skip.
+#: If this variable is set, a missing service fails the test instead of skipping it.
 REQUIRED = "TRACKING_REQUIRE_SERVICES"
 
 
 def missing(what: str) -> None:
-    """Skip the test that needs ``what``, or fail it where all services are promised."""
+    """Skip the test, because ``what`` is missing; fail it where services are required."""
     if os.environ.get(REQUIRED):
         pytest.fail(f"{what} is missing, and {REQUIRED} is set.")
     pytest.skip(f"needs {what}")

@@ -1,4 +1,4 @@
-"""The example shop, as other processes run it."""
+"""The example shop, run in processes of its own."""
 
 import http.client
 import os
@@ -77,26 +77,26 @@ class Shop:
         raise AssertionError("the server did not start")
 
     def ask(self, method, path, headers=None):
-        """Return status, headers and body of the answer to a request."""
+        """Send a request, and return status, headers and body of the response."""
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
             connection.request(method, path, headers=headers or {})
             response = connection.getresponse()
             return response.status, dict(response.getheaders()), response.read()
 
     def visit(self, address, path="/", user_agent=FIREFOX, **headers):
-        """Be a visitor who reads one page, and return it."""
+        """Request a page as a visitor, and return its HTML."""
         sent = {"X-Forwarded-For": address, "User-Agent": user_agent, **headers}
         status, _, body = self.ask("GET", path, sent)
         assert status == 200
         return body.decode()
 
     def rows(self, query, *values):
-        """Return what the database answers to a query."""
+        """Return the rows of a query."""
         with closing(sqlite3.connect(self.database)) as database:
             return database.execute(query, values).fetchall()
 
     def change(self, statement, *values):
-        """Change what is in the database."""
+        """Run a statement that changes the database."""
         with closing(sqlite3.connect(self.database, timeout=10)) as database, database:
             database.execute(statement, values)
 
@@ -108,7 +108,7 @@ class Shop:
         }
 
     def beacons(self):
-        """Return kind, address of the subscriber, name of the affiliate, and data, in order."""
+        """Return kind, subscriber, affiliate, URL and data of each beacon, oldest first."""
         return self.rows(
             """
             SELECT beacon.kind, subscriber.email, affiliate.name, beacon.url, beacon.data

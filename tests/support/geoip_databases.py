@@ -1,4 +1,4 @@
-"""Databases of places for the tests, of networks that documents have to themselves."""
+"""GeoIP databases of the networks that are reserved for documentation."""
 
 import os
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ BERLIN = {
     "location": {"latitude": 52.52, "longitude": 13.405},
 }
 
-#: Where the databases below have 192.0.2.0/24 (IPv4) and 2001:db8::/32 (IPv6).
+#: The record of each network.
 PLACES = {"192.0.2.0/24": SYDNEY, "2001:db8::/32": BERLIN}
 
 
@@ -36,10 +36,9 @@ def build(
     """Write a database and return its path.
 
     Args:
-        path: where it is written; another that is there is replaced as geoipupdate does it,
-            by renaming.
+        path: the file; it is replaced by renaming, as geoipupdate does.
         places: the record of each network, in CIDR notation.
-        kind: what the database calls itself.
+        kind: the ``database_type`` in its metadata.
         version: 6 for IPv4 and IPv6, 4 for IPv4 alone.
     """
     writer = MMDBWriter(version, kind, ipv4_compatible=version == 6)

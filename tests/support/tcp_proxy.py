@@ -1,12 +1,16 @@
-"""Services that go away."""
+"""A TCP proxy that makes a service unreachable."""
 
 import socket
 import threading
 from contextlib import suppress
 
 
-class Door:
-    """A port in front of a service that can be closed, with all connections through it."""
+class TcpProxy:
+    """Forward a local port to a service; closing it cuts all of its connections.
+
+    Attributes:
+        port: the local port, chosen by the first :meth:`open`.
+    """
 
     def __init__(self, host, port):
         self._behind = (host, port)
@@ -16,11 +20,13 @@ class Door:
         self._open = set()
 
     def open(self):
+        """Accept connections."""
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, args=[self._listener], daemon=True).start()
 
     def close(self):
+        """Refuse connections, and cut those that are open."""
         with self._lock:
             listener, self._listener = self._listener, None
             # Who serves a connection closes it then.

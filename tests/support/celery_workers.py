@@ -1,10 +1,10 @@
-"""Workers of Celery, which are killed."""
+"""Celery workers."""
 
 import os
 import signal
 from contextlib import contextmanager
 
-#: What Celery's documents have every Django project do; a batch takes its time.
+#: The module that Celery's documentation prescribes; ``SLOWLY`` delays each task by some seconds.
 APP = """
 import os, time
 from celery import Celery
@@ -23,7 +23,7 @@ def slowly(**_):
 
 @contextmanager
 def worker(site, name="one", slowly=0.0):
-    """A worker, which is killed with all of its children if it is still there in the end."""
+    """Run a worker; in the end it is killed with its children, if it still runs."""
     with (site.folder / f"{name}.log").open("a") as log:
         site.environment["SLOWLY"] = str(slowly)
         process = site.start(
@@ -40,7 +40,7 @@ def worker(site, name="one", slowly=0.0):
 
 
 def kill(process, number):
-    """Send a signal to a worker and its children, and see to it that they end."""
+    """Send a signal to a worker and its children; kill them if they do not end."""
     if process.poll() is None:
         try:
             os.killpg(process.pid, number)
@@ -51,5 +51,5 @@ def kill(process, number):
 
 
 def log_of(site, name="one"):
-    """Return the end of what a worker has logged."""
+    """Return the last 4,000 characters of the log of a worker."""
     return (site.folder / f"{name}.log").read_text()[-4_000:]

@@ -1,7 +1,7 @@
-"""Requests that a site is asked alone and with the edge ahead of it.
+"""Requests for comparing a site with and without the edge in front of it.
 
-Run as ``python -m tests.support.edges``. It prints what came of each as JSON: status, headers
-and body, and what was recorded.
+``python -m tests.support.edge_requests`` sends them to both ASGI applications and prints the
+outcomes as JSON: status, headers, body and recorded hits.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ BANNED = "203.0.113.7"
 
 
 class Request(NamedTuple):
-    """What a client asks."""
+    """One request of a client."""
 
     path: str
     method: str = "GET"
@@ -35,7 +35,7 @@ class Request(NamedTuple):
 
 
 def requests() -> dict[str, Request]:
-    """Return what is asked, by name, and make the rows that it is about."""
+    """Create the rows that the requests need, and return the requests by name."""
     from tracking import links, tokens  # apps are not ready when this is read
     from tracking.models import BannedIP, Source, Target, UntrackedUserAgent
 
@@ -124,7 +124,7 @@ def requests() -> dict[str, Request]:
 
 
 class Outcome(NamedTuple):
-    """What came of a request: all that a client sees, and what was kept."""
+    """The response to a request, and the hits that it recorded."""
 
     status: str
     headers: list[tuple[str, str]]
@@ -133,7 +133,7 @@ class Outcome(NamedTuple):
 
 
 def recorded() -> list[dict[str, Any]]:
-    """Return and forget what was recorded, without what differs each time."""
+    """Return the recorded hits without their ids and times, and clear them."""
     from tracking.backends import get_backend
 
     backend = get_backend()
@@ -143,12 +143,12 @@ def recorded() -> list[dict[str, Any]]:
 
 
 def without_time(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return headers without the second in which a cookie was given."""
+    """Return headers without the expiry times of cookies."""
     return [(name, re.sub("expires=[^;]*; ", "", value)) for name, value in headers]
 
 
 def ask_wsgi(application: Any, request: Request) -> Outcome:
-    """Ask a WSGI application as PEP 3333 has it."""
+    """Send a request to a WSGI application, as PEP 3333 describes."""
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "PATH_INFO": unquote_to_bytes(request.path).decode("latin-1"),
@@ -170,7 +170,7 @@ def ask_wsgi(application: Any, request: Request) -> Outcome:
 
 
 async def ask_asgi(application: Any, request: Request) -> Outcome:
-    """Ask an ASGI application as a server does."""
+    """Send a request to an ASGI application."""
     raw = unquote_to_bytes(request.path)
     headers = {"Host": "127.0.0.1", **request.headers}
     scope = {
@@ -208,17 +208,17 @@ async def ask_asgi(application: Any, request: Request) -> Outcome:
 
 
 class Notebook(TrackingPixel):
-    """A callback of the site, which asks for the site's own URLs."""
+    """A callback that builds an absolute URL."""
 
     seen: list[Any] = []
 
     def record(self, request: Any, *args: Any, **kwargs: Any) -> None:
-        """Note what came."""
+        """Remember the request and its arguments."""
         self.seen.append((request.method, request.build_absolute_uri(), args, str(kwargs)))
 
 
 def main() -> None:
-    """Ask both of the event loop's applications everything, and print what came of it."""
+    """Send all requests to both ASGI applications, and print the outcomes."""
     import django
 
     django.setup()

@@ -1,3 +1,0 @@
-"""A site that has no pages."""
-
-urlpatterns: list[object] = []

@@ -1,0 +1,3 @@
+"""URLs of a site without pages."""
+
+urlpatterns: list[object] = []
