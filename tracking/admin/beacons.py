@@ -44,7 +44,7 @@ class BeaconAdmin(RecordedRowsAdmin):
         TargetFilter,
     )
     date_hierarchy = "time"
-    # Newest first, and no other order: none that the admin would make of it has an index.
+    # Newest first only: no other order that the admin could build has an index.
     ordering = ("-time",)
     search_fields = ("id",)
     search_help_text = _(
@@ -100,7 +100,7 @@ class BeaconAdmin(RecordedRowsAdmin):
     def _found_objects(
         self, request: HttpRequest, term: str
     ) -> Iterator[tuple[type[Model], list[str]]]:
-        """Yield what the search of each other model's admin finds, if the user may view it."""
+        """Yield the primary keys that the search of each other model's admin finds."""
         for model, model_admin in self.admin_site._registry.items():
             searchable = model is not Beacon and model_admin.get_search_fields(request)
             if not searchable or not model_admin.has_view_permission(request):
@@ -122,7 +122,7 @@ class BeaconAdmin(RecordedRowsAdmin):
                 yield model, keys[: self.MAX_FOUND]
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Return whether a URL may filter by ``lookup``; by address only who may view it."""
+        """Return whether a URL may filter by ``lookup``: by IP address only if it may be viewed."""
         if lookup in {"ip_address", "ip_address__exact"}:
             return request is not None and may_view_full_addresses(request)
         return super().lookup_allowed(lookup, value, request)

@@ -27,7 +27,7 @@ class RowDisplay:
     """What the columns of some rows show to the current user.
 
     Args:
-        rows: the rows of a page; their related objects are fetched at once.
+        rows: the rows of a page; their related objects are fetched together.
         request: the current request.
         site: the admin site, whose permissions apply.
     """

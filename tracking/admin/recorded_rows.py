@@ -17,7 +17,7 @@ from tracking.admin.permitted import RowDisplay
 
 
 class RecordedRowsChangeList(LargeTableChangeList):
-    """Fetches what the rows of a page show with one query per model."""
+    """Fetches the related objects of a page with one query per model."""
 
     model_admin: "RecordedRowsAdmin"
 
@@ -48,7 +48,7 @@ class RecordedRowsAdmin(LargeTableAdmin):
         return False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        """Return the list that fetches what its rows show at once."""
+        """Return the class of the list, which fetches related objects together."""
         return RecordedRowsChangeList
 
     def get_object(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
@@ -72,7 +72,7 @@ class RecordedRowsAdmin(LargeTableAdmin):
         address = client_address.normalise(term)
         if not address:
             return self.search(request, queryset, term), False
-        # By trying addresses, other users could find out what is shown to them masked.
+        # By trying addresses, other users could find out the addresses that they see masked.
         if not may_view_full_addresses(request):
             return queryset.none(), False
         return queryset.filter(ip_address=address), False

@@ -131,7 +131,7 @@ def beacons_url(site: admin.AdminSite, role: str, instance: Model) -> str:
 
     Args:
         site: the admin site.
-        role: what the object is to them: ``"source"``, ``"entity"`` or ``"target"``.
+        role: the role of the object: ``"source"``, ``"entity"`` or ``"target"``.
         instance: the object.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a ban would mean: whom it affects, and what speaks against it."""
+"""Networks to ban, each with the visitors that a ban affects and objections to it."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -31,7 +31,7 @@ class Candidate(NamedTuple):
 
 
 def ban_candidates(request: HttpRequest, networks: Sequence[str]) -> list[Candidate]:
-    """Return what a ban of each network would mean, in the same order.
+    """Return a candidate for each network, in the same order.
 
     Args:
         request: the current request.

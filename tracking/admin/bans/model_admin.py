@@ -72,7 +72,7 @@ class BannedIPAdmin(LargeTableAdmin):
         return [*urls(self), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        """Show the list, with links to import and export for users who may."""
+        """Show the list, with links to import and export if permitted."""
         links = {
             "may_import": self.has_add_permission(request),
             "may_export": may_export(self, request),
@@ -82,7 +82,7 @@ class BannedIPAdmin(LargeTableAdmin):
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        """Return the form, with what it has to know about the user."""
+        """Return the form, with the address and the permissions of the user."""
         form: Any = super().get_form(request, obj, change=change, **kwargs)
         form.own_address = client_address.client_address(request)
         form.is_visible = staticmethod(ban_visibility(request))

@@ -1,4 +1,4 @@
-"""What the user is told after banning, and the entries of the admin's log."""
+"""Messages after banning, and entries in the log of the admin."""
 
 import json
 
