@@ -37,11 +37,17 @@ def elapsed(moment: datetime) -> timedelta:
 
 def relative_time(moment: datetime) -> SafeString:
     """Return how long ago something was, with the exact time as tooltip."""
+    recent = elapsed(moment) < timedelta(minutes=1)
+    return time_with_tooltip(moment, gettext("just now") if recent else time_ago(moment))
+
+
+def time_with_tooltip(moment: datetime, text: str) -> SafeString:
+    """Return ``text`` with the exact time as tooltip."""
     return format_html(
         '<time datetime="{}" title="{}">{}</time>',
         moment.isoformat(timespec="milliseconds"),
         exact_time(moment),
-        time_ago(moment) if elapsed(moment) >= timedelta(minutes=1) else gettext("just now"),
+        text,
     )
 
 

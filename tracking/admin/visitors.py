@@ -117,9 +117,9 @@ class VisitorAdmin(BaseVisitorAdmin):
         """When the visitor was first seen logged in."""
         return columns.exact_time(visitor.logged_in_at) if visitor.logged_in_at else UNKNOWN
 
-    @admin.display(description=_("page"))
+    @admin.display(description=_("last page"))
     def page(self, visitor: Visitor) -> SafeString:
-        """The latest page, as text rather than a link."""
+        """The URL of the last page, as text rather than a link."""
         return columns.url_text(visitor.url)
 
     @admin.display(description=_("pages"))

@@ -100,7 +100,7 @@ def test_a_visitor_in_the_list(admin_client):
 def test_machines_are_counted_apart_and_labelled(admin_client):
     write([seen(), seen(1, "bot", user_agent="Googlebot/2.1 (+http://www.google.com/bot.html)")])
     answer = now(admin_client)
-    assert (answer["people"], answer["machines"]) == ("1", "and 1 machine")
+    assert (answer["people"], answer["machines"]) == ("1", "plus 1 machine")
     assert {one["label"] for one in answer["visitors"]} == {"", "Bot"}
 
 

@@ -109,7 +109,7 @@ def _data(request: HttpRequest, site: admin.AdminSite) -> dict[str, Any]:
 def _machines(now: VisitorsByPlace) -> str:
     if not now.machines:
         return ""
-    text = ngettext("and %(count)s machine", "and %(count)s machines", now.machines)
+    text = ngettext("plus %(count)s machine", "plus %(count)s machines", now.machines)
     return text % {"count": number_format(now.machines, force_grouping=True)}
 
 

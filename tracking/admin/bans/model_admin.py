@@ -1,6 +1,5 @@
 """The ban list in the admin, and the page of each ban."""
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -8,8 +7,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern
 from django.utils import timezone
-from django.utils.formats import date_format
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -195,7 +192,7 @@ class BannedIPAdmin(LargeTableAdmin):
     @admin.display(description=_("banned"))
     def banned_at(self, ban: BannedIP) -> SafeString:
         """How long ago; the exact time is in the tooltip."""
-        return _time(ban.created_at, columns.time_ago(ban.created_at))
+        return columns.relative_time(ban.created_at)
 
     @admin.display(description=_("expires"))
     def ends(self, ban: BannedIP) -> str:
@@ -203,11 +200,5 @@ class BannedIPAdmin(LargeTableAdmin):
         if ban.expires_at is None:
             return gettext("never")
         if ban.expires_at <= timezone.now():
-            return _time(ban.expires_at, gettext("expired"))
-        return _time(ban.expires_at, columns.time_left(ban.expires_at))
-
-
-def _time(moment: datetime, text: str) -> SafeString:
-    local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
-    exact = date_format(local, "DATETIME_FORMAT")
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), exact, text)
+            return columns.time_with_tooltip(ban.expires_at, gettext("expired"))
+        return columns.time_with_tooltip(ban.expires_at, columns.time_left(ban.expires_at))
