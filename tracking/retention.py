@@ -275,7 +275,7 @@ def _note(old: _Old) -> None:
         return
     names = ["visit", "pageview"] if old.table.model is Visit else [_name(old.table.model)]
     for name in names:
-        completeness.note(name, old.cutoff, old.rows.db)
+        completeness.note_deletion(name, old.cutoff, old.rows.db)
     old.noted.append(True)
 
 

@@ -116,5 +116,5 @@ class TestPeriods:
         )
 
     def test_a_day_is_written_one_way(self):
-        with pytest.raises(BadQuery, match="is no day"):
+        with pytest.raises(BadQuery, match="is not a day"):
             Period.from_query({"period": "custom", "first": "yesterday", "last": "2026-03-01"}, NOW)

@@ -240,8 +240,8 @@ def test_what_is_gone_is_noted_once_and_never_goes_back(traffic):
 
     later, earlier = brute_force.at(date(2026, 3, 30)), brute_force.at(date(2026, 3, 1))
     for time in (later, earlier):
-        completeness.note("beacon", time, "default")
-        assert completeness.until("default") == {"beacon": later}
+        completeness.note_deletion("beacon", time, "default")
+        assert completeness.deleted_until("default") == {"beacon": later}
 
 
 def test_another_time_zone_asks_for_a_rebuild(traffic, caplog):

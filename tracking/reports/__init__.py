@@ -1,20 +1,22 @@
-"""What people want to know, read from the tables; nothing is ever written.
+"""Reports about the site and about mailings. They read tables and never write.
 
-=====================  ====================================================================
-:mod:`.periods`        the days that are asked for, and the buckets of charts
-:mod:`.filters`        what a report is narrowed down to
-:mod:`.queries`        both, from a query string, which may say anything
-:mod:`.figures`        the parts of reports: figures, series, lists
-:mod:`.pieces`         what was counted in pieces of time
-:mod:`.measures`       the figures that are made of it
-:mod:`.lists`          what is largest
-:mod:`.overview`       the whole site in a period
-:mod:`.campaigns`      one mailing
-:mod:`.recipients`     its recipients, one by one
-:mod:`.tables`         all of them as CSV
-:mod:`.texts`          as plain text
-:mod:`.mailing`        as mail
-=====================  ====================================================================
+=========================  ==============================================================
+:mod:`.periods`            the days of a report, and the buckets of its charts
+:mod:`.filters`            filters of a report
+:mod:`.query_string`       both, from a query string
+:mod:`.figures`            parts of reports: figures, series, lists
+:mod:`.interval_totals`    totals by interval, from which figures and series are made
+:mod:`.measures`           the figures of the overview
+:mod:`.top_lists`          the lists of the overview
+:mod:`.overview`           the whole site in a period
+:mod:`.campaigns`          one mailing
+:mod:`.recipients`         its recipients, one by one
+:mod:`.counts_per_object`  opens and clicks of many objects, for lists of them
+:mod:`.formatting`         numbers and dates as text: percent, counts, durations, days
+:mod:`.csv_tables`         reports as CSV
+:mod:`.plain_text`         reports as plain text
+:mod:`.weekly_mail`        reports as mail
+=========================  ==============================================================
 """
 
 from tracking.reports.campaigns import Campaign, campaign

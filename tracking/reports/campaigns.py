@@ -1,4 +1,4 @@
-"""What has become of a mailing: of any source object, ours or one of the site's own models.
+"""The report about a mailing: any object that beacons have as their source.
 
     report = campaign(affiliate)
     report.opened.confirmed, report.clicked.unique, report.click_to_open
@@ -29,10 +29,10 @@ from tracking.rollups.days import Intervals, day_of, zone_name
 from tracking.rollups.definitions import TERMS, opened_parts
 from tracking.rollups.source_counts import SourceKey
 
-#: How long after sending quarters of an hour are told.
+#: The time after sending that is shown by quarter of an hour.
 FIRST_HOURS = timedelta(hours=24)
 
-#: Days of a campaign that are told one by one: ten years.
+#: The maximum number of days of a campaign: ten years. Earlier ones are left out.
 MAX_DAYS = 3_660
 
 
@@ -71,12 +71,12 @@ class Opened:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Clicked:
-    """Who has followed a link.
+    """Who followed a link.
 
     Attributes:
-        unique: recipients who did it themselves.
-        total: links followed by people, however often by one.
-        machine: recipients for whom only machines did, such as scanners of mail.
+        unique: recipients who followed one themselves.
+        total: links followed by people.
+        machine: recipients for whom only machines did, such as mail scanners.
         machine_total: links followed by machines.
     """
 
@@ -93,11 +93,11 @@ class Clicked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Goal:
-    """Who has done what the site reports as its events.
+    """Who did what the site reports as its events.
 
     Attributes:
-        unique: recipients.
-        total: events.
+        unique: distinct recipients.
+        total: number of events.
     """
 
     unique: int
@@ -113,8 +113,8 @@ class Timeline:
     """Opens and clicks by people over time.
 
     Attributes:
-        opens: images loaded.
-        clicks: links followed.
+        opens: images loaded, by bucket.
+        clicks: links followed, by bucket.
     """
 
     opens: tuple[Point, ...]
@@ -133,23 +133,22 @@ class Campaign:
     """The report about one source object.
 
     Attributes:
-        source: what it is about.
-        name: what it is called; from the site's own object, and no HTML.
-        time_zone: the zone whose days are told.
-        sent_at: when the first message went out, or ``None`` if no sending was recorded.
-        began_at: from when on time is told: ``sent_at``, else the first beacon; ``None`` if
-            there is none.
-        last_at: the last beacon, or ``None``.
-        sent: to how many recipients, or ``None`` if no sending was recorded.
-        delivered: to how many it was delivered, or ``None`` if nobody has said so.
+        source: the source object.
+        name: its name, from the site's own object: escape it.
+        time_zone: the time zone of the days.
+        sent_at: the time of the first sent message, or ``None`` if no sending was recorded.
+        began_at: ``sent_at``, else the time of the first beacon, or ``None`` if there is none.
+        last_at: the time of the last beacon, or ``None``.
+        sent: recipients to whom it was sent, or ``None`` if no sending was recorded.
+        delivered: recipients to whom it was delivered, or ``None`` if that was not recorded.
         opened: who opened it.
         clicked: who followed a link.
-        goal: who did what the site reports, or ``None`` if it reports nothing.
+        goal: who reached the goal, or ``None`` if the site reports no events.
         quarters: the first 24 hours by quarter of an hour.
         days: all days, from the first to the last of any beacon (or today).
-        links: by URL, with ``unique`` among the further numbers.
+        links: clicks by URL, with ``clicked`` (recipients) as a further number.
         countries: opens and clicks of people by country.
-        clients: those by browser and system.
+        clients: the same by browser and system.
     """
 
     source: Reference
@@ -171,17 +170,17 @@ class Campaign:
 
     @property
     def open_rate(self) -> float | None:
-        """Recipients who opened it, of those it was sent to."""
+        """Share of the recipients it was sent to who opened it, 0 to 1."""
         return share(self.opened.unique, self.sent)
 
     @property
     def click_rate(self) -> float | None:
-        """Recipients who clicked, of those it was sent to."""
+        """Share of the recipients it was sent to who clicked, 0 to 1."""
         return share(self.clicked.unique, self.sent)
 
     @property
     def click_to_open(self) -> float | None:
-        """Recipients who clicked, of those who opened it."""
+        """Share of the recipients who opened it that clicked, 0 to 1."""
         return share(self.clicked.unique, self.opened.unique)
 
     def as_dict(self) -> dict[str, Any]:
@@ -218,11 +217,11 @@ def campaign(source: Model | Reference, now: datetime | None = None) -> Campaign
 
     Args:
         source: a saved row of any model, or its reference.
-        now: the moment of the question (aware); by default now.
+        now: the current time (aware).
 
     Raises:
-        LookupError: the site has no such model.
-        ValueError: the row is not saved.
+        LookupError: if the site has no such model.
+        ValueError: if the row is not saved.
     """
     now = now or datetime.now(UTC)
     reference = source if isinstance(source, Reference) else Reference.to(source)
@@ -254,13 +253,13 @@ def campaign(source: Model | Reference, now: datetime | None = None) -> Campaign
 
 
 def was_observed(source: Reference) -> bool:
-    """Return whether there is anything to report about a source object.
+    """Return whether a source object has any beacon or count.
 
     Args:
         source: its reference.
 
     Raises:
-        LookupError: the site has no such model.
+        LookupError: if the site has no such model.
     """
     source_key = SourceKey(type_of(source).pk, source.pk)
     return source_counts.source_beacons(source_key).exists() or read.has_counts(source_key)
@@ -313,12 +312,12 @@ def _goal(actions: Counter[str], kinds: Counter[str]) -> Goal | None:
 def _timeline(
     totals: Mapping[tuple[int, str], int], intervals: Intervals, now: datetime
 ) -> Timeline:
-    """Return how opens and clicks went.
+    """Return opens and clicks over time.
 
     Args:
-        totals: beacons of people by interval and kind.
-        intervals: the pieces of time.
-        now: until when it is known.
+        totals: beacons of people by index of the interval and kind.
+        intervals: the intervals.
+        now: the current time (aware).
     """
     ends = [*intervals.starts[1:], intervals.end]
     buckets = [
@@ -372,10 +371,10 @@ def _quarters(
 
 
 def first_quarter(began_at: datetime) -> datetime:
-    """Return when the quarter of an hour begins in which something was sent (aware).
+    """Return the start of the quarter of an hour that contains a time (aware, UTC).
 
     Args:
-        began_at: a moment as columns have it.
+        began_at: the time, aware or naive as columns have it.
     """
     local = began_at if began_at.tzinfo else began_at.replace(tzinfo=get_default_timezone())
     utc = local.astimezone(UTC)

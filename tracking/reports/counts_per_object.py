@@ -65,10 +65,10 @@ class ObjectCounts(NamedTuple):
         return ObjectCounts(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
-#: What is counted by recipients: the attribute is the action.
+#: The actions that are counted by recipient.
 _UNIQUE = ("opened", "clicked")
 
-#: What is stored of a source, by facet and value: the attribute and the column.
+#: Stored counts of a source: attribute and column by facet and value.
 _STORED = {
     ("kinds", "open human"): ("opens", "total"),
     ("kinds", "click human"): ("clicks", "total"),
@@ -82,8 +82,8 @@ def counts_per_object(role: str, instances: Sequence[Model]) -> Mapping[str, Obj
     """Return the counts of objects by their keys as text, by a few queries for all of them.
 
     Args:
-        role: what they are to beacons: ``"source"``, ``"target"`` or ``"entity"``. All beacons
-            of targets and entities are read.
+        role: their role in beacons: ``"source"``, ``"target"`` or ``"entity"``. All beacons of
+            targets and entities are read.
         instances: saved rows of one model.
     """
     found = {str(instance.pk): ObjectCounts() for instance in instances}
@@ -105,7 +105,7 @@ def counts_per_object(role: str, instances: Sequence[Model]) -> Mapping[str, Obj
     return _sums(found, _totals(rows, role), *(_uniques(rows, role, n, intervals) for n in _UNIQUE))
 
 
-#: Days by which beacons of targets and entities are told apart at most; older ones are left out.
+#: The maximum number of days of targets and entities: ten years. Earlier ones are left out.
 _LONGEST = DAY * 3_659
 
 
@@ -130,17 +130,17 @@ def _of_sources(type_id: int, found: _ByKey) -> _ByKey:
 
 
 def _all_days() -> Days | None:
-    """Return all days of which there is a row or a count; ``None`` if there is none."""
+    """Return all days with rows or counts, or ``None`` if there are none."""
     using = router.db_for_read(DailyCount)
     counted = DailyCount.objects.using(using).order_by("day").values_list("day", flat=True).first()
     begin = first_day(using)
     known = [day for day in (counted, begin) if day is not None]
-    # Hits of tomorrow come from a clock that is ahead.
+    # If a clock is ahead, hits may be of tomorrow.
     return Days.between(min(known), today() + DAY, begin) if known else None
 
 
 def _stored(type_id: int, keys: Sequence[str], days: Days) -> _ByKey:
-    """Return what is stored until the first day that is not counted."""
+    """Return the stored counts up to the first uncounted day."""
     scopes = {SourceKey(type_id, key).scope: key for key in keys}
     last = days.open[0] - DAY if days.open else days.last
     rows = DailyCount.objects.using(router.db_for_read(DailyCount)).filter(
@@ -165,7 +165,7 @@ def _stored(type_id: int, keys: Sequence[str], days: Days) -> _ByKey:
 def _began(type_id: int, keys: Sequence[str], start: datetime) -> Case:
     """Return the expression of when a source began, as far as that is stored.
 
-    Without it the index over entities would lead to all their beacons of other sources.
+    Without it, the index over entities leads to all beacons of other sources.
 
     Args:
         type_id: the key of the content type of the sources.
@@ -210,7 +210,7 @@ def _new_recipients(rows: QuerySet[Beacon], action: str, start: datetime) -> Que
         by_visitor = by_visitor.alias(exact=ExactText("visitor_id")).filter(
             exact=ExactText(OuterRef("recognized_visitor"))
         )
-    # One condition for each index: PostgreSQL uses less of both in one.
+    # PostgreSQL uses both indexes only with separate conditions.
     return rows.exclude(Exists(by_entity)).exclude(Exists(by_visitor))
 
 
@@ -228,7 +228,7 @@ def _totals(rows: QuerySet[Beacon], role: str) -> _ByKey:
 def _uniques(rows: QuerySet[Beacon], role: str, action: str, intervals: Intervals) -> _ByKey:
     rows = rows.filter(beacons_with(ACTIONS[action])).order_by()
     counted = rows.annotate(key=ExactText(f"{role}_id")).values("key")
-    counted = counted.annotate(n=Count(recipient(intervals.number("time")), distinct=True))
+    counted = counted.annotate(n=Count(recipient(intervals.index("time")), distinct=True))
     return {
         _text(key): ObjectCounts(**{action: number})
         for key, number in counted.values_list("key", "n")

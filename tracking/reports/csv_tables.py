@@ -34,9 +34,9 @@ class Table:
     """A table for CSV.
 
     Attributes:
-        name: what a file of it is called, without ``.csv``.
-        head: the names of the columns.
-        rows: the lines; they can be read once.
+        name: the name of its file, without ``.csv``.
+        head: the titles of the columns.
+        rows: the lines. They can be read once only.
     """
 
     name: str
@@ -50,24 +50,24 @@ class _Echo:
 
 
 def lines(table: Table) -> Iterator[str]:
-    """Return the lines of a table as CSV, each with its end, as they are asked for."""
+    """Yield the lines of a table as CSV, each with its line end."""
     writer: Any = csv.writer(_Echo())
-    # With the mark by which Excel knows UTF-8.
+    # Excel needs the byte order mark to read UTF-8.
     yield "\ufeff" + writer.writerow([guard(cell) for cell in table.head])
     for row in table.rows:
         yield writer.writerow([guard(cell) for cell in row])
 
 
 def overview_table(name: str, period: Period, filters: Filters | None = None) -> Table:
-    """Return a table of the overview, all of it.
+    """Return a whole table of the overview.
 
     Args:
         name: one of :data:`tracking.reports.overview.LISTS`, or ``"series"``.
         period: the days.
-        filters: what it is narrowed down to.
+        filters: the filters.
 
     Raises:
-        KeyError: there is no such table.
+        KeyError: if there is no such table.
     """
     if name == "series":
         return _series(overview(period, filters))
@@ -77,15 +77,15 @@ def overview_table(name: str, period: Period, filters: Filters | None = None) ->
 
 
 def campaign_table(name: str, source: Model | Reference) -> Table:
-    """Return a table of a campaign, all of it.
+    """Return a whole table of a campaign.
 
     Args:
         name: one of :data:`CAMPAIGN_TABLES`.
         source: a saved row of any model, or its reference.
 
     Raises:
-        KeyError: there is no such table.
-        LookupError: the site has no such model.
+        KeyError: if there is no such table.
+        LookupError: if the site has no such model.
     """
     if name not in CAMPAIGN_TABLES:
         raise KeyError(name)
@@ -105,7 +105,7 @@ def _list(part: Listing) -> Table:
 
 
 def _column_title(number: str) -> str:
-    """Return the head of a column of further numbers."""
+    """Return the title of a column of numbers."""
     return str(TERMS[number].title)
 
 

@@ -1,4 +1,4 @@
-"""The parts that reports are made of: figures, series, lists."""
+"""Parts of reports: figures, series and lists."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ Text = str | Promise
 
 
 def share(part: float | None, whole: float | None) -> float | None:
-    """Return how much of a whole a part is, ``None`` if that makes no sense."""
+    """Return a part divided by the whole, or ``None`` if one is unknown or the whole is 0."""
     return None if part is None or not whole else part / whole
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """A number, and what it was in the period before.
+    """A number, and that of the previous period.
 
     Attributes:
-        name: what it is called in code, such as ``"visits"``.
-        title: what it is called by people.
-        explanation: one sentence that says what is counted.
+        name: its name in code, such as ``"visits"``.
+        title: the translated title.
+        explanation: what is counted, in one or two sentences.
         unit: ``"count"``, ``"rate"`` (0 to 1) or ``"seconds"``.
-        value: the number; ``None`` where it is not known.
-        before: that of the period before; ``None`` where it is not known.
+        value: the number, or ``None`` if it is unknown.
+        before: the number of the previous period, or ``None`` if it is unknown.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Figure:
 
     @property
     def change(self) -> float | None:
-        """By how much it has changed, as a part of what it was: 0.12 is 12% more.
+        """The relative change: 0.12 is 12% more.
 
         ``None`` where that makes no sense, as after nothing at all.
         """
@@ -62,11 +62,11 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Point:
-    """What a figure was in one bucket.
+    """The value of a figure in one bucket.
 
     Attributes:
-        bucket: the piece of time.
-        value: the number; ``None`` where it is not known or the bucket has not begun.
+        bucket: the bucket.
+        value: the number, or ``None`` if it is unknown or the bucket has not begun.
     """
 
     bucket: Bucket
@@ -79,14 +79,14 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Series:
-    """How a figure went.
+    """A figure over time.
 
     Attributes:
-        name: that of the figure.
-        title: likewise.
-        unit: likewise.
+        name: the name of the figure.
+        title: its title.
+        unit: its unit.
         points: one for each bucket of the period.
-        before: those of the period before, which may be one more or less for months.
+        before: the points of the previous period. There may be one more or less for months.
     """
 
     name: str
@@ -111,13 +111,13 @@ class Row:
     """A line of a list.
 
     Attributes:
-        value: what the rows are sorted by, as it is stored; ``""`` for none.
-        label: how it is shown. It may come from strangers, and is no HTML.
+        value: the stored value, ``""`` for rows without one.
+        label: the value as it is shown. It may come from strangers: escape it.
         figure: the number.
-        share: how much of the whole that is, 0 to 1; ``None`` if there is no whole.
-        filter_key: the parameter of a query string that narrows a page down to it, or ``""``.
-        filter_value: its value.
-        numbers: further numbers of it, by name.
+        share: its share of the whole, 0 to 1, or ``None`` if the whole is 0.
+        filter_key: the query parameter that filters by the value, or ``""``.
+        filter_value: the value of that parameter.
+        numbers: further numbers, by name.
     """
 
     value: str
@@ -146,13 +146,13 @@ class Listing:
     """A part of a list, the largest first.
 
     Attributes:
-        name: what it is called in code, such as ``"pages"``.
-        title: what it is called by people.
-        column: what is counted, for the head of the column of figures.
+        name: its name in code, such as ``"pages"``.
+        title: the translated title.
+        column: the title of the column of figures.
         rows: the lines.
-        total: how many lines there are in all.
-        offset: how many lines are before these.
-        whole: what the shares are parts of.
+        total: the number of lines of the whole list.
+        offset: the number of lines before these.
+        whole: the sum of all figures.
     """
 
     name: str
@@ -165,7 +165,7 @@ class Listing:
 
     @property
     def has_more(self) -> bool:
-        """Whether lines follow."""
+        """Whether more lines follow."""
         return self.offset + len(self.rows) < self.total
 
     def as_dict(self) -> dict[str, Any]:

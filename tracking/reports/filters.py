@@ -1,9 +1,9 @@
-"""What a report is narrowed down to, as people ask for it.
+"""Filters of reports, as users ask for them.
 
     filters = Filters.from_query({"country": "DE", "page": "/tea/"})
 
-Not every filter says something about every figure: which link was clicked tells nothing of
-visits. Such a figure is unknown (``None``), and never one of everybody.
+Not every filter applies to every figure: a visit, for example, has no clicked link. Such a figure
+is unknown (``None``), and never that of the whole site.
 """
 
 from collections.abc import Mapping
@@ -22,16 +22,16 @@ from tracking.models import PageView, Source
 from tracking.reports.periods import BadQuery
 from tracking.rollups.site_counts import NO_FILTER, Where
 
-#: How a query string asks for rows that have no value: those without a referrer.
+#: The value in a query string for rows without a value, such as visits without a referrer.
 NONE = "(none)"
 
-#: Stands before a value that looks like that: some links have ``utm_medium=(none)``.
+#: Precedes a real value that looks the same: some links have ``utm_medium=(none)``.
 _ESCAPE = "\\"
 
-#: Characters of a value: as many as a column has of what strangers send.
+#: The maximum length of a value: that of the columns.
 MAX_LENGTH = 2_000
 
-#: What the filters are called.
+#: The titles of the filters.
 TITLES = {
     "page": gettext_lazy("Page"),
     "referrer": gettext_lazy("Referrer"),
@@ -46,18 +46,18 @@ TITLES = {
     "mailing": gettext_lazy("Mailing"),
 }
 
-#: Those that tell of the browser, which visits and beacons both have.
+#: The filters about the browser, which apply to visits and beacons.
 _BROWSER_COLUMNS = ("country", "device", "browser", "os")
-#: Those of visits, and of our own sources.
+#: The filters by UTM parameters, which apply to visits and to ``Source`` rows.
 _PARAMETERS = ("source", "medium", "campaign")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filters:
-    """What is asked for; ``None`` where everything is, and ``""`` for rows without a value.
+    """The filters of a report. ``None`` is no filter, ``""`` is rows without a value.
 
     Attributes:
-        page: the path of a page that a visit has seen.
+        page: the path of a page of a visit.
         referrer: the host of the site that a visit came from.
         source: the UTM source of a visit; the slug of a ``Source`` that a beacon has.
         medium: likewise, its medium.
@@ -84,13 +84,13 @@ class Filters:
 
     @classmethod
     def from_query(cls, params: Mapping[str, Any]) -> Self:
-        """Return the filters that a query string asks for; those left empty are none.
+        """Return the filters of a query string. Empty parameters are no filters.
 
         Args:
             params: the attributes by name, ``"(none)"`` for rows without a value.
 
         Raises:
-            BadQuery: there is no such value.
+            BadQuery: if there is no such value.
         """
         values = {}
         for field in fields(cls):
@@ -103,29 +103,29 @@ class Filters:
         return bool(self.active())
 
     def active(self) -> dict[str, str]:
-        """Return those that are set, by name."""
+        """Return the filters that are set, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
     def without(self, name: str) -> "Filters":
-        """Return the others."""
+        """Return the filters without one of them."""
         return replace(self, **{name: None})
 
     def narrowed(self, name: str, value: str) -> "Filters":
-        """Return these and another one.
+        """Return the filters with another one.
 
         Args:
             name: one of the attributes.
-            value: what it is to be, ``""`` for none.
+            value: its value, ``""`` for rows without a value.
         """
         return replace(self, **{name: value})
 
     def as_query(self) -> dict[str, str]:
-        """Return the parameters of a query string that ask for them again."""
+        """Return the parameters of a query string for these filters."""
         return {name: spelled(value) for name, value in self.active().items()}
 
     def where(self) -> Where:
-        """Return which rows are counted."""
+        """Return the conditions on the rows to count."""
         if not self:
             return NO_FILTER
         return Where(
@@ -176,7 +176,7 @@ class Filters:
 
 
 def spelled(value: str) -> str:
-    """Return how a query string asks for a value, ``""`` for rows without one."""
+    """Return a value as query strings have it. ``""`` is rows without a value."""
     if not value:
         return NONE
     return _ESCAPE + value if value.lstrip(_ESCAPE) == NONE else value
@@ -189,10 +189,10 @@ def _value(text: str) -> str:
 
 
 def reference_of(text: str) -> Reference:
-    """Return the reference that ``"app.model:pk"`` names.
+    """Return the reference of a text such as ``"shop.affiliate:7"``.
 
     Raises:
-        BadQuery: the site has no such model.
+        BadQuery: if the site has no such model.
     """
     label, _colon, pk = text.partition(":")
     try:
@@ -200,16 +200,16 @@ def reference_of(text: str) -> Reference:
     except (LookupError, ValueError):
         model = None
     if model is None or not pk:
-        raise BadQuery(_("“%s” names no object: write app.model:key.") % text[:40])
+        raise BadQuery(_("“%s” is not an object. Write app.model:key.") % text[:40])
     concrete = model._meta.concrete_model or model
     return Reference(concrete._meta.label_lower, pk)
 
 
 def type_of(reference: Reference) -> ContentType:
-    """Return the content type of what a reference names.
+    """Return the content type of a reference.
 
     Raises:
-        LookupError: the site has no such model.
+        LookupError: if the site has no such model.
     """
     return ContentType.objects.get_for_model(apps.get_model(reference.label))
 
@@ -217,15 +217,15 @@ def type_of(reference: Reference) -> ContentType:
 def _checked(name: str, value: str) -> str:
     title = str(TITLES[name])
     if len(value) > MAX_LENGTH or "\0" in value:
-        raise BadQuery(_("%s: no such value.") % title)
+        raise BadQuery(_("%s: unknown value.") % title)
     try:
         value.encode()
     except UnicodeError:  # half a surrogate pair, which no database takes
-        raise BadQuery(_("%s: no such value.") % title) from None
+        raise BadQuery(_("%s: unknown value.") % title) from None
     if name == "country" and value:
         return _country(value)
     if name == "device" and value and value not in Device.values:
-        raise BadQuery(_("%s: no such value.") % title)
+        raise BadQuery(_("%s: unknown value.") % title)
     if name == "referrer":
         return value.lower()
     if name == "mailing":
@@ -236,5 +236,5 @@ def _checked(name: str, value: str) -> str:
 
 def _country(value: str) -> str:
     if len(value) != 2 or not (value.isascii() and value.isalpha()):  # noqa: PLR2004 - ISO 3166-1
-        raise BadQuery(_("A country is two letters, such as DE."))
+        raise BadQuery(_("Write a country as two letters, such as DE."))
     return value.upper()

@@ -120,6 +120,6 @@ def days(first: date, last: date) -> str:
 
 
 def time(value: datetime) -> str:
-    """Return a moment in the time zone of the site, which it names."""
+    """Return a time in the time zone of the site, with the name of the zone."""
     local = value.astimezone(get_default_timezone()) if value.tzinfo else value
     return f"{date_format(local, 'DATETIME_FORMAT')} {local:%Z}".rstrip()

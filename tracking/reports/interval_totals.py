@@ -1,4 +1,4 @@
-"""What was counted in pieces of time, from which figures and charts are made."""
+"""Totals by interval, from which figures and series are made."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ from tracking.rollups.site_counts import IntervalCounts, Where
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NonHuman:
-    """What was not done by a person who can be told.
+    """Opens and clicks that are not by people.
 
     Attributes:
         label: the verdict: ``"proxy"``, ``"prefetch"`` or ``"bot"``.
-        title: what it is called by people.
-        opens: images that were loaded.
-        clicks: links that were followed.
+        title: the translated title.
+        opens: images loaded.
+        clicks: links followed.
     """
 
     label: str
@@ -43,7 +43,7 @@ class NonHuman:
 
 
 class Totals(NamedTuple):
-    """What figures are made of; ``None`` where the filters say nothing about it.
+    """Totals of a period or bucket. ``None`` if the filters do not apply.
 
     Attributes:
         visits: visits.
@@ -59,7 +59,7 @@ class Totals(NamedTuple):
 
 
 class IntervalTotals(NamedTuple):
-    """What was counted in pieces of time: each facet by interval and value, or ``None``."""
+    """Counts of each facet by interval and value. ``None`` if the filters do not apply."""
 
     intervals: Intervals
     visits: IntervalCounts | None
@@ -69,7 +69,7 @@ class IntervalTotals(NamedTuple):
     has_clicks: bool
 
     def between(self, first: int, end: int) -> Totals:
-        """Return the sums of the intervals from ``first`` on and before ``end``."""
+        """Return the totals of the intervals from index ``first`` to before ``end``."""
         intervals = range(first, end)
 
         def add(counted: IntervalCounts | None, value: str = "") -> Counts | None:
@@ -91,7 +91,7 @@ class IntervalTotals(NamedTuple):
         )
 
     def non_human(self, first: int, end: int) -> tuple[NonHuman, ...]:
-        """Return what proxies and machines did in these intervals."""
+        """Return opens and clicks of proxies and machines in these intervals."""
         if not (self.has_opens and self.has_clicks):
             return ()
         totals: Counter[str] = Counter()
@@ -114,11 +114,11 @@ _HUMAN = Label.HUMAN.value
 
 
 def count_rows(intervals: Intervals, where: Where) -> IntervalTotals:
-    """Return what the rows say.
+    """Return the totals, counted from rows.
 
     Args:
-        intervals: the pieces of time.
-        where: which rows are counted.
+        intervals: the intervals.
+        where: conditions on the rows.
     """
     return IntervalTotals(
         intervals=intervals,
@@ -133,11 +133,11 @@ def count_rows(intervals: Intervals, where: Where) -> IntervalTotals:
 
 
 def read_days(intervals: Intervals, days: Days) -> IntervalTotals:
-    """Return the same of days that are counted already.
+    """Return the totals by day, from stored counts where there are any.
 
     Args:
-        intervals: the days, one each.
-        days: what is known of them.
+        intervals: the days.
+        days: the same days, and which of them are counted.
     """
     found = read.by_day(site_counts.HOURLY, days)
     return _read(
@@ -150,17 +150,17 @@ def read_days(intervals: Intervals, days: Days) -> IntervalTotals:
 
 
 def read_hours(intervals: Intervals, days: Days) -> IntervalTotals:
-    """Return the same of hours of days that are counted already.
+    """Return the totals by hour, from stored counts where there are any.
 
     Args:
         intervals: the hours.
-        days: what is known of their days.
+        days: their days, and which of them are counted.
     """
     numbers = {start: number for number, start in enumerate(intervals.starts)}
     return _read(
         intervals,
         {
-            # Days that were counted in another time zone have hours of the days beside them.
+            # Days counted in another time zone have hours of the neighboring days.
             name: {
                 (numbers[start], value): n
                 for (start, value), n in counted.items()

@@ -1,4 +1,4 @@
-"""The figures that are told of a period and of each bucket of a chart."""
+"""The figures of the overview, of a whole period and of each bucket."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -9,13 +9,13 @@ from tracking.rollups.definitions import TERMS
 
 
 class Measure(NamedTuple):
-    """How a figure is called, explained and made.
+    """A figure of the overview.
 
     Attributes:
-        title: what it is called.
-        explanation: one sentence about it.
-        unit: ``"count"``, ``"rate"`` or ``"seconds"``.
-        value: makes it of what was counted; ``None`` where the filters say nothing about it.
+        title: the translated title.
+        explanation: what is counted, in one or two sentences.
+        unit: ``"count"``, ``"rate"`` (0 to 1) or ``"seconds"``.
+        value: returns the figure of some totals, or ``None`` if the filters do not apply.
     """
 
     title: Text

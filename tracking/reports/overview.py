@@ -1,11 +1,11 @@
-"""What has happened on the site, and in its mail, in a period.
+"""The report about the whole site in a period.
 
     report = overview(Period.from_query({"period": "7"}))
     report.figures["visitors"].value
     report.series["visits"].points[0].value
     report.lists["pages"].rows[0].label
 
-Only people are counted; proxies and machines are told apart.
+Only people are counted. Proxies and machines are shown apart.
 """
 
 from bisect import bisect_left
@@ -38,18 +38,18 @@ class Overview:
 
     Attributes:
         period: its days.
-        before: as many days before them.
-        filters: what it is narrowed down to.
+        before: the previous period of as many days.
+        filters: its filters.
         figures: by name, in this order: ``visitors``, ``visits``, ``page_views``,
             ``bounce_rate``, ``visit_length``, ``opens``, ``daily_unique_opens``, ``clicks``,
             ``daily_unique_clicks``.
-        series: how they went, by the same names.
+        series: the figures over time, by the same names.
         lists: the ten largest, by name: ``pages``, ``referrers``, ``sources``, ``mediums``,
             ``campaigns``, ``mailings``, ``countries``, ``devices``, ``browsers``,
             ``systems``, ``links``.
-        apart: opens and clicks by proxies and machines; none where a filter says nothing
-            about them.
-        on_site: how many visitors are on the site now, whatever the filters are.
+        non_human: opens and clicks by proxies and machines. Empty if a filter does not apply to
+            them.
+        on_site: the number of visitors on the site now, regardless of the filters.
     """
 
     period: Period
@@ -80,7 +80,7 @@ def overview(period: Period, filters: Filters | None = None) -> Overview:
 
     Args:
         period: its days; see :mod:`tracking.reports.periods`.
-        filters: what it is narrowed down to; by default nothing.
+        filters: its filters; by default none.
     """
     filters = filters or Filters()
     where = filters.where()

@@ -1,4 +1,4 @@
-"""The days that a report is about, as people ask for them.
+"""The days of a report, as users ask for them.
 
     period = Period.from_query({"period": "30"})
     period.first, period.last, period.before().first
@@ -24,7 +24,7 @@ from tracking.rollups.days import (
     zone_name,
 )
 
-#: The periods that have a name: as many days up to today.
+#: The named periods: this many days, up to today.
 NAMED = {"today": 1, "7": 7, "30": 30, "90": 90}
 CUSTOM = "custom"
 DEFAULT = "30"
@@ -32,25 +32,25 @@ DEFAULT = "30"
 #: The longest period, in days: ten years.
 LONGEST = 3_660
 
-#: Days up to which a day is a bucket, and those up to which a week is.
+#: Periods of at most this many days have a bucket for each day, or for each week.
 BY_DAY, BY_WEEK = 90, 366
 
 
 class BadQuery(ValueError):
-    """A question that makes no sense. Its text is for the person who has asked, translated."""
+    """An invalid query. The message is translated and meant for the user."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bucket:
-    """A piece of a period, which is one point of a chart.
+    """A part of a period: one point of a chart.
 
     Attributes:
         start: when it begins (aware, UTC).
         end: when it ends (aware, UTC).
         first: its first day.
         last: its last day.
-        is_unfinished: whether it is not over yet.
-        is_future: whether it has not even begun.
+        is_unfinished: whether it has not ended yet.
+        is_future: whether it has not begun yet.
     """
 
     start: datetime
@@ -73,13 +73,13 @@ class Bucket:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Period:
-    """Some days in a row.
+    """Consecutive days.
 
     Attributes:
         name: ``"today"``, ``"7"``, ``"30"``, ``"90"`` or ``"custom"``.
         first: the first day.
-        last: the last day, which belongs to it.
-        now: when it was asked for (aware).
+        last: the last day, included.
+        now: the time of the query (aware).
     """
 
     name: str
@@ -89,15 +89,15 @@ class Period:
 
     @classmethod
     def from_query(cls, params: Mapping[str, Any], now: datetime | None = None) -> Self:
-        """Return the period that a query string asks for.
+        """Return the period of a query string.
 
         Args:
-            params: ``period`` is one of the names, and by default ``"30"``; for ``"custom"``
-                there are ``first`` and ``last``, days as in ``2026-03-29``.
-            now: the moment of the question (aware); by default now.
+            params: ``period`` is one of the names, by default ``"30"``. ``"custom"`` also
+                needs ``first`` and ``last``, days such as ``2026-03-29``.
+            now: the current time (aware).
 
         Raises:
-            BadQuery: there is no such period.
+            BadQuery: if there is no such period.
         """
         now = now or datetime.now(UTC)
         name = str(params.get("period") or DEFAULT).strip()
@@ -105,7 +105,7 @@ class Period:
             today = day_of(now)
             return cls(name=name, first=today - DAY * (NAMED[name] - 1), last=today, now=now)
         if name != CUSTOM:
-            raise BadQuery(_("There is no period “%s”.") % _short(name))
+            raise BadQuery(_("Unknown period “%s”.") % _short(name))
         return cls.custom(_day(params.get("first")), _day(params.get("last")), now)
 
     @classmethod
@@ -113,7 +113,7 @@ class Period:
         """Return the days from ``first`` to ``last``, both included.
 
         Raises:
-            BadQuery: they are in the wrong order, too many, in the future or too long ago.
+            BadQuery: if they are in the wrong order, too many, in the future or too long ago.
         """
         now = now or datetime.now(UTC)
         if first > last:
@@ -128,12 +128,12 @@ class Period:
 
     @property
     def days(self) -> int:
-        """How many days it has."""
+        """The number of days."""
         return (self.last - self.first).days + 1
 
     @property
     def zone(self) -> str:
-        """The name of the time zone whose days these are."""
+        """The name of the time zone of the days."""
         return zone_name()
 
     @property
@@ -148,12 +148,12 @@ class Period:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether its last day is not over yet: then the period before has had more time."""
+        """Whether its last day has not ended: then the previous period had more time."""
         return self.end > self.now
 
     @property
     def unit(self) -> str:
-        """What a bucket is: ``"hour"``, ``"day"``, ``"week"`` (of seven days) or ``"month"``."""
+        """The unit of buckets: ``"hour"``, ``"day"``, ``"week"`` (seven days) or ``"month"``."""
         if self.days == 1:
             return "hour"
         if self.days <= BY_DAY:
@@ -161,22 +161,22 @@ class Period:
         return "week" if self.days <= BY_WEEK else "month"
 
     def before(self) -> Self:
-        """Return as many days that end where this begins."""
+        """Return the previous period of as many days."""
         length = DAY * self.days
         return type(self)(
             name=CUSTOM, first=self.first - length, last=self.last - length, now=self.now
         )
 
     def intervals(self) -> Intervals:
-        """Return its days, to be counted apart."""
+        """Return its days as intervals."""
         return Intervals.of_days(self.first, self.last)
 
     def hours(self) -> Intervals:
-        """Return its hours: of one day, 23 to 25."""
+        """Return the hours of its first day, 23 to 25."""
         return hours_of(self.first)
 
     def buckets(self) -> tuple[Bucket, ...]:
-        """Return the pieces of which it consists, as its ``unit`` says.
+        """Return its parts, as ``unit`` says.
 
         Weeks begin with the first day of the period, so that no point of a chart is low
         only because it is cut; the last one may be, and months are those of the calendar.
@@ -213,7 +213,7 @@ class Period:
         )
 
     def as_query(self) -> dict[str, str]:
-        """Return the parameters of a query string that ask for it again."""
+        """Return the parameters of a query string for this period."""
         if self.name != CUSTOM:
             return {"period": self.name}
         return {
@@ -237,12 +237,14 @@ class Period:
 
 def _day(text: Any) -> date:
     try:
-        # Only the form with hyphens: strptime would take digits of all scripts.
+        # ``strptime`` would accept digits of all scripts.
         return date.fromisoformat(str(text or "").strip())
     except ValueError:
         if not text:
             raise BadQuery(_("Give the first and the last day.")) from None
-        raise BadQuery(_("“%s” is no day: write 2026-03-29.") % _short(str(text))) from None
+        raise BadQuery(
+            _("“%s” is not a day. Write it like 2026-03-29.") % _short(str(text))
+        ) from None
 
 
 def _short(text: str) -> str:

@@ -10,7 +10,7 @@ from tracking.reports.formatting import change, clicks, count, day, figure, open
 from tracking.reports.overview import Overview
 from tracking.rollups.definitions import TERMS
 
-#: Characters of a name; what is longer is cut.
+#: The maximum length of a name. Longer ones are cut.
 WIDTH = 48
 
 
@@ -19,7 +19,7 @@ def overview_text(report: Overview, top: int = 5) -> str:
 
     Args:
         report: the report.
-        top: how many lines of each list.
+        top: the number of lines of each list.
     """
     period, before = report.period, report.before
     head = [
@@ -51,7 +51,7 @@ def campaign_text(report: Campaign, top: int = 10) -> str:
 
     Args:
         report: the report.
-        top: how many lines of each list.
+        top: the number of lines of each list.
     """
     opened, clicked = report.opened, report.clicked
     lines = [
@@ -98,14 +98,14 @@ def _list(part: Listing, top: int) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return a text of strangers without what a terminal would take for a command."""
+    """Return a text of strangers without control characters, which could command a terminal."""
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )
 
 
 def _aligned(rows: Iterable[Sequence[str]]) -> str:
-    """Return rows of which the first column is aligned to the left, the others to the right."""
+    """Return rows as lines, with the first column aligned left and the others right."""
     rows = list(rows)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(

@@ -1,4 +1,4 @@
-"""What a page is asked for, read from its query string. Never fails."""
+"""Period and filters from a query string. Invalid values never raise."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Query:
-    """What a page is asked for.
+    """Period and filters of a query string.
 
     Attributes:
-        period: the days; the default ones where what was asked for makes no sense.
-        filters: what is asked for; none where that makes no sense.
-        problems: what makes no sense, a sentence for each, to be shown.
+        period: the days, or the default period if the query is invalid.
+        filters: the filters, or none if the query is invalid.
+        problems: what is invalid, as sentences for the user.
     """
 
     period: Period
@@ -26,16 +26,16 @@ class Query:
     problems: tuple[str, ...]
 
     def as_query(self) -> dict[str, str]:
-        """Return the parameters of a query string that ask for the same again."""
+        """Return the parameters of a query string for the same."""
         return {**self.period.as_query(), **self.filters.as_query()}
 
 
 def read_query(params: Mapping[str, Any], now: datetime | None = None) -> Query:
-    """Return what a query string asks for.
+    """Return period and filters of a query string.
 
     Args:
         params: ``request.GET``, or any mapping of texts.
-        now: the moment of the question (aware); by default now.
+        now: the current time (aware).
     """
     problems: list[str] = []
 

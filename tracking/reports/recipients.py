@@ -1,4 +1,4 @@
-"""The recipients of a mailing, one by one: who did what, and who did nothing.
+"""The recipients of a mailing, one by one, with the state of each.
 
 Only recipients with an entity are listed: others have no name. All are counted in
 :func:`tracking.reports.campaign`.
@@ -44,23 +44,23 @@ from tracking.rollups.definitions import (
 )
 from tracking.rollups.source_counts import SourceKey
 
-#: Lines that are shown at once, by default and at most.
+#: The default and the maximum number of recipients of a page.
 LIMIT, MAX_LIMIT = 50, 1_000
 
-#: Objects that a search finds at most, in each model.
+#: The maximum number of objects that a search finds in each model.
 MAX_FOUND = 500
 
-#: Lines of CSV whose objects are looked up at once.
+#: Recipients whose objects are looked up by one query.
 CHUNK = 500
 
-#: Recipients whose beacons are read alone, and with those who came at the same moment as the
-#: last of them: SQLite allows 999 parameters.
+#: The maximum number of recipients whose beacons are read alone, without and with those of the
+#: same time as the last of them. SQLite allows 999 parameters.
 MAX_NEWEST, _AT_ONCE = 500, 900
 
-#: Beacons among which these are looked for, the newest first.
+#: The number of newest beacons among which these are searched.
 MAX_WALK = 5_000
 
-#: Recipients that are looked at for one in some state.
+#: Recipients to read for each one in a given state.
 _FOR_ONE = 5
 
 
@@ -82,13 +82,13 @@ class Recipient:
     """One recipient of a mailing.
 
     Attributes:
-        entity: who it is.
-        label: what it is called; from the site's own object, and no HTML.
+        entity: the reference of the entity.
+        label: its name, from the site's own object: escape it.
         exists: whether the object still exists.
-        state: what is known of it.
-        sent_at: when the message went out, or ``None`` if that was not recorded.
-        first_at: the first open or click by anybody, or ``None``.
-        last_at: the last one, or ``None``.
+        state: how far it has come.
+        sent_at: when the message was sent, or ``None`` if that was not recorded.
+        first_at: the time of the first open or click, also by machines, or ``None``.
+        last_at: the time of the last one, or ``None``.
         opens: images loaded by people.
         clicks: links followed by people.
     """
@@ -120,15 +120,15 @@ class Recipient:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipients:
-    """A part of the recipients of a mailing, those who came last first.
+    """A part of the recipients of a mailing, the latest to open or click first.
 
     Attributes:
         rows: the recipients.
-        total: how many there are in all, as searched and chosen.
-        offset: how many are before these.
-        search: what was searched for, or ``""``.
-        state: the state that was chosen, or ``None`` for all.
-        is_cut: whether more objects were found by the search than are looked at.
+        total: the number of all recipients that match search and state.
+        offset: the number of recipients before these.
+        search: the searched text, or ``""``.
+        state: the chosen state, or ``None`` for all.
+        is_cut: whether the search found too many objects to use all of them.
     """
 
     rows: tuple[Recipient, ...]
@@ -140,7 +140,7 @@ class Recipients:
 
     @property
     def has_more(self) -> bool:
-        """Whether recipients follow."""
+        """Whether more recipients follow."""
         return self.offset + len(self.rows) < self.total
 
     def as_dict(self) -> dict[str, Any]:
@@ -169,25 +169,25 @@ def recipients(
 
     Args:
         source: a saved row of any model, or its reference.
-        search: a part of a name or address, as people type it; ``""`` for all. Looked for in
+        search: a part of a name or address, ``""`` for all. It is searched in
             the ``search_fields`` of the model's page in the admin, else in its addresses of mail.
         state: one of :class:`State`, or ``None`` for all.
-        limit: how many at most.
-        offset: how many to leave out.
-        searched: tells whether a model is searched: what is found tells of a name as much as
-            if it were shown. By default all are.
-        site: the admin whose ``search_fields`` these are; by default those of any.
+        limit: the maximum number of recipients.
+        offset: the number of recipients to skip.
+        searched: returns whether to search a model; by default all. A search reveals names as
+            much as showing them.
+        site: the admin site whose ``search_fields`` are used; by default any.
 
     Raises:
-        BadQuery: there is no such state.
-        LookupError: the site has no such model.
+        BadQuery: if the state is unknown.
+        LookupError: if the site has no such model.
     """
     chosen = _state(state)
     source_key = _source_key(source)
     ends = source_counts.first_and_last_time(source_key)
     rows = _entity_beacons(source_key)
     if ends is not None:
-        # Without it the index over entities would lead to all that they ever did.
+        # Without this, the index over entities leads to all beacons of other sources.
         rows = rows.filter(time__range=ends)
     is_cut = False
     offset = max(offset, 0)
@@ -197,7 +197,7 @@ def recipients(
         rows, is_cut = _searched(rows, search.strip(), searched, site)
     else:
         counted = 0 if ends is None else _counted(source_key, ends, chosen)
-    # One more query than a window, which would keep all of them sorted in memory.
+    # A window function would sort all recipients in memory.
     total = _grouped(rows, chosen).count() if counted is None else counted
     page = None if search.strip() else _newest(rows, chosen, offset, min(end, total))
     if page is None:
@@ -215,15 +215,15 @@ def recipients(
 
 
 def each_recipient(source: Model | Reference, state: str | None = None) -> Iterator[Recipient]:
-    """Return all recipients of a source object, read from the database as they are asked for.
+    """Yield all recipients of a source object.
 
     Args:
         source: a saved row of any model, or its reference.
         state: one of :class:`State`, or ``None`` for all.
 
     Raises:
-        BadQuery: there is no such state.
-        LookupError: the site has no such model.
+        BadQuery: if the state is unknown.
+        LookupError: if the site has no such model.
     """
     lines = _grouped(_entity_beacons(_source_key(source)), _state(state)).iterator(chunk_size=CHUNK)
     return _each(lines)
@@ -240,7 +240,7 @@ def _state(text: str | None) -> State | None:
     try:
         return State(text)
     except ValueError:
-        raise BadQuery(str(_("There is no state “%s”.")) % text[:40]) from None
+        raise BadQuery(str(_("Unknown state “%s”.")) % text[:40]) from None
 
 
 def _source_key(source: Model | Reference) -> SourceKey:
@@ -256,8 +256,8 @@ def _entity_beacons(source_key: SourceKey) -> QuerySet[Beacon]:
 def _counted(
     source_key: SourceKey, ends: tuple[datetime, datetime], state: State | None
 ) -> int | None:
-    """Return how many recipients there are, ``None`` if that is not counted."""
-    known = read.stages(source_key, ends)
+    """Return the number of recipients from stored counts, or ``None`` if they are incomplete."""
+    known = read.stage_totals(source_key, ends)
     if known is None:
         return None
     at_most = [known.get(name, 0) for name in FUNNEL_STAGES]
@@ -287,13 +287,13 @@ def _grouped(rows: QuerySet[Beacon], state: State | None) -> QuerySet[Beacon, An
 
 
 def _newest(rows: QuerySet[Beacon], state: State | None, offset: int, end: int) -> list[Any] | None:
-    """Return a part of all recipients by reading only what the last of them did.
+    """Return a part of all recipients by reading the newest beacons only.
 
     Args:
         rows: the beacons of the source.
-        state: which recipients, or ``None`` for all.
-        offset: how many recipients to leave out.
-        end: how many there are with those that are left out.
+        state: the state, or ``None`` for all.
+        offset: the number of recipients to skip.
+        end: ``offset`` and the number of recipients of the part.
 
     Returns:
         The lines; ``None`` if these are not the first few, or are not found among the newest
@@ -309,14 +309,14 @@ def _newest(rows: QuerySet[Beacon], state: State | None, offset: int, end: int) 
         for type_id, some in keys.items():
             of_these |= Q(entity_type=type_id, entity_id__in=some)
         page = list(_grouped(rows.filter(of_these), state)[offset:end])
-        # Fewer, where others are in that state, or the database takes capitals for small letters.
+        # There are fewer if others are in that state, or if the database ignores case.
         if len(page) == end - offset:
             return page
     return None
 
 
 def _last_seen(rows: QuerySet[Beacon], number: int) -> dict[int, list[str]] | None:
-    """Return the keys of those who came last, by content type.
+    """Return the keys of the latest recipients, by content type.
 
     These are at least as many as asked for, or all that came; ``None`` if they are not found.
     """
@@ -325,7 +325,7 @@ def _last_seen(rows: QuerySet[Beacon], number: int) -> dict[int, list[str]] | No
         found = newest.values_list("entity_type_id", "entity_id", "time")[:walk]
         seen: dict[tuple[Any, Any], datetime] = {}
         for type_id, pk, time in found:
-            # Who came at the same moment as the last of them may stand before that one.
+            # Recipients of the same time may be sorted before the last one.
             if len(seen) >= number and time != next(reversed(seen.values())):
                 return _by_type(seen) if len(seen) <= _AT_ONCE else None
             seen.setdefault((type_id, pk), time)
@@ -375,7 +375,7 @@ def _searched(
     searched: Callable[[type[Model]], bool],
     site: admin.AdminSite | None,
 ) -> tuple[QuerySet[Beacon], bool]:
-    """Return the beacons of entities that a search finds, and whether it found too many."""
+    """Return the beacons of entities that match a search, and whether it found too many."""
     condition = Q(pk__in=[])
     is_cut = False
     for type_id in rows.values_list("entity_type_id", flat=True).distinct():
@@ -399,7 +399,7 @@ def _found(model: type[Model], text: str, site: admin.AdminSite | None) -> list[
 
 
 def _searchable(model: type[Model], site: admin.AdminSite | None) -> list[str]:
-    """Return the fields to search. Never any text field: one may be a secret, found bit by bit."""
+    """Return the fields to search. A search in any text field could reveal secrets bit by bit."""
     for one in admin.sites.all_sites if site is None else [site]:
         if one.is_registered(model):
             names = [name.lstrip("^=@") for name in one._registry[model].search_fields]

@@ -1,4 +1,4 @@
-"""The lists below the figures: what is largest, by page, place, device and so on."""
+"""The lists of the overview: the top pages, referrers, countries, devices and so on."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -19,10 +19,10 @@ from tracking.rollups.counts import Counts
 from tracking.rollups.read import ByValue, Days
 from tracking.rollups.site_counts import NO_FILTER, Where
 
-#: Lines of a list on the overview.
+#: The number of lines of a list on the overview.
 TOP = 10
 
-#: Lines that are shown at once at most.
+#: The maximum number of lines of a page.
 MAX_LIMIT = 1_000
 
 
@@ -31,15 +31,15 @@ class _ListKind(NamedTuple):
     column: Text
     facets: Sequence[str]
     filter_key: str
-    #: Which of the numbers the list is sorted by.
+    #: The count by which the list is sorted.
     figure: str = "uniques"
-    #: The labels of values.
+    #: Returns the labels of values.
     labels: Callable[[Sequence[str]], Mapping[str, str]] = lambda values: {}
-    #: What rows without a value are called; ``""`` if they are left out.
+    #: The label of rows without a value, or ``""`` to leave them out.
     none: Text = ""
-    #: Further numbers of a row: the facet and the column of each.
+    #: Further numbers of a row, each with its facet and column.
     further: Mapping[str, tuple[str, str]] = {}
-    #: How people and query strings spell a value.
+    #: Returns a value as query strings have it.
     spelled: Callable[[str], str] = str
 
 
@@ -52,7 +52,7 @@ def _devices(values: Sequence[str]) -> Mapping[str, str]:
 
 
 def _source_key(value: str) -> str:
-    """Return ``"shop.affiliate:7"`` for the key of the content type and 7."""
+    """Return ``"shop.affiliate:7"`` for the key of a content type and 7."""
     type_id, _colon, pk = value.partition(":")
     try:
         found = ContentType.objects.get_for_id(int(type_id))
@@ -142,12 +142,12 @@ def listing(
     Args:
         name: one of :data:`LISTS`.
         period: the days.
-        filters: what it is narrowed down to.
-        limit: how many lines at most, or ``None`` for all, as for CSV.
-        offset: how many lines to leave out.
+        filters: the filters.
+        limit: the maximum number of lines, or ``None`` for all, as for CSV.
+        offset: the number of lines to skip.
 
     Raises:
-        KeyError: there is no such list.
+        KeyError: if there is no such list.
     """
     where = (filters or Filters()).where()
     days = Days.between(period.first, period.last) if where is NO_FILTER else None
@@ -161,9 +161,9 @@ def build_listing(name: str, sums: ByValue, limit: int | None, offset: int) -> L
 
     Args:
         name: one of :data:`LISTS`.
-        sums: what :func:`sums_of` has returned for its facets, and perhaps more.
-        limit: how many lines at most, or ``None`` for all.
-        offset: how many lines to leave out.
+        sums: the result of :func:`counts_by_value` for its facets, and perhaps more.
+        limit: the maximum number of lines, or ``None`` for all.
+        offset: the number of lines to skip.
     """
     kind = LISTS[name]
     parts = {
@@ -178,7 +178,7 @@ def build_listing(name: str, sums: ByValue, limit: int | None, offset: int) -> L
     for of_facet in parts.values():
         for value, numbers in of_facet.items():
             figures[value] += getattr(numbers, kind.figure)
-    # By value where figures are the same, so that the pages of a list fit together.
+    # Equal figures are sorted by value, so that the pages of a list fit together.
     in_order = sorted(figures, key=lambda value: (-figures[value], value))
     shown = in_order[offset : None if limit is None else offset + min(max(limit, 0), MAX_LIMIT)]
     labels = kind.labels(shown)
@@ -211,13 +211,13 @@ def build_listing(name: str, sums: ByValue, limit: int | None, offset: int) -> L
 def counts_by_value(
     facets: Sequence[str], period: Period, where: Where, days: Days | None
 ) -> ByValue:
-    """Return the numbers of a period by facet and value.
+    """Return the counts of a period by facet and value.
 
     Args:
-        facets: what is asked for.
+        facets: the facets.
         period: the days.
-        where: which rows are counted.
-        days: what is counted already of these days, where it can be used.
+        where: conditions on the rows.
+        days: the days and which of them are counted, or ``None`` to count from rows.
     """
     if days is not None:
         return read.by_value(facets, days.within(period.first, period.last))

@@ -1,4 +1,4 @@
-"""The report as a mail, to those who want it each week."""
+"""The weekly report as mail."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from tracking.reports.plain_text import overview_text
 
 
 def send(report: Overview, recipients: Sequence[str] | None = None) -> int:
-    """Send a report, to each recipient alone: one who cannot have it keeps it from nobody else.
+    """Send a report to each recipient by a mail of its own. One failure does not stop the others.
 
     Args:
         report: the report.

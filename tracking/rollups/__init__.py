@@ -1,12 +1,16 @@
-"""Counting what was observed, day by day.
+"""Counts of visits, pages and beacons by day.
 
-=================  =====================================================================
-:mod:`.days`       the days of the site, and the pieces of time that are counted apart
-:mod:`.numbers`    what is counted of a group of rows
-:mod:`.counting`   visits, pages and beacons of the whole site, counted from their rows
-:mod:`.sources`    beacons of one source, each recipient on the day of its first
-:mod:`.closing`    counting days that are over, once
-:mod:`.stored`     what was counted, and what is still to be counted, as one
-:mod:`.gone`       days of which rows are gone
-=================  =====================================================================
+======================  ================================================================
+:mod:`.definitions`     what recipient, unique, open, click, opened and visitor mean
+:mod:`.days`            days of the site, and intervals of time
+:mod:`.counts`          what is counted of a group of rows
+:mod:`.site_counts`     the whole site, counted from rows
+:mod:`.source_counts`   one source, counted from rows
+:mod:`.hourly`          hours of a day
+:mod:`.build`           counts past days and stores them
+:mod:`.read`            reads stored counts, and counts the other days from rows
+:mod:`.late_days`       days that got rows after they were counted
+:mod:`.completeness`    up to when rows may have been deleted
+:mod:`.sql_text`        SQL expressions of texts
+======================  ================================================================
 """

@@ -1,11 +1,11 @@
-"""Days are counted once, when they are over, and again when rows have come late.
+"""Count past days, and count them again after late rows.
 
-    roll_up()                   # what is missing: the command, the Celery task
+    roll_up()                   # what the command and the Celery task do
 
-What a day is counted from is read without a lock; its counts are replaced in one short
-transaction. The order makes it safe: notes of late rows are read first, rows after them, and
-only the notes that were read are removed. Whoever writes a late row notes its day in the same
-transaction: it is among the rows, or its note stays.
+Rows are read without a lock, and counts are replaced in one short transaction. The order makes
+that safe: first the notes of late rows are read, then the rows, and only the notes that were read
+are deleted. A late row is written in the same transaction as the note of its day, so either the
+row is counted or its note stays.
 """
 
 import logging
@@ -29,41 +29,41 @@ from tracking.rollups.source_counts import SourceKey
 
 logger = logging.getLogger(__name__)
 
-#: How long after its end a day is counted at the earliest: visits that have begun on it are
-#: over, and what was written at midnight is committed.
+#: A day is counted this long after its end at the earliest: then visits that began on it have
+#: ended, and rows written at midnight are committed.
 SETTLED = timedelta(hours=1)
 
-#: Days that are counted by one query for each facet.
+#: Days counted by one query for each facet.
 DAYS_AT_ONCE = 14
 
 #: Rows of one INSERT.
 _BATCH = 500
 
-#: The tables that are counted, and when each of their rows was.
+#: The counted tables: their models and the columns with the time.
 TIMES: Mapping[str, tuple[type[Model], str]] = {
     "visit": (Visit, "started_at"),
     "pageview": (PageView, "time"),
     "beacon": (Beacon, "time"),
 }
 
-#: The facets of a site and of sources, by the table they are counted from.
+#: The facets of the site and of sources, by the table they are counted from.
 FACETS_OF = {
     table: [name for name, facet in site_counts.FACETS.items() if facet.table == table]
     for table in TIMES
 }
 FACETS_OF["beacon"] += [*source_counts.FACETS, source_counts.QUARTERS]
 for _name in site_counts.HOURLY:
-    FACETS_OF[site_counts.FACETS[_name].table].append(hourly.facet(_name))
+    FACETS_OF[site_counts.FACETS[_name].table].append(hourly.hourly_facet(_name))
 
 
 class RollUpResult(NamedTuple):
-    """What was done.
+    """The result of :func:`roll_up`.
 
     Attributes:
-        days: how many days were counted.
-        rows: how many counts were written.
-        other_zones: time zones in which earlier days were counted, apart from the one
-            that is set now: then everything is to be counted anew, by ``rebuild``.
+        days: number of days counted.
+        rows: number of counts written.
+        other_zones: other time zones than ``TIME_ZONE`` in which days were counted. If there
+            are any, ``rebuild`` is needed.
     """
 
     days: int
@@ -78,20 +78,21 @@ def roll_up(
     progress: Callable[[date, int, int], object] | None = None,
     now: datetime | None = None,
 ) -> RollUpResult:
-    """Count all days that are over and not counted, and those of which rows came late.
+    """Count all past days that are not counted yet or got late rows.
 
-    It may be stopped at any time, and run by several processes at once.
+    It can be stopped at any time, and several processes can run it at once. After a change of
+    :data:`tracking.rollups.definitions.VERSION` it counts all days again.
 
     Args:
-        since: only days from this one on.
-        rebuild: count also those that are counted, as far as their rows are still there.
-        progress: called after some days with the last of them, how many are done, and of
-            how many.
-        now: the moment (aware); by default now.
+        since: the first day to count.
+        rebuild: whether to count days again whose rows are still there.
+        progress: called after some days, with the last of them, the number of days done and
+            the number of all.
+        now: the current time (aware).
 
     Raises:
-        RuntimeError: it was called inside of a transaction.
-        django.db.DatabaseError: the database refuses; what is counted stays counted.
+        RuntimeError: if it is called within a transaction.
+        django.db.DatabaseError: if a query fails; days counted before stay counted.
     """
     using = router.db_for_write(DailyCount)
     with transaction.atomic(using=using, durable=True):
@@ -124,10 +125,10 @@ _ROLLUP = "rollup"
 
 
 def counted_days(using: str) -> QuerySet[CountedDay]:
-    """Return the days that are counted by the definitions of today.
+    """Return the days that are counted by the current definitions.
 
     Args:
-        using: the alias of the database.
+        using: the database alias.
     """
     return CountedDay.objects.using(using).filter(
         Exists(SharedValue.objects.filter(name=_ROLLUP, value=definitions.VERSION))
@@ -147,7 +148,7 @@ def _note_version(using: str) -> None:
 
 
 class _Plan(NamedTuple):
-    """The days to be counted, those of them that were counted too early, and other zones."""
+    """The days to count, those of them with late rows, and other time zones."""
 
     days: list[date]
     late: set[date]
@@ -171,18 +172,18 @@ def _plan(since: date | None, last: date, using: str, *, rebuild: bool) -> _Plan
     days = {day for day in days if (since or EARLIEST) <= day <= last}
     return _Plan(
         sorted(days),
-        # Before days that are counted: who was new on these may not have been. A rebuild counts
-        # all of them from the rows.
+        # A late row can make a recipient of a later, counted day no longer new. A rebuild counts
+        # those days anyway.
         set() if rebuild else {day for day in late & set(days) if zones and day <= max(zones)},
         () if rebuild else tuple(sorted(other)),
     )
 
 
 def first_day(using: str) -> date | None:
-    """Return the first day of which there is any row, from :data:`EARLIEST` on.
+    """Return the first day with any row, from :data:`EARLIEST` on.
 
     Args:
-        using: the alias of the database.
+        using: the database alias.
     """
     since = storable_time(start_of(EARLIEST))
     times = [
@@ -195,7 +196,7 @@ def first_day(using: str) -> date | None:
 
 
 def _consecutive_runs(days: Sequence[date]) -> Iterator[list[date]]:
-    """Return the days in runs without a gap, of which none is too long."""
+    """Yield the days in runs without a gap, of at most ``DAYS_AT_ONCE``."""
     run: list[date] = []
     for day in days:
         if run and (day != run[-1] + DAY or len(run) == DAYS_AT_ONCE):
@@ -207,7 +208,7 @@ def _consecutive_runs(days: Sequence[date]) -> Iterator[list[date]]:
 
 
 def _count(days: Sequence[date], using: str) -> int:
-    """Count days that follow each other, and return how many counts were written."""
+    """Count consecutive days, and return how many counts were written."""
     while True:
         versions = _versions(days, using)
         notes = list(
@@ -217,8 +218,8 @@ def _count(days: Sequence[date], using: str) -> int:
         )
         complete = _complete(days, versions, using)
         rows = list(_rows(days, complete, using))
-        write = _Replacement(days, complete, rows, versions, notes)
-        if retry_on_deadlock(using, lambda: write.done(using)):  # noqa: B023 - run at once
+        replacement = _Replacement(days, complete, rows, versions, notes)
+        if retry_on_deadlock(using, lambda: replacement.write(using)):  # noqa: B023 - run at once
             return len(rows)
 
 
@@ -230,8 +231,8 @@ def _versions(days: Sequence[date], using: str) -> dict[date, UUID]:
 def _complete(
     days: Sequence[date], versions: Mapping[date, UUID], using: str
 ) -> dict[str, set[date]]:
-    """Return the days to be counted, by table: not those counted before that have lost rows."""
-    limits = completeness.until(using)
+    """Return the days to count by table, without counted days whose rows were deleted."""
+    limits = completeness.deleted_until(using)
     return {
         table: {
             day
@@ -257,7 +258,7 @@ def _rows(
         table = site_counts.FACETS[name].table
         if table in filled:
             counted = hourly.count(name, days, using)
-            yield from _as_rows("", hourly.facet(name), counted, days, complete[table])
+            yield from _as_rows("", hourly.hourly_facet(name), counted, days, complete[table])
     if "beacon" in filled:
         for source_key in active_sources(intervals, using):
             yield from _rows_of(source_key, days, complete["beacon"], using)
@@ -269,11 +270,11 @@ def _is_filled(table: str, intervals: Intervals, using: str) -> bool:
 
 
 def active_sources(intervals: Intervals, using: str) -> list[SourceKey]:
-    """Return all sources of which there are beacons in some piece of time.
+    """Return all sources with beacons in some intervals.
 
     Args:
-        intervals: the time.
-        using: the alias of the database.
+        intervals: the intervals.
+        using: the database alias.
     """
     rows = Beacon.objects.using(using).filter(intervals.within("time"))
     rows = rows.filter(source_type__isnull=False, source_id__isnull=False).order_by()
@@ -307,7 +308,7 @@ def _as_rows(
 
 
 class _Replacement(NamedTuple):
-    """What replaces the counts of some days."""
+    """New counts of some days."""
 
     days: Sequence[date]
     complete: Mapping[str, set[date]]
@@ -315,8 +316,12 @@ class _Replacement(NamedTuple):
     versions: Mapping[date, UUID]
     notes: Sequence[int]
 
-    def done(self, using: str) -> bool:
-        """Write it, unless another process has counted one of the days meanwhile."""
+    def write(self, using: str) -> bool:
+        """Replace the counts, unless another process has counted one of the days meanwhile.
+
+        Returns:
+            Whether they were replaced.
+        """
         with transaction.atomic(using=using):
             _lock_counts(using)
             if _versions(self.days, using) != self.versions:
@@ -338,16 +343,16 @@ class _Replacement(NamedTuple):
 
 
 def _lock_counts(using: str) -> None:
-    """Wait until no other process replaces counts. The first statement, for SQLite's sake."""
+    """Lock all counts until the end of the transaction. SQLite needs it as first statement."""
     rows, now = SharedValue.objects.using(using), timezone.now()
     if not rows.filter(name=_ROLLUP).update(changed_at=now):
         rows.get_or_create(name=_ROLLUP, defaults={"changed_at": now})
 
 
 def _recount_later_days(day: date, last: date, using: str) -> int:
-    """Count the days after one again, of those sources that had beacons on it.
+    """Count the days after one again, for the sources that had beacons on it.
 
-    Who was the first on a later day may have been earlier, as is known now.
+    A recipient who was new on a later day may have a late beacon on this one.
     """
     late = active_sources(Intervals.of_days(day, day), using)
     written = 0

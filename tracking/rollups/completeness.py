@@ -1,7 +1,4 @@
-"""Since when rows are complete: what is older may have been deleted.
-
-A day of which rows are gone is never counted again.
-"""
+"""Up to when rows may have been deleted. Such days are never counted again."""
 
 from datetime import UTC, datetime
 
@@ -10,17 +7,17 @@ from django.utils.timezone import get_default_timezone
 
 from tracking.models import SharedValue
 
-#: How the rows of :class:`tracking.models.SharedValue` begin that say so.
+#: The prefix of the names of these rows of :class:`tracking.models.SharedValue`.
 _PREFIX = "gone "
 
 
-def note(table: str, until: datetime, using: str) -> None:
-    """Note that rows leave, before they do.
+def note_deletion(table: str, until: datetime, using: str) -> None:
+    """Note that rows are going to be deleted.
 
     Args:
         table: ``"visit"``, ``"pageview"`` or ``"beacon"``.
-        until: they are as old as this, or older.
-        using: the alias of the database.
+        until: the time of the latest of them (aware or naive, as columns have it).
+        using: the database alias.
     """
     rows = SharedValue.objects.using(using)
     text = _text(until)
@@ -29,11 +26,11 @@ def note(table: str, until: datetime, using: str) -> None:
         rows.get_or_create(name=name, defaults={"value": text, "changed_at": now})
 
 
-def until(using: str) -> dict[str, datetime]:
-    """Return up to when rows may be gone (aware), by table; those that are complete are left out.
+def deleted_until(using: str) -> dict[str, datetime]:
+    """Return by table up to when rows may have been deleted (aware). Complete tables are left out.
 
     Args:
-        using: the alias of the database.
+        using: the database alias.
     """
     rows = SharedValue.objects.using(using).filter(name__startswith=_PREFIX)
     return {
@@ -45,5 +42,5 @@ def until(using: str) -> dict[str, datetime]:
 def _text(time: datetime) -> str:
     if time.tzinfo is None:
         time = time.replace(tzinfo=get_default_timezone())
-    # Of one length, so that they are in the order of time.
+    # All texts have the same length, so they sort by time.
     return time.astimezone(UTC).isoformat(timespec="microseconds")

@@ -1,18 +1,18 @@
-"""What is counted of a group of rows."""
+"""The counts of a group of rows."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 
 class Counts(NamedTuple):
-    """What is counted of a group of visits, pages or beacons.
+    """The counts of a group of visits, pages or beacons.
 
     Attributes:
-        total: rows.
-        uniques: those who did it: visitors of visits and pages, recipients of beacons.
-        bounces: visits of one page.
-        microseconds: how long visits took, together.
-        pages: the pages that visits have seen.
+        total: number of rows.
+        uniques: distinct visitors of visits and pages, distinct recipients of beacons.
+        bounces: visits with only one page.
+        microseconds: total length of the visits.
+        pages: total page views of the visits.
     """
 
     total: int = 0
@@ -22,12 +22,12 @@ class Counts(NamedTuple):
     pages: int = 0
 
     def plus(self, other: "Counts") -> "Counts":
-        """Return both together. Who is in both is counted twice."""
+        """Return the sums. Visitors and recipients of both are counted twice."""
         return Counts(*(mine + its for mine, its in zip(self, other, strict=True)))
 
 
 def sum_counts(parts: Iterable[Counts]) -> Counts:
-    """Return the sum of many."""
+    """Return the sum of several counts."""
     result = Counts()
     for part in parts:
         result = result.plus(part)

@@ -1,7 +1,7 @@
-"""The days of the site, and the pieces of time that are counted apart.
+"""Days of the site's time zone, and intervals of time.
 
-A day is one of ``TIME_ZONE``, whatever zone is activated for a reader: what is counted once
-for all cannot depend on who asks. Where clocks are changed, it has 23 or 25 hours.
+A day is a day in ``TIME_ZONE``, whatever zone is activated for a user: counts are the same for
+everybody. On clock changes it has 23 or 25 hours.
 """
 
 from bisect import bisect_right
@@ -17,8 +17,7 @@ from tracking.db.column_values import storable_time
 
 DAY = timedelta(days=1)
 
-#: The first day that is counted, and can be asked for: what says it was earlier has a clock that
-#: is wrong.
+#: The first day that is counted and can be asked for. An earlier time comes from a wrong clock.
 EARLIEST = date(1990, 1, 1)
 
 
@@ -31,29 +30,29 @@ def start_of(day: date) -> datetime:
     """Return when a day begins (aware, UTC).
 
     Args:
-        day: a day of the site's time zone. Where clocks are put forward at midnight, it
-            begins at the first moment after that.
+        day: a day of the site. If clocks are put forward at midnight, it begins right after
+            the gap.
     """
     local = datetime(day.year, day.month, day.day, tzinfo=get_default_timezone())
     return local.astimezone(UTC)
 
 
 def day_of(time: datetime) -> date:
-    """Return the day of a moment.
+    """Return the day of a time.
 
     Args:
-        time: an aware moment, or a naive one as columns have it with ``USE_TZ = False``.
+        time: an aware time, or a naive one as columns have it with ``USE_TZ = False``.
     """
     if time.tzinfo is None:
         return time.date()
     try:
         return time.astimezone(get_default_timezone()).date()
-    except OverflowError:  # the last or the first hours there are, where a clock is far off
+    except OverflowError:  # the first or last hours of the calendar
         return time.date()
 
 
 def today() -> date:
-    """Return the day that it is at the site."""
+    """Return the current day of the site."""
     return day_of(datetime.now(UTC))
 
 
@@ -63,11 +62,11 @@ def span(first: date, last: date) -> list[date]:
 
 
 class Intervals(NamedTuple):
-    """Pieces of time that follow each other without a gap, and are counted apart.
+    """Consecutive intervals of time, without gaps.
 
     Attributes:
-        starts: when each begins (aware).
-        end: when the last one ends (aware).
+        starts: the start of each (aware).
+        end: the end of the last one (aware).
     """
 
     starts: Sequence[datetime]
@@ -80,12 +79,19 @@ class Intervals(NamedTuple):
 
     @classmethod
     def steps(cls, start: datetime, end: datetime, step: timedelta) -> Self:
-        """Return pieces of the length ``step`` from ``start`` to ``end``; the last may be less."""
+        """Return intervals of the length ``step`` from ``start`` to ``end``.
+
+        The last one may be shorter.
+        """
         number = max(-((start - end) // step), 1)
         return cls([start + step * position for position in range(number)], end)
 
     def within(self, field: str) -> Q:
-        """Return the condition that a time is in one of the intervals."""
+        """Return the condition that a column is in one of the intervals.
+
+        Args:
+            field: the name of the column.
+        """
         return Q(
             **{
                 f"{field}__gte": storable_time(self.starts[0]),
@@ -94,11 +100,19 @@ class Intervals(NamedTuple):
         )
 
     def index_of(self, time: datetime) -> int:
-        """Return the number of the interval in which a moment is, as columns have it."""
+        """Return the index of the interval that contains a time.
+
+        Args:
+            time: aware or naive, as columns have it.
+        """
         return bisect_right(self.starts, time, 1, key=storable_time) - 1
 
-    def number(self, field: str) -> Combinable:
-        """Return the expression that gives the number of the interval in which a time is."""
+    def index(self, field: str) -> Combinable:
+        """Return the expression of the index of the interval that contains a column.
+
+        Args:
+            field: the name of the column.
+        """
         return IntervalIndex(field, starts=tuple(self.starts))
 
 
@@ -108,15 +122,15 @@ def hours_of(day: date) -> Intervals:
 
 
 class IntervalIndex(Func):
-    """The number of the interval in which a time is: a tree of comparisons.
+    """The index of the interval that contains a column, as a tree of comparisons.
 
-    Databases cut time into days each in its own way, some of them only with tables of time
-    zones that are rarely installed. It is written at once, because hundreds of Django's ``When``
+    Databases have no common way to cut time into days of a zone, and some need tables of time
+    zones that are rarely installed. The SQL is built directly: hundreds of Django's ``When`` would
     take longer than the query.
 
     Args:
         field: the name of the column.
-        starts: when each interval begins (aware); what is before the first is in the first.
+        starts: the start of each interval (aware). Earlier times belong to the first one.
     """
 
     output_field = IntegerField()
@@ -140,6 +154,6 @@ class IntervalIndex(Func):
             before, after = tree(low, middle), tree(middle, high)
             return f"CASE WHEN {time} < %s THEN {before} ELSE {after} END"
 
-        # A constant is no group for some databases.
+        # Some databases do not group by a constant.
         sql = tree(0, len(adapted))
         return (sql if values else f"COALESCE(NULL, {sql})"), values

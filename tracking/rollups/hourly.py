@@ -1,6 +1,6 @@
-"""Hours of the days that are counted: the chart of one day tells them.
+"""Counts by the hour, for the chart of one day.
 
-The counts of an hour are those of a day whose value begins with the hour, as in
+They are stored among the counts of the day. Their values begin with the hour, as in
 ``"2026-03-29T10:00:00+00:00 open human"``.
 """
 
@@ -12,21 +12,25 @@ from tracking.rollups.days import DAY, Intervals, hours_of, start_of
 from tracking.rollups.site_counts import IntervalCounts
 
 
-def facet(name: str) -> str:
-    """Return the facet of hours of another one, of :data:`counting.HOURLY`."""
+def hourly_facet(name: str) -> str:
+    """Return the facet of the hours of another facet.
+
+    Args:
+        name: one of :data:`tracking.rollups.site_counts.HOURLY`.
+    """
     return f"hourly_{name}"
 
 
 def count(name: str, days: Sequence[date], using: str | None = None) -> IntervalCounts:
-    """Count the hours of some days, as they are stored.
+    """Count the hours of some days.
 
     Args:
-        name: one of :data:`counting.HOURLY`.
-        days: days that follow each other.
-        using: the alias of the database; by default that of reads.
+        name: one of :data:`tracking.rollups.site_counts.HOURLY`.
+        days: consecutive days.
+        using: the database alias; by default that of reads.
 
     Returns:
-        The numbers by the number of the day and the value.
+        The counts by the index of the day and the stored value.
     """
     index_of = {start: number for number, day in enumerate(days) for start in hours_of(day).starts}
     starts = list(index_of)
@@ -37,7 +41,7 @@ def count(name: str, days: Sequence[date], using: str | None = None) -> Interval
     }
 
 
-def read(value: str) -> tuple[datetime, str]:
-    """Return the hour and the value of what is stored."""
+def parse(value: str) -> tuple[datetime, str]:
+    """Return the hour (aware) and the value of a stored value."""
     start, _space, rest = value.partition(" ")
     return datetime.fromisoformat(start), rest

@@ -1,7 +1,7 @@
-"""Noting which days get rows after they could be counted, so that they are counted again.
+"""Note days that get late rows, so that they are counted again.
 
-A day is counted an hour after its end at the earliest (:mod:`tracking.rollups.build`), and
-noted from half an hour on: what is written meanwhile has half an hour to be committed.
+A day is counted an hour after its end at the earliest (:mod:`tracking.rollups.build`), and noted
+from half an hour after its end on. So every row has half an hour to be committed.
 """
 
 from collections.abc import Iterable
@@ -11,25 +11,25 @@ from tracking.db.column_values import storable_time
 from tracking.models import LateDay
 from tracking.rollups.days import day_of, start_of
 
-#: How long after a day its rows are no news. A visit goes on for as long.
-NOT_YET = timedelta(minutes=30)
+#: How long after the end of a day its rows are not late. A visit continues for as long.
+GRACE = timedelta(minutes=30)
 
 
 def days_of(times: Iterable[datetime]) -> set[date]:
-    """Return the days that are to be noted.
+    """Return the days of late rows.
 
     Args:
-        times: when something was observed, of which there is a row now.
+        times: the times of the rows written.
     """
-    limit = storable_time(start_of(day_of(datetime.now(UTC) - NOT_YET)))
+    limit = storable_time(start_of(day_of(datetime.now(UTC) - GRACE)))
     return {day_of(time) for time in map(storable_time, times) if time < limit}
 
 
 def note(late: Iterable[date], using: str) -> None:
-    """Note days, by one statement, in the transaction that writes their rows.
+    """Note days by one statement. Call it in the transaction that writes their rows.
 
     Args:
         late: the days.
-        using: the alias of the database.
+        using: the database alias.
     """
     LateDay.objects.using(using).bulk_create([LateDay(day=day) for day in sorted(late)])

@@ -1,8 +1,8 @@
-"""What was counted, and what is still to be counted, as one.
+"""Read stored counts, and count all other days from their rows.
 
-Days that are counted are read from their counts, all others from their rows: today, one that
-is over for less than an hour, those of which rows came late, and all that nobody has
-counted. So the numbers are right whether or not days are ever counted.
+Counted days are read from their counts. Today, a day that ended less than an hour ago, days with
+late rows and uncounted days are read from their rows. So the numbers are right whether or not
+``tracking_rollup`` ever runs.
 """
 
 from collections import Counter, defaultdict
@@ -20,19 +20,19 @@ from tracking.rollups.counts import Counts
 from tracking.rollups.days import DAY, Intervals, day_of, span, start_of
 from tracking.rollups.source_counts import SourceKey
 
-#: Numbers by facet, day and value.
+#: Counts by facet, day and value.
 ByDay = dict[str, dict[tuple[date, str], Counts]]
-#: Numbers by facet and value.
+#: Counts by facet and value.
 ByValue = dict[str, dict[str, Counts]]
 
 
 class Days(NamedTuple):
-    """Some days in a row, and which of them are to be counted from their rows.
+    """Consecutive days, and which of them are not counted.
 
     Attributes:
         first: the first day.
         last: the last day.
-        open: those that are not counted, in order.
+        open: the days to read from their rows, in order.
     """
 
     first: date
@@ -46,7 +46,7 @@ class Days(NamedTuple):
         Args:
             first: the first day.
             last: the last day.
-            begin: the first day of which there is a row, if that is known.
+            begin: the first day with any row, if it is known.
         """
         using = router.db_for_read(DailyCount)
         rows = counted_days(using).filter(day__range=(first, last))
@@ -54,17 +54,17 @@ class Days(NamedTuple):
         counted = set(rows.values_list("day", flat=True))
         days = [day for day in span(first, last) if day not in counted]
         if days and (not counted or days[0] < min(counted)):
-            # What is before the first row has nothing to be counted.
+            # Days before the first row are empty.
             begin = begin or first_day(using)
             days = [day for day in days if begin is not None and day >= begin]
         return cls(first, last, days)
 
     def within(self, first: date, last: date) -> "Days":
-        """Return some of these days."""
+        """Return the part of the days from ``first`` to ``last``, both included."""
         return Days(first, last, [day for day in self.open if first <= day <= last])
 
     def runs(self) -> Iterator[Intervals]:
-        """Return the days that are not counted, in runs without a gap."""
+        """Yield the uncounted days in runs without a gap."""
         run: list[date] = []
         for day in self.open:
             if run and day != run[-1] + DAY:
@@ -76,7 +76,7 @@ class Days(NamedTuple):
 
 
 def by_day(facets: Collection[str], days: Days) -> ByDay:
-    """Return the numbers of the whole site, day by day.
+    """Return the counts of the whole site by day.
 
     Args:
         facets: some of :data:`tracking.rollups.site_counts.FACETS`.
@@ -95,27 +95,29 @@ def by_day(facets: Collection[str], days: Days) -> ByDay:
 
 
 def by_hour(days: Days) -> dict[str, dict[tuple[datetime, str], Counts]]:
-    """Return the numbers of the whole site, hour by hour: those of :data:`counting.HOURLY`.
+    """Return the counts of the whole site by hour.
+
+    The facets are those of :data:`tracking.rollups.site_counts.HOURLY`.
 
     Args:
         days: the days.
     """
     found: dict[str, dict[tuple[datetime, str], Counts]] = {name: {} for name in site_counts.HOURLY}
-    names = {hourly.facet(name): name for name in found}
+    names = {hourly.hourly_facet(name): name for name in found}
     for facet, _day, value, numbers in _stored_days(
         "", names, days.first, days.last, without=days.open
     ):
-        found[names[facet]][hourly.read(value)] = numbers
+        found[names[facet]][hourly.parse(value)] = numbers
     for intervals, first in _open_runs(days):
         run = span(first, first + DAY * (len(intervals.starts) - 1))
         for name, of_facet in found.items():
             for (_number, value), numbers in hourly.count(name, run).items():
-                of_facet[hourly.read(value)] = numbers
+                of_facet[hourly.parse(value)] = numbers
     return found
 
 
 def by_value(facets: Collection[str], days: Days) -> ByValue:
-    """Return the numbers of the whole site, those of all days added up.
+    """Return the counts of the whole site, with all days added up.
 
     Args:
         facets: some of :data:`tracking.rollups.site_counts.FACETS`.
@@ -137,16 +139,15 @@ def _open_runs(days: Days) -> Iterator[tuple[Intervals, date]]:
 
 
 class SourceCounts(NamedTuple):
-    """What is known of one source, from its first day to the last that is told.
+    """The counts of one source.
 
     Attributes:
-        first: the first day on which it had any beacon.
-        last: the last day that is told: today, or tomorrow where a clock is ahead.
-        times: when the first and the last beacon were, and the first that was sent, by
-            these names; what there never was is left out.
-        by_day: the facets that are told day by day: ``kinds``, and ``quarters`` as far as
-            they are counted.
-        by_value: the others, those of all days added up.
+        first: the first day with a beacon of it.
+        last: the last day: today, or tomorrow if a clock is ahead.
+        times: the times of the first and last beacon and of the first sent message, by the
+            names ``first``, ``last`` and ``sent``, as far as there are any.
+        by_day: the facets ``kinds`` and, as far as stored, ``quarters``.
+        by_value: the other facets, with all days added up.
     """
 
     first: date
@@ -156,23 +157,23 @@ class SourceCounts(NamedTuple):
     by_value: ByValue
 
 
-#: What is told of a source day by day.
+#: The facets of a source that are read by day.
 DAILY = ("kinds", source_counts.QUARTERS)
 
-#: What is told of its days together.
+#: The facets of a source that are added up.
 SUMMED = tuple(name for name in source_counts.FACETS if name not in {*DAILY, "times"})
 
 
 def read_source(source_key: SourceKey, today: date, longest: int) -> SourceCounts:
-    """Return the numbers of one source.
+    """Return the counts of one source.
 
-    From the first day on that is not counted, all are counted from their rows: who was first
-    may have changed on each of them.
+    From the first uncounted day on, all days are counted from their rows: late rows may have
+    changed who is new on each of them.
 
     Args:
-        tie: the source.
-        today: the day that it is.
-        longest: how many days are told at most; the first ones are left out.
+        source_key: the source.
+        today: the current day.
+        longest: the maximum number of days; earlier ones are left out.
     """
     using = router.db_for_read(DailyCount)
     ends = source_counts.first_and_last_time(source_key, using) or ()
@@ -201,7 +202,7 @@ def read_source(source_key: SourceKey, today: date, longest: int) -> SourceCount
 
 
 def has_counts(source_key: SourceKey) -> bool:
-    """Return whether there is any count of a source."""
+    """Return whether there is any stored count of a source."""
     rows = DailyCount.objects.using(router.db_for_read(DailyCount))
     return rows.filter(scope=source_key.scope).exists()
 
@@ -222,12 +223,12 @@ def _note(found: SourceCounts, facet: str, day: date, value: str, numbers: Count
 def quarters(
     source_key: SourceKey, intervals: Intervals, known: SourceCounts
 ) -> dict[tuple[int, str], int]:
-    """Return the opens and clicks of people by interval and kind, soon after something began.
+    """Return the opens and clicks of people by quarter of an hour, by index and kind.
 
     Args:
-        tie: the source.
+        source_key: the source.
         intervals: quarters of an hour.
-        known: its numbers.
+        known: the counts of the source.
     """
     first, last = day_of(intervals.starts[0]), day_of(intervals.end)
     numbers = {start.isoformat(): number for number, start in enumerate(intervals.starts)}
@@ -246,19 +247,23 @@ def quarters(
             expected[day] += of_kind.total
     if counted == expected:
         return found
-    # A day is not counted, or began nothing when it was.
+    # A day is not counted, or its quarters were not stored.
     return source_counts.count_human_hits(source_key, intervals)
 
 
-def stages(source_key: SourceKey, ends: tuple[datetime, datetime]) -> Mapping[str, int] | None:
-    """Return how many entities have come how far or further, by :data:`definitions.FUNNEL_STAGES`.
+def stage_totals(
+    source_key: SourceKey, ends: tuple[datetime, datetime]
+) -> Mapping[str, int] | None:
+    """Return the number of entities by funnel stage, from stored counts.
 
-    ``None`` if counts do not tell it: a day with beacons of the source is not counted, or rows
-    that were counted may be gone.
+    The stages are :data:`tracking.rollups.definitions.FUNNEL_STAGES`.
+
+    Returns ``None`` if the counts are not complete: a day with beacons of the source is not
+    counted, or counted rows may have been deleted.
 
     Args:
-        tie: the source.
-        ends: the times of its first and its last beacon.
+        source_key: the source.
+        ends: the times of its first and last beacon.
     """
     counted = list(_stored_days(source_key.scope, ["stages"]))
     if not counted:
@@ -267,7 +272,7 @@ def stages(source_key: SourceKey, ends: tuple[datetime, datetime]) -> Mapping[st
     first, last = map(day_of, ends)
     if min(day for _facet, day, *_rest in counted) < first or Days.between(first, last).open:
         return None
-    limit = completeness.until(using).get("beacon")
+    limit = completeness.deleted_until(using).get("beacon")
     if limit is not None and limit >= start_of(first):
         return None
     sums: Counter[str] = Counter()
@@ -277,7 +282,7 @@ def stages(source_key: SourceKey, ends: tuple[datetime, datetime]) -> Mapping[st
 
 
 def _columns(scope: str) -> tuple[str, ...]:
-    """Return the columns that say something: sources have no visits."""
+    """Return the columns of counts in use: sources have no visits."""
     return Counts._fields[:2] if scope else Counts._fields
 
 

@@ -1,9 +1,7 @@
 """Visits, pages and beacons of the whole site, counted from their rows.
 
-A facet is one way to sort them, such as by country; its values are counted apart. Unless
-said otherwise only people are counted.
-
-A visit is counted when it began, a page when it was seen, a beacon when it was observed.
+A facet groups rows by a value, such as the country. Only people are counted, unless a facet says
+otherwise. A visit counts on the day it began, a page view and a beacon on the day it happened.
 """
 
 from collections.abc import Mapping
@@ -31,18 +29,18 @@ from tracking.rollups.days import Intervals
 from tracking.rollups.definitions import HUMAN, recipient
 from tracking.rollups.sql_text import host, joined
 
-#: What was counted: numbers by interval and value.
+#: Counts by the index of the interval and the value of the facet.
 IntervalCounts = dict[tuple[int, str], Counts]
 
 
 class Facet(NamedTuple):
-    """One way to sort rows.
+    """A way to group rows.
 
     Attributes:
         table: ``"visit"``, ``"pageview"`` or ``"beacon"``.
-        by: the column or expression of the value, ``None`` where there is only one.
-        only: which rows of people are counted, apart from that.
-        with_machines: whether machines are counted too.
+        by: the column or expression of the value, ``None`` for a single group.
+        only: a further condition on the rows.
+        with_machines: whether machines are counted, too.
     """
 
     table: str
@@ -52,7 +50,7 @@ class Facet(NamedTuple):
 
 
 _MAILING = joined(Cast("source_type_id", TextField()), ":", F("source_id"))
-_TIED = Q(source_type__isnull=False, source_id__isnull=False)
+_HAS_SOURCE = Q(source_type__isnull=False, source_id__isnull=False)
 
 #: All facets of the whole site, by name.
 FACETS: Mapping[str, Facet] = {
@@ -67,30 +65,30 @@ FACETS: Mapping[str, Facet] = {
     "systems": Facet("visit", F("os")),
     "page_views": Facet("pageview"),
     "pages": Facet("pageview", F("url")),
-    # Its values are kind and verdict, as in "open human".
+    # The values are kind and verdict, as in "open human".
     "hits": Facet(
         "beacon",
         joined(F("kind"), " ", F("verdict")),
         with_machines=True,
     ),
     "links": Facet("beacon", F("url"), Q(kind=Kind.CLICK)),
-    "opened_mailings": Facet("beacon", _MAILING, _TIED & Q(kind=Kind.OPEN)),
-    "clicked_mailings": Facet("beacon", _MAILING, _TIED & Q(kind=Kind.CLICK)),
+    "opened_mailings": Facet("beacon", _MAILING, _HAS_SOURCE & Q(kind=Kind.OPEN)),
+    "clicked_mailings": Facet("beacon", _MAILING, _HAS_SOURCE & Q(kind=Kind.CLICK)),
 }
 
 
-#: Facets that are told by the hour, too, for the chart of one day.
+#: Facets that are also counted by the hour, for the chart of one day.
 HOURLY = ("visits", "page_views", "hits")
 
 
 class Where(NamedTuple):
-    """Which rows are counted, by table; ``None`` where the question makes no sense.
+    """Conditions on the rows to count. ``None`` if the filters do not apply to a table.
 
     Attributes:
-        visit: a condition on visits; expressions that it needs are made by ``annotated``.
-        pageview: one on page views.
-        opens: one on beacons that are no clicks.
-        clicks: one on clicks.
+        visit: the condition on visits, which have ``referrer_host`` as a further column.
+        pageview: the condition on page views, likewise.
+        opens: the condition on beacons other than clicks.
+        clicks: the condition on clicks.
     """
 
     visit: Q | None = Q()
@@ -109,13 +107,13 @@ def count(
 
     Args:
         name: one of :data:`FACETS`.
-        intervals: the pieces of time, counted apart; what is outside of them is not read.
-        where: which rows are counted.
-        using: the alias of the database; by default that of reads.
+        intervals: the intervals to count; rows outside are not read.
+        where: conditions on the rows.
+        using: the database alias; by default that of reads.
 
     Returns:
-        The numbers by the number of the interval and the value of the facet. Uniques are those
-        of one interval and value.
+        The counts by the index of the interval and the value of the facet. Uniques are those of
+        one interval and value.
     """
     facet = FACETS[name]
     rows = _TABLES[facet.table](intervals, facet, where)
@@ -124,17 +122,17 @@ def count(
     if using is not None:
         rows = rows.using(using)
     value = Value("", output_field=TextField()) if facet.by is None else facet.by
-    grouped = rows.annotate(interval=intervals.number(_TIMES[facet.table]), value=value)
+    grouped = rows.annotate(interval=intervals.index(_TIMES[facet.table]), value=value)
     measures = _MEASURES[facet.table]
-    if facet.by is not None:  # how long visits took is told of all of them only
+    if facet.by is not None:  # bounces and lengths are only shown for all visits
         measures = {column: measures[column] for column in ("n", "who")}
     grouped = grouped.order_by().values("interval", "value").annotate(**measures)
     found: IntervalCounts = {}
     for interval, text, *numbers in grouped.values_list("interval", "value", *measures):
-        if not numbers[0]:  # of one interval and one value there is a row in any case
+        if not numbers[0]:  # without GROUP BY there is always a row
             continue
         key = (interval, text or "")
-        # A database that does not tell capitals from small letters has done so already.
+        # MariaDB's usual collations merge values that differ in case.
         found[key] = found.get(key, Counts()).plus(_numbers(numbers))
     return found
 
@@ -176,7 +174,7 @@ def _page_views(intervals: Intervals, facet: Facet, where: Where) -> QuerySet[An
     if where.pageview is None:
         return None
     rows = PageView.objects.annotate(referrer_host=host("visit__referrer"))
-    # A visit lasts from its first page to its last. PostgreSQL would read all visits without.
+    # A visit ends with its last page. Without this, PostgreSQL reads all visits.
     begin = storable_time(intervals.starts[0])
     return rows.filter(
         intervals.within("time"),

@@ -1,7 +1,7 @@
-"""Beacons of one source, each recipient counted on the day of its first.
+"""Beacons of one source, counted from rows.
 
-So days add up: however many days are taken together, nobody is counted twice. Who has come
-first may change when a hit arrives late; then the days from there on are counted again.
+A recipient counts on the day of the first beacon only, so days can be added up without counting
+anybody twice. A late hit may change which day that is: then the days after it are counted again.
 """
 
 from collections import Counter, defaultdict
@@ -32,7 +32,7 @@ from tracking.rollups.sql_text import ExactText, joined
 
 
 class SourceKey(NamedTuple):
-    """A source, as the columns of beacons name it.
+    """A source as beacons store it.
 
     Attributes:
         type_id: the key of its content type.
@@ -44,16 +44,15 @@ class SourceKey(NamedTuple):
 
     @property
     def scope(self) -> str:
-        """How counts name it."""
+        """The scope of its :class:`tracking.models.DailyCount` rows."""
         return f"{self.type_id}:{self.pk}"
 
 
-#: Facets of one source. ``actions``: recipients by what they have done. ``stages``: entities by how
-#: far they have come. ``kinds``: beacons by kind and verdict, as in "open human". ``times``: when
-#: the first and the last beacon were, and the first that was sent, as in
-#: "sent 2026-03-29T10:15:00+00:00".
-#: ``clicked_links``: clicks of people by link, with those whose first of that link it was.
-#: ``countries`` and ``clients``: opens and clicks of people.
+#: Facets of one source. ``actions``: recipients by action. ``stages``: entities by funnel stage.
+#: ``kinds``: beacons by kind and verdict, as in "open human". ``times``: the times of the first and
+#: last beacon and of the first sent message, as in "sent 2026-03-29T10:15:00+00:00".
+#: ``clicked_links``: clicks of people by link, and recipients new to that link. ``countries`` and
+#: ``clients``: opens and clicks of people.
 FACETS = ("actions", "stages", "kinds", "times", "clicked_links", "countries", "clients")
 
 
@@ -63,19 +62,19 @@ def count(
     """Count the beacons of one source by all of :data:`FACETS`.
 
     Args:
-        tie: the source.
-        intervals: the days; who has come first before them is not counted as unique.
-        using: the alias of the database; by default that of reads.
+        source_key: the source.
+        intervals: the days. Recipients who did the same before them are not unique on them.
+        using: the database alias; by default that of reads.
 
     Returns:
-        For each facet the numbers by interval and value.
+        For each facet the counts by index of the interval and value.
     """
     rows = source_beacons(source_key, using)
     now = rows.filter(intervals.within("time"))
     if not now.exists():
         return {name: {} for name in FACETS}
     known = _earlier_beacons(rows, intervals)
-    interval = intervals.number("time")
+    interval = intervals.index("time")
     people = now.filter(HUMAN_HITS)
     actions, stages = _actions(now, intervals, known)
     kinds, times = _kinds_and_times(now, interval)
@@ -93,20 +92,20 @@ def count(
 def count_human_hits(
     source_key: SourceKey, intervals: Intervals, using: str | None = None
 ) -> dict[tuple[int, str], int]:
-    """Return the opens and clicks of people by interval and kind, by one query.
+    """Return the opens and clicks of people by index of the interval and kind, by one query.
 
     Args:
-        tie: the source.
-        intervals: any pieces of time.
-        using: the alias of the database; by default that of reads.
+        source_key: the source.
+        intervals: any intervals.
+        using: the database alias; by default that of reads.
     """
     rows = source_beacons(source_key, using).filter(HUMAN_HITS, intervals.within("time"))
-    counted = _totals(rows, intervals.number("time"), F("kind"))
+    counted = _totals(rows, intervals.index("time"), F("kind"))
     return {key: numbers.total for key, numbers in counted.items()}
 
 
-#: The facet of opens and clicks of people in the first days of a source; its values are kind
-#: and quarter of an hour, as in "open 2026-03-29T10:15:00+00:00".
+#: The facet of opens and clicks of people by quarter of an hour. Its values are kind and quarter,
+#: as in "open 2026-03-29T10:15:00+00:00".
 QUARTERS = "quarters"
 
 QUARTER = timedelta(minutes=15)
@@ -115,18 +114,18 @@ QUARTER = timedelta(minutes=15)
 def quarters(
     source_key: SourceKey, intervals: Intervals, using: str | None = None
 ) -> IntervalCounts:
-    """Count the opens and clicks of people by quarter of an hour, on days that begin something.
+    """Count the opens and clicks of people by quarter of an hour, on the first days only.
 
-    Those are the days on which messages went out, and the first of the source; and the day
-    after each, because 24 hours touch two.
+    Those are the days on which messages were sent, the first day of the source, and the day after
+    each of them.
 
     Args:
-        tie: the source.
-        intervals: days that follow each other.
-        using: the alias of the database; by default that of reads.
+        source_key: the source.
+        intervals: consecutive days.
+        using: the database alias; by default that of reads.
 
     Returns:
-        The numbers by the number of the day and the value.
+        The counts by index of the day and value.
     """
     rows = source_beacons(source_key, using)
     start_days = _start_days(rows, intervals)
@@ -141,7 +140,7 @@ def quarters(
             )
             parts = Intervals.steps(start, end, QUARTER)
             found = rows.filter(HUMAN_HITS, parts.within("time"))
-            for (part, kind), numbers in _totals(found, parts.number("time"), F("kind")).items():
+            for (part, kind), numbers in _totals(found, parts.index("time"), F("kind")).items():
                 counted[number, f"{kind} {parts.starts[part].isoformat()}"] = numbers
     return counted
 
@@ -152,7 +151,7 @@ def _start_days(rows: QuerySet[Beacon], intervals: Intervals) -> set[date]:
         day_of(storable_time(intervals.starts[-1])),
     )
     days = Intervals.of_days(first_day, last_day)
-    sent = rows.filter(days.within("time"), kind=Kind.SENT).annotate(interval=days.number("time"))
+    sent = rows.filter(days.within("time"), kind=Kind.SENT).annotate(interval=days.index("time"))
     found = {
         first_day + DAY * interval
         for interval in sent.values_list("interval", flat=True).distinct()
@@ -165,8 +164,8 @@ def source_beacons(source_key: SourceKey, using: str | None = None) -> QuerySet[
     """Return all beacons of a source.
 
     Args:
-        tie: the source.
-        using: the alias of the database; by default that of reads.
+        source_key: the source.
+        using: the database alias; by default that of reads.
     """
     rows = Beacon.objects.filter(
         source_type_id=source_key.type_id, source_id=source_key.pk
@@ -177,20 +176,20 @@ def source_beacons(source_key: SourceKey, using: str | None = None) -> QuerySet[
 def first_and_last_time(
     source_key: SourceKey, using: str | None = None
 ) -> tuple[datetime, datetime] | None:
-    """Return the times of the first and the last beacon of a source, ``None`` if it has none.
+    """Return the times of the first and last beacon of a source, or ``None`` if it has none.
 
-    By two queries: SQLite reads all of them for both at once.
+    There are two queries, because SQLite would read all beacons for both times at once.
 
     Args:
-        tie: the source.
-        using: the alias of the database; by default that of reads.
+        source_key: the source.
+        using: the database alias; by default that of reads.
     """
     times = source_beacons(source_key, using).values_list("time", flat=True)
     first, last = times.order_by("time").first(), times.order_by("-time").first()
     return None if first is None or last is None else (first, last)
 
 
-#: What a mail or page was read with.
+#: The expression of the program with which a mail or page was read.
 CLIENT = joined(F("browser"), " / ", F("os"))
 
 
@@ -206,7 +205,7 @@ def _totals(rows: QuerySet[Beacon], interval: Any, value: Any) -> IntervalCounts
     }
 
 
-#: What the facet ``times`` tells.
+#: The names in the facet ``times``.
 FIRST, LAST, SENT = "first", "last", "sent"
 
 
@@ -234,13 +233,13 @@ def _kinds_and_times(
 
 
 class _FirstBeacon(NamedTuple):
-    """The first beacon of a recipient, of those that are alike.
+    """The first of all beacons with the same recipient and the same values of some columns.
 
     Attributes:
-        entity_type: the content type of the entity, ``None`` if it is not tied to one.
+        entity_type: the content type of the entity, or ``None`` without an entity.
         who: the recipient: "e…" for an entity, "v…" for a visitor, "a…" for an address.
-        what: what these beacons have in common.
-        time: when it was.
+        what: the values of the columns.
+        time: the time of the beacon.
     """
 
     entity_type: int | None
@@ -250,33 +249,32 @@ class _FirstBeacon(NamedTuple):
 
     @property
     def is_visitor(self) -> bool:
-        """Whether the recipient is known by the key of a visitor only."""
+        """Whether the recipient is a visitor without an entity."""
         return self.entity_type is None and self.who.startswith("v")
 
 
-#: What tells a recipient; letter by letter, also where the database would not.
+#: The columns that identify a recipient, also compared letter by letter.
 _RECIPIENT_COLUMNS = ("entity_type_id", "entity_id", "visitor_id")
 _EXACT_COLUMNS = {"exact_entity": ExactText("entity_id"), "exact_visitor": ExactText("visitor_id")}
 
 
 def _first_beacons(rows: QuerySet[Beacon], day: Any, *what: str) -> Iterator[_FirstBeacon]:
-    """Return the first beacons of all recipients, for each value of the columns ``what``."""
-    named = (
+    """Yield the first beacon of each recipient for all values of the columns ``what``."""
+    recognized = (
         rows.filter(IS_RECOGNIZED)
         .annotate(**_EXACT_COLUMNS)
         .values(*_RECIPIENT_COLUMNS, *_EXACT_COLUMNS, *what)
     )
     columns = (*_RECIPIENT_COLUMNS, *what, "first")
     for entity_type, entity_id, visitor, *rest in (
-        named.annotate(first=Min("time")).values_list(*columns).iterator()
+        recognized.annotate(first=Min("time")).values_list(*columns).iterator()
     ):
         who = recognized_recipient(entity_type, entity_id, visitor)
         yield _FirstBeacon(entity_type if who[0] == "e" else None, who, tuple(rest[:-1]), rest[-1])
-    nameless = rows.exclude(IS_RECOGNIZED).annotate(who=recipient(day)).values("who", *what)
+    others = rows.exclude(IS_RECOGNIZED).annotate(who=recipient(day)).values("who", *what)
     for who, *rest in (
-        nameless.annotate(first=Min("time")).values_list("who", *what, "first").iterator()
+        others.annotate(first=Min("time")).values_list("who", *what, "first").iterator()
     ):
-        # MariaDB gives bytes for what is compared letter by letter.
         yield _FirstBeacon(None, f"a{who}", tuple(rest[:-1]), rest[-1])
 
 
@@ -284,7 +282,7 @@ def _actions(
     rows: QuerySet[Beacon], intervals: Intervals, known: QuerySet[Beacon] | None
 ) -> tuple[IntervalCounts, IntervalCounts]:
     """Return the facets ``actions`` and ``stages``."""
-    firsts = list(_first_beacons(rows, intervals.number("time"), "kind", "verdict"))
+    firsts = list(_first_beacons(rows, intervals.index("time"), "kind", "verdict"))
     before = _earlier_actions(rows, firsts, known, "kind", "verdict")
     done: dict[str, dict[tuple[str, ...], datetime]] = defaultdict(dict)
     for first in firsts:
@@ -301,9 +299,9 @@ def _count_new_recipients(
     intervals: Intervals,
     signs_of: Mapping[str, frozenset[Sign] | None],
 ) -> IntervalCounts:
-    """Return by interval and name how many recipients have done something for the first time."""
+    """Count the recipients who do something for the first time, by interval and action or stage."""
     counted: Counter[tuple[int, str]] = Counter()
-    # Many recipients have done the same before, and the same now.
+    # Most recipients do the same as others, so the result is kept.
     fresh: dict[tuple[frozenset[Any], frozenset[Any]], list[tuple[str, list[Any]]]] = {}
     for who, times in done.items():
         did_before = frozenset(before.get(who, ()))
@@ -320,7 +318,7 @@ def _new_actions(
     before: frozenset[Any],
     signs_of: Mapping[str, frozenset[Sign] | None],
 ) -> Iterator[tuple[str, list[Any]]]:
-    """Return what somebody does for the first time, with the signs of it."""
+    """Yield the actions that a recipient does for the first time, with the signs of each."""
     for name, signs in signs_of.items():
         is_new = not before if signs is None else signs.isdisjoint(before)
         found = list(now) if signs is None else [what for what in now if what in signs]
@@ -334,8 +332,8 @@ def _links(
     clicks = rows.filter(kind=Kind.CLICK, verdict=HUMAN)
     if known is not None:
         known = known.filter(kind=Kind.CLICK, verdict=HUMAN)
-    counted = _totals(clicks, intervals.number("time"), F("url"))
-    firsts = list(_first_beacons(clicks, intervals.number("time"), "url"))
+    counted = _totals(clicks, intervals.index("time"), F("url"))
+    firsts = list(_first_beacons(clicks, intervals.index("time"), "url"))
     before = _earlier_actions(clicks, firsts, known, "url")
     done: dict[tuple[str, tuple[str, ...]], datetime] = {}
     for first in firsts:
@@ -352,11 +350,11 @@ def _note(times: dict[Any, datetime], key: Any, time: datetime) -> None:
 
 
 def _earlier_beacons(rows: QuerySet[Beacon], intervals: Intervals) -> QuerySet[Beacon] | None:
-    """Return the beacons of a source before the first interval, ``None`` if there are none."""
+    """Return the beacons before the first interval, or ``None`` if there are none."""
     start = storable_time(intervals.starts[0])
     before = rows.filter(time__lt=start)
     began = before.order_by("time").values_list("time", flat=True).first()
-    # Without it the index over entities would lead to all that they ever did with others.
+    # Without this, the index over entities leads to all beacons of other sources.
     return None if began is None else before.filter(time__gte=began)
 
 
@@ -366,13 +364,13 @@ def _earlier_actions(
     known: QuerySet[Beacon] | None,
     *what: str,
 ) -> dict[str, set[tuple[str, ...]]]:
-    """Return what the recipients have done before, as far as they can be known again.
+    """Return the earlier actions of recipients, as far as they are recognized.
 
     Args:
-        now: what they do now.
-        firsts: the same.
-        known: what all have done before, ``None`` if nobody did anything.
-        what: the columns that say what it was.
+        now: their beacons in the intervals.
+        firsts: the first beacons of each of them, of the same.
+        known: all earlier beacons, or ``None`` if there are none.
+        what: the columns that identify an action.
     """
     done: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     if known is None:
@@ -383,7 +381,7 @@ def _earlier_actions(
         are_visitors |= first.is_visitor
         if first.entity_type is not None:
             types.add(first.entity_type)
-    # The database knows best whether to look at them one by one, or at all that was done.
+    # The database decides whether to look up each recipient or to read all earlier beacons.
     conditions = [
         Q(entity_type=one, entity_id__in=now.filter(entity_type=one).values("entity_id"))
         for one in sorted(types)

@@ -188,12 +188,12 @@ def test_days_of_ones_own(admin_client):
 @pytest.mark.parametrize(
     ("query", "said"),
     [
-        ({"period": "century"}, "There is no period"),
-        ({"period": "custom", "first": "yesterday", "last": "x"}, "is no day"),
+        ({"period": "century"}, "Unknown period"),
+        ({"period": "custom", "first": "yesterday", "last": "x"}, "is not a day"),
         ({"period": "custom", "first": "2020-02-02", "last": "2019-01-01"}, "after the last"),
         ({"country": "Germany"}, "two letters"),
-        ({"mailing": "no.such:1"}, "names no object"),
-        ({"page": "\0"}, "no such value"),
+        ({"mailing": "no.such:1"}, "is not an object"),
+        ({"page": "\0"}, "unknown value"),
         ({"series": "\0"}, ""),
         ({"origins": "pages", "technology": "x"}, ""),
         ({"p": "-1"}, ""),
