@@ -1,5 +1,6 @@
 # make demo    an example shop with a campaign in its outbox, on http://127.0.0.1:8000/
-# make test    the tests, on SQLite, with no service running
+# make test    all tests, on SQLite; those that need a service that is not running are skipped
+# make quick   the tests of a minute: no browser, no other processes, fewer random examples
 # make check   lint, formatting and types
 # make bench   the benchmarks
 #
@@ -11,13 +12,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python example_project/manage.py
 
-.PHONY: demo test check format bench clean
+.PHONY: demo test quick check format bench clean
 
 demo: $(VENV)/.demo
 	@PORT=$(PORT) $(MANAGE) demo
 
 test: $(VENV)/.check
 	@$(BIN)/python -m pytest -n auto
+
+quick: $(VENV)/.check
+	@$(BIN)/python -m pytest -n auto -q -m "not slow and not browser" --hypothesis-profile=quick
 
 check: $(VENV)/.check
 	@$(BIN)/ruff check .

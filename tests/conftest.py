@@ -14,8 +14,9 @@ from tracking.caching import snapshots
 from tracking.callbacks import Tracker, tracker
 from tracking.signals import address_banned, beacon_recorded, beacons_recorded, visitor_seen
 
-# Random tests explore more where nobody waits for them.
+# Hypothesis tries more examples in .ci/run, and fewer in ``make quick``.
 settings.register_profile("default", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=10)
 settings.register_profile(
     "ci", deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -24,7 +25,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """Have the tables in parts by months, if ``TRACKING_TEST_PARTITIONED`` is set."""
+    """Partition the large tables by months, if ``TRACKING_TEST_PARTITIONED`` is set."""
     if os.environ.get("TRACKING_TEST_PARTITIONED"):
         from tests.support import partitioned  # apps are not ready when this is read
 
@@ -51,14 +52,14 @@ def moment(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A real browser, one for all tests of a file."""
+    """A headless browser, one for all tests of a file."""
     with browsers.chromium() as browser:
         yield browser
 
 
 @pytest.fixture
 def celery() -> Any:
-    """Celery, or the test is skipped. (With its fixup for Django the first app would stay.)"""
+    """The module celery; without it the test is skipped."""
     try:
         import celery
     except ImportError:
@@ -67,8 +68,8 @@ def celery() -> Any:
 
 
 @pytest.fixture
-def listeners() -> Iterator[None]:
-    """Forget after a test who has begun to listen to the signals in it."""
+def restore_receivers() -> Iterator[None]:
+    """Disconnect after a test the receivers of signals that it has connected."""
     signals = (address_banned, beacon_recorded, beacons_recorded, visitor_seen)
     before = [list(signal.receivers) for signal in signals]
     yield
@@ -78,15 +79,15 @@ def listeners() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def language_of_the_settings() -> Iterator[None]:
-    """Speak the language of the settings after each test: a request leaves its own active."""
+def reset_language() -> Iterator[None]:
+    """Deactivate after each test the language that a request has activated."""
     yield
     translation.deactivate()
 
 
 @pytest.fixture(autouse=True)
-def nothing_remembered() -> Iterator[None]:
-    """Forget before and after each test what was banned, and read from the database."""
+def reset_snapshots() -> Iterator[None]:
+    """Empty the snapshots (bans, untracked agents, salt) before and after each test."""
     snapshots.reset_all()
     yield
     snapshots.reset_all()
@@ -94,7 +95,7 @@ def nothing_remembered() -> Iterator[None]:
 
 @pytest.fixture
 def staff(client: Client, django_user_model: Any) -> Callable[..., Client]:
-    """A client logged in with only the permissions that it is given by name."""
+    """Log a client in as staff with only the permissions named: ``staff("view_beacon")``."""
     from django.contrib.auth.models import Permission  # apps are not ready when this is read
 
     user = django_user_model.objects.create_user("staff", is_staff=True)
@@ -109,14 +110,14 @@ def staff(client: Client, django_user_model: Any) -> Callable[..., Client]:
 
 @pytest.fixture
 def callbacks(monkeypatch: pytest.MonkeyPatch) -> Tracker:
-    """The registry of callbacks, empty for the length of a test."""
+    """The registry of callbacks, empty during a test."""
     monkeypatch.setattr(tracker, "_callbacks", {})
     return tracker
 
 
 @pytest.fixture
 def calendar(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-    """A calendar that is moved by hand: ``calendar[0]`` is now."""
+    """Django's clock, set by hand: ``calendar[0]`` is now."""
     today = [datetime(2026, 11, 21, 12, tzinfo=UTC)]
     monkeypatch.setattr(timezone, "now", lambda: today[0])
     return today

@@ -1,10 +1,17 @@
 """Settings of the tests.
 
-``TRACKING_TEST_DATABASE`` chooses the database: ``sqlite`` (the default, which needs no
-service), ``postgresql`` or ``mariadb``, as they listen on this machine. Its tables are in the
-database ``test_tracking``, or ``test_`` and what ``TRACKING_TEST_NAME`` says, so that two may
-test at the same time. With ``TRACKING_TEST_PARTITIONED`` its large tables are in parts by months
-(PostgreSQL only; leave out the tests that partition tables themselves: ``-k "not partition"``).
+Environment variables:
+
+``TRACKING_TEST_DATABASE``
+    ``sqlite`` (the default), ``postgresql`` or ``mariadb``.
+``TRACKING_TEST_NAME``
+    The name of the database without ``test_``, by default ``tracking``; with different
+    names several runs can use one server at the same time.
+``TRACKING_TEST_PARTITIONED``
+    Partition the large tables by months. PostgreSQL only; leave out the tests that partition tables
+    themselves: ``-k "not partition"``.
+``TRACKING_TEST_MOMENT``
+    The moment at which each test begins, in ISO 8601 with an offset.
 """
 
 import os

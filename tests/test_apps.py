@@ -17,6 +17,7 @@ def test_pixels_modules_are_found_by_themselves(client):
     assert SitePixel.seen == [(("a",), {"b": 1})]
 
 
+@pytest.mark.slow
 def test_the_callbacks_can_be_imported_before_the_apps_are_ready():
     """As a ``pixels.py`` that is imported by settings or by another app's module does."""
     code = "from tracking import TrackingPixel, tracker; tracker.register(TrackingPixel)"

@@ -55,6 +55,7 @@ doctest.run_docstring_examples(Path("look.pycon").read_text(), globals())
 """
 
 
+@pytest.mark.slow
 def test_the_readme_works_for_a_newcomer(tmp_path):
     def run(*command):
         result = subprocess.run(
@@ -101,7 +102,7 @@ def test_the_readme_works_for_a_newcomer(tmp_path):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_code_of_every_page_runs(page, callbacks, listeners):
+def test_the_code_of_every_page_runs(page, callbacks, restore_receivers):
     instances = {
         "affiliate": Affiliate.objects.create(name="Leaf Letter"),
         "subscriber": Subscriber.objects.create(email="anna@mail.example"),

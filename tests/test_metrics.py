@@ -113,6 +113,7 @@ def test_a_forked_process_that_begins_anew_is_not_counted_backwards(backend, reg
     assert registry.value("tracking_hits_received_total") == 4
 
 
+@pytest.mark.slow
 def test_a_fork_amid_an_update_leaves_the_child_its_locks(tmp_path):
     site = Site(tmp_path)
     assert site.run("-c", FORKING).split() == ["0"] * 5
@@ -201,6 +202,7 @@ print(generate_latest(registry).decode())
 """
 
 
+@pytest.mark.slow
 def test_processes_that_share_a_folder_are_summed_up(tmp_path):
     site = Site(tmp_path)
     (tmp_path / "metrics").mkdir()
@@ -222,6 +224,7 @@ assert "tracking.metrics" not in sys.modules
 """
 
 
+@pytest.mark.slow
 def test_without_the_library_nothing_happens():
     environment = {
         **os.environ,

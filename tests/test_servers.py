@@ -14,6 +14,9 @@ import pytest
 from tests.support.shop import Shop
 from tracking.views import GIF
 
+pytestmark = pytest.mark.slow
+
+
 SERVERS = {
     "gunicorn": ("-m", "gunicorn", "--bind={address}", "example.wsgi"),
     "uvicorn": ("-m", "uvicorn", "--host=127.0.0.1", "--port={port}", "example.asgi:application"),

@@ -113,6 +113,7 @@ def visitors(folder):
         return {key for (key,) in database.execute("SELECT key FROM tracking_visitor")}
 
 
+@pytest.mark.slow
 def test_the_task_runs_through_a_broker_and_a_worker(tmp_path, prefix):
     (tmp_path / "celery_settings.py").write_text(SETTINGS % (BROKER, prefix))
     (tmp_path / "celery_site.py").write_text(CELERY)

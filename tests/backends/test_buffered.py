@@ -340,6 +340,7 @@ get_backend().send_many([Hit(kind="open") for _ in range(int(sys.argv[1]))])
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_under_load_loses_nothing_and_writes_nothing_twice(tmp_path):
     site = Site(tmp_path)
     acknowledged = []
@@ -361,6 +362,7 @@ def test_a_process_that_is_killed_under_load_loses_nothing_and_writes_nothing_tw
     assert folder_status(site.spool).waiting == 0
 
 
+@pytest.mark.slow
 def test_the_end_of_a_process_writes_what_it_has(tmp_path):
     site = Site(tmp_path)
     site.run("-W", "error", "-c", FINISHER, "5000")

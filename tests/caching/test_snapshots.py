@@ -500,6 +500,7 @@ def say(running, text=""):
     running.stdin.flush()
 
 
+@pytest.mark.slow
 def test_a_ban_is_in_force_in_other_processes_within_a_second(process):
     server = process(
         "line(banned('192.0.2.7'))\n"
@@ -517,6 +518,7 @@ def test_a_ban_is_in_force_in_other_processes_within_a_second(process):
     assert float(server.stdout.readline()) < 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_sees_a_ban_that_is_made_after_the_fork(process):
     body = """
@@ -536,6 +538,7 @@ os.waitpid(pid, 0)
     assert parent.communicate(timeout=30)[0].split() == ["False", "True"]
 
 
+@pytest.mark.slow
 def test_all_processes_share_the_salt_of_the_day(process, tmp_path):
     body = "daily_salt.today(); snapshots.refresh(); input(); line(daily_salt.today().hex())"
     running = [process(body) for _ in range(3)]

@@ -282,7 +282,7 @@ def test_an_instance_is_as_one_that_was_loaded():
     assert repr(write([hit := Hit(kind=Kind.OPEN)])) == f"[<Beacon: Open {hit.id}>]"
 
 
-def test_a_batch_is_told_once(listeners, made):
+def test_a_batch_is_told_once(restore_receivers, made):
     batches, singles = [], []
 
     def batch(sender, beacons, **kwargs):
@@ -307,7 +307,7 @@ def test_a_batch_is_told_once(listeners, made):
     assert len(batches) == 2
 
 
-def test_a_listener_of_batches_that_fails_changes_nothing(listeners, caplog):
+def test_a_listener_of_batches_that_fails_changes_nothing(restore_receivers, caplog):
     def failing(**kwargs):
         raise RuntimeError("not today")
 

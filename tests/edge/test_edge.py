@@ -117,6 +117,7 @@ def test_what_counts_is_recorded_and_the_rest_is_not():
         assert hits[name] == [], name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("callback", [(), ("--callback",)])
 def test_an_event_loop_gives_the_same_too(tmp_path, callback):
     site = Site(tmp_path, SETTINGS)

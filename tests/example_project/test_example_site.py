@@ -7,6 +7,8 @@ import pytest
 from tests.support import browsers
 from tests.support.shop import BOT, FIREFOX, Shop
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory):

@@ -12,6 +12,9 @@ import pytest
 
 from tests.support.shop import EXAMPLE, Shop
 
+pytestmark = pytest.mark.slow
+
+
 VISITORS = 60
 
 MANAGE = "import manage; manage.main()"

@@ -316,7 +316,7 @@ def test_a_batch_is_written_or_not_as_a_whole(monkeypatch):
     assert not PageView.objects.exists()
 
 
-def test_the_signal_is_sent_once_for_each_visitor_of_a_batch(listeners):
+def test_the_signal_is_sent_once_for_each_visitor_of_a_batch(restore_receivers):
     heard = []
     visitor_seen.connect(lambda **kwargs: heard.append(kwargs), weak=False)
     write([hit(), hit(1), hit(visitor="ben")])
@@ -327,7 +327,7 @@ def test_the_signal_is_sent_once_for_each_visitor_of_a_batch(listeners):
     assert heard[0]["sender"] is Visitor
 
 
-def test_a_listener_that_fails_changes_nothing(listeners, caplog):
+def test_a_listener_that_fails_changes_nothing(restore_receivers, caplog):
     def failing(**kwargs):
         raise RuntimeError("not today")
 

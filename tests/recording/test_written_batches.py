@@ -166,6 +166,7 @@ backend.flush()
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_between_its_rows_and_its_file_counts_pages_once(tmp_path):
     site = Site(tmp_path, "TRACKING_PAGE_VIEWS = False\n")
     process = site.start("-c", DYING)

@@ -202,6 +202,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 def test_two_processes_that_are_killed_lose_nothing(tmp_path):
     environment = {
         **os.environ,
