@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from babel.messages.pofile import read_po
 from django.core.checks import run_checks
 from django.template import Context, Template
 from django.test import override_settings
@@ -151,6 +152,19 @@ def test_links_between_documents_lead_somewhere(page):
     links = re.findall(r"<([\w/.-]+\.rst)>|^\.\. _.+: (\S+\.rst)$", page.read_text(), re.MULTILINE)
     for link in (a or b for a, b in links):
         assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize(
+    "page", [documents.ROOT / "README.rst", *PAGES], ids=lambda page: page.stem
+)
+def test_labels_are_those_of_the_admin(page):
+    """Words in italics with a capital are labels: *Show all*."""
+    catalogue = documents.ROOT / "tracking/locale/de/LC_MESSAGES/django.po"
+    with catalogue.open("rb") as file:
+        texts = {str(message.id).lower().rstrip(".") for message in read_po(file)}
+        texts |= {"csv", "cpu"}  # the same in every language
+    labels = re.findall(r"(?<![*\w])\*([A-Z][^*\n]+)\*(?!\*)", page.read_text())
+    assert [label for label in labels if label.lower() not in texts] == []
 
 
 def test_every_page_is_listed():

@@ -43,6 +43,8 @@ class Waiting(Protocol):
 
 
 class _InThread:
+    """Waits in the calling thread."""
+
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return function(*args, **kwargs)
 
@@ -51,6 +53,8 @@ class _InThread:
 
 
 class _InLoop:
+    """Waits in a thread of the event loop."""
+
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await sync_to_async(function)(*args, **kwargs)
 

@@ -11,8 +11,8 @@ record is found by its marker.
 
     >>> from tracking.hits import Hit
     >>> hit = Hit(kind="open", data={"campaign": "spring"})
-    >>> items, used = scan(framed(encode(hit)), at_end=True)
-    >>> decode(items[0].payload) == hit
+    >>> items, used = parse_records(frame_record(encode_hit(hit)), at_end=True)
+    >>> decode_hit(items[0].payload) == hit
     True
 """
 
