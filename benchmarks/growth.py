@@ -164,7 +164,7 @@ def _compare_deletion(using: str) -> None:
     assert cutoff is not None
     assert Month.of(cutoff) < this
     start = clock.perf_counter()
-    rows = partitions.drop_past(Beacon, "time", cutoff, using)
+    rows = partitions.drop_expired_partitions(Beacon, "time", cutoff, using)
     seconds = clock.perf_counter() - start
     print_row(f"{rows:,} rows dropped, two months", f"{seconds * 1000:.0f} ms", "")
     cutoff = oldest[2].ends_at

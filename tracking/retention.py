@@ -191,10 +191,10 @@ def _drop_parts(old: _Old) -> int:
     if model not in partitions.TABLES.values() or _site_has_rules(model):
         return 0
     try:
-        return partitions.drop_past(model, old.table.column, old.cutoff, using)
-    except partitions.Unsuitable:  # in parts of the site's own making, perhaps
+        return partitions.drop_expired_partitions(model, old.table.column, old.cutoff, using)
+    except partitions.UnsuitableTable:  # in parts of the site's own making, perhaps
         return 0
-    except partitions.Busy as error:
+    except partitions.TableBusy as error:
         # Its rows are deleted like those of any other table, or it is dropped the next time.
         logger.warning("No part of %s could be dropped: %s", model._meta.db_table, error)
         return 0

@@ -24,7 +24,7 @@ def clean_up() -> None:
 @shared_task(name="tracking.partition", ignore_result=True)
 def partition() -> None:
     """Make the parts of the next months, for tables that are in parts by months."""
-    partitions.keep_ahead()
+    partitions.add_all_future_partitions()
 
 
 @shared_task(name="tracking.roll_up", ignore_result=True)

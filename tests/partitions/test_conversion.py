@@ -26,7 +26,7 @@ from tests.support.partitioned import (
 from tracking import partitions, retention
 from tracking.hits import Hit, Kind, PageHit, Reference, uuid7
 from tracking.models import Beacon
-from tracking.partitions import Busy, Unsuitable, conversion, locks
+from tracking.partitions import TableBusy, UnsuitableTable, conversion, locks
 from tracking.recording import write
 
 
@@ -151,7 +151,7 @@ def test_foreign_keys_of_the_site_go_along(calendar):
 def test_what_could_not_go_along_is_told(statement, name):
     with connection.cursor() as cursor:
         cursor.execute(re.sub("f$", "suppress_redundant_updates_trigger()", statement))
-    with pytest.raises(Unsuitable, match=name):
+    with pytest.raises(UnsuitableTable, match=name):
         convert()
     assert not partitions.layout(Beacon, "default").is_partitioned
 
@@ -164,7 +164,7 @@ def test_a_table_that_the_site_has_in_other_parts_is_left_alone(calendar):
         cursor.execute(
             "CREATE TABLE tracking_beacon (LIKE before INCLUDING DEFAULTS) PARTITION BY HASH (id)"
         )
-    with pytest.raises(Unsuitable, match=r"HASH \(id\)"):
+    with pytest.raises(UnsuitableTable, match=r"HASH \(id\)"):
         convert()
     assert retention._drop_parts(retention._all_old(["pageview"])["pageview"]) == 0
 
@@ -201,7 +201,7 @@ def test_later_migrations_go_on_working(calendar):
         editor.alter_field(Beacon, Beacon._meta.get_field("kind"), longer)
         editor.alter_field(Beacon, key, other)
         editor.remove_field(Beacon, field)
-    assert partitions.add_ahead(Beacon, "default", ahead=5) == [
+    assert partitions.add_future_partitions(Beacon, "default", ahead=5) == [
         "tracking_beacon_2027_03",
         "tracking_beacon_2027_04",
     ]
@@ -252,25 +252,25 @@ def test_nothing_is_lost_that_is_written_meanwhile(rewrite):
 def test_who_reads_for_long_is_waited_for_a_while_and_nothing_is_changed(another, monkeypatch):
     monkeypatch.setattr(locks, "LOCK_TIMEOUT", 30)
     monkeypatch.setattr(locks, "ATTEMPTS", 2)
-    monkeypatch.setattr(locks, "REST", 0.01)
+    monkeypatch.setattr(locks, "PAUSE", 0.01)
     before = definition_of(Beacon)
-    check_before = conversion._check_before
+    check_before = conversion._add_boundary_check
 
     def then_a_report_begins(*args):
         check_before(*args)
         with another.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM tracking_beacon")
 
-    monkeypatch.setattr(conversion, "_check_before", then_a_report_begins)
+    monkeypatch.setattr(conversion, "_add_boundary_check", then_a_report_begins)
     # What takes the check away again finds the reader gone.
-    forget = conversion.forget_check
+    forget = conversion.drop_boundary_check
 
     def after_the_report(*args):
         another.rollback()
         forget(*args)
 
-    monkeypatch.setattr(conversion, "forget_check", after_the_report)
-    with pytest.raises(Busy):
+    monkeypatch.setattr(conversion, "drop_boundary_check", after_the_report)
+    with pytest.raises(TableBusy):
         convert()
     assert definition_of(Beacon) == before
 

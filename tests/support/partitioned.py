@@ -10,7 +10,7 @@ from tracking import partitions
 from tracking.hits import Hit, Kind, uuid7
 from tracking.models import Beacon
 from tracking.partitions import definition
-from tracking.partitions.months import Month, between
+from tracking.partitions.months import Month, months_between
 
 on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="parts are for PostgreSQL"
@@ -43,7 +43,7 @@ def hit_at(moment, **values):
 
 def history():
     """A hit on the tenth of each of the twelve months before this one, and two of today."""
-    months = list(between(Month(2025, 11), Month(2026, 10)))
+    months = list(months_between(Month(2025, 11), Month(2026, 10)))
     hits = [hit_at(month.start + timedelta(days=9)) for month in months]
     return [*hits, hit_at(NOW), hit_at(NOW)]
 

@@ -1,47 +1,54 @@
-"""Tables of PostgreSQL in parts, one for each month, for sites whose tables grow large.
+"""Monthly partitions of large tables, on PostgreSQL.
 
-    convert(Beacon)                     # once, by hand
-    add_ahead(Beacon)                   # daily: the months that come
-    drop_past(Beacon, "time", cutoff)   # whole months leave, by the clean-up
+    convert(Beacon)                                        # once, by hand
+    add_future_partitions(Beacon)                          # daily
+    drop_expired_partitions(Beacon, "time", cutoff)        # by the clean-up
 
-The parts are ranges of the primary key. It is a UUID that begins with the millisecond it was
-made in, so that they are months, and it stays the whole primary key: no hit can be written
-twice, foreign keys to the table go on working, and Django sees a table like any other. Parts by
-the time itself would need a key of two columns, which is unique for neither.
+A partition is a range of the primary key. The key is a UUID that begins with the millisecond
+it was made in, so the ranges are months, and it remains the whole primary key: no hit can be
+written twice, foreign keys to the table still work, and Django sees an ordinary table. Partitions
+by the time column would need a key of two columns, which keeps neither of them unique.
 
-A row whose time and key disagree (an import of old opens, say, with new keys) is in the part of
-its key. Nothing is refused for that; a part leaves only if all of its rows are old.
+If the time of a row and its key disagree (after an import of old opens with new keys, say), the
+row is in the partition of its key. A partition is dropped only once all of its rows have expired.
 
-==================  ================================================================
-:mod:`.months`      months, and the keys that begin them
-:mod:`.catalog`     what the database says of a table and its parts
-:mod:`.definition`  all that hangs on a table, so that another can take its place
-:mod:`.conversion`  a table is turned into parts, and back
-:mod:`.upkeep`      parts are made ahead, and leave
-:mod:`.locks`       waiting for a table without making others wait
-==================  ================================================================
+===================  ===============================================================
+:mod:`.months`       months, and the first key of each
+:mod:`.naming`       names and key ranges of partitions
+:mod:`.catalog`      what PostgreSQL says about a table and its partitions
+:mod:`.definition`   constraints, indexes and permissions of a table to be replaced
+:mod:`.conversion`   partition a table, and undo that
+:mod:`.maintenance`  add partitions for future months, drop expired ones
+:mod:`.locks`        lock a table without making others wait long
+===================  ===============================================================
 """
 
 from tracking.partitions.catalog import Layout, Partition, layout
 from tracking.partitions.conversion import Plan, convert, plan, undo
-from tracking.partitions.locks import Busy
-from tracking.partitions.unsuitable import Unsuitable
-from tracking.partitions.upkeep import AHEAD, TABLES, add_ahead, drop_past, keep_ahead, past
+from tracking.partitions.errors import TableBusy, UnsuitableTable
+from tracking.partitions.maintenance import (
+    MONTHS_AHEAD,
+    TABLES,
+    add_all_future_partitions,
+    add_future_partitions,
+    drop_expired_partitions,
+    expired_partitions,
+)
 
 __all__ = [
-    "AHEAD",
+    "MONTHS_AHEAD",
     "TABLES",
-    "Busy",
     "Layout",
     "Partition",
     "Plan",
-    "Unsuitable",
-    "add_ahead",
+    "TableBusy",
+    "UnsuitableTable",
+    "add_all_future_partitions",
+    "add_future_partitions",
     "convert",
-    "drop_past",
-    "keep_ahead",
+    "drop_expired_partitions",
+    "expired_partitions",
     "layout",
-    "past",
     "plan",
     "undo",
 ]

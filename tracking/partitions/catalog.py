@@ -1,4 +1,4 @@
-"""What the database says of a table and its parts."""
+"""What the catalog of PostgreSQL says about a table and its partitions."""
 
 import re
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
-from tracking.partitions.months import moment_of
-from tracking.partitions.unsuitable import Unsuitable
+from tracking.partitions.errors import UnsuitableTable
+from tracking.partitions.months import key_time
 
 
 class Partition(NamedTuple):
-    """One part of a table.
+    """One partition of a table.
 
     Attributes:
-        name: of its own table.
-        low: the first key in it; ``None`` for those from the beginning on.
-        high: the first key after it; ``None`` if it has no end.
-        is_default: whether it takes what belongs to no other.
-        rows: how many there are, as the planner estimates; -1 if nobody has looked yet.
-        size: bytes on disk, with its indexes.
+        name: the name of its own table.
+        low: the first key in it; ``None`` without a lower bound.
+        high: the first key after it; ``None`` without an upper bound.
+        is_default: whether it is the default partition, for keys outside of all others.
+        rows: number of rows, estimated by the planner; -1 if never analyzed.
+        size: bytes on disk, with indexes.
     """
 
     name: str
@@ -35,22 +35,22 @@ class Partition(NamedTuple):
 
     @property
     def ends_at(self) -> datetime | None:
-        """The moment that its keys end before, or ``None``."""
-        return None if self.high is None else moment_of(self.high)
+        """The time before which its keys end, or ``None``."""
+        return None if self.high is None else key_time(self.high)
 
     @property
     def starts_at(self) -> datetime | None:
-        """The moment that its keys begin at, or ``None``."""
-        return None if self.low is None else moment_of(self.low)
+        """The time at which its keys begin, or ``None``."""
+        return None if self.low is None else key_time(self.low)
 
 
 class Layout(NamedTuple):
-    """How a table is kept.
+    """Whether and how a table is partitioned.
 
     Attributes:
-        is_partitioned: whether in parts.
-        partitions: these, in order, the default one last.
-        rows: how many there are in all, as the planner estimates.
+        is_partitioned: whether it is.
+        partitions: its partitions in order of their keys, the default one last.
+        rows: number of rows in all, estimated by the planner.
         size: bytes on disk, with all indexes.
     """
 
@@ -60,71 +60,75 @@ class Layout(NamedTuple):
     size: int
 
 
-def fetched(
+def fetch_all(
     connection: BaseDatabaseWrapper, sql: str, params: Sequence[Any] = ()
 ) -> list[tuple[Any, ...]]:
-    """Return what a query finds."""
+    """Return all rows of a query."""
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return list(cursor.fetchall())
 
 
-def run(connection: BaseDatabaseWrapper, *statements: str) -> None:
-    """Run statements that return nothing, one after the other."""
+def execute(connection: BaseDatabaseWrapper, *statements: str) -> None:
+    """Run statements without a result, one after the other."""
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
 
 
-def quoted(connection: BaseDatabaseWrapper, name: str) -> str:
-    """Return a name as SQL takes it."""
+def quote_name(connection: BaseDatabaseWrapper, name: str) -> str:
+    """Return an identifier, quoted for SQL."""
     return str(connection.ops.quote_name(name))
 
 
-def copied_into(table: str, other: str) -> str:
-    """Return the statement that copies all rows of another table; both names are quoted."""
+def copy_rows_sql(table: str, other: str) -> str:
+    """Return the SQL that copies all rows from another table; both names are quoted."""
     return f"INSERT INTO {table} SELECT * FROM {other}"  # noqa: S608 - names of the model's own
 
 
-def moved_into(table: str, other: str, condition: str) -> str:
-    """Return the statement that moves some rows of another table; both names are quoted."""
+def move_rows_sql(table: str, other: str, condition: str) -> str:
+    """Return the SQL that moves rows from another table; both names are quoted."""
     deleted = f"DELETE FROM {other} WHERE {condition} RETURNING *"  # noqa: S608 - likewise
     return f"WITH moved AS ({deleted}) INSERT INTO {table} SELECT * FROM moved"  # noqa: S608
 
 
-def owner(connection: BaseDatabaseWrapper, table: str) -> str:
-    """Return whose table it is, as SQL takes it."""
+def table_owner(connection: BaseDatabaseWrapper, table: str) -> str:
+    """Return the owner of a table, quoted for SQL."""
     sql = "SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class WHERE oid = to_regclass(%s)"
-    [(name,)] = fetched(connection, sql, [quoted(connection, table)])
+    [(name,)] = fetch_all(connection, sql, [quote_name(connection, table)])
     return str(name)
 
 
 def layout(model: type[Model], using: str) -> Layout:
-    """Return how the table of a model is kept.
+    """Return whether and how the table of a model is partitioned.
 
     Args:
-        model: whose table it is.
+        model: the model of the table.
         using: the alias of the database.
 
     Raises:
-        Unsuitable: the database has no parts like these, or the table is in parts of
-            another kind, or is not there.
+        UnsuitableTable: the database is not PostgreSQL, or the table is partitioned in another
+            way, or does not exist.
     """
     connection = connections[using]
     table = model._meta.db_table
     if connection.vendor != "postgresql":
-        raise Unsuitable(
-            f"Partitions are for PostgreSQL only, and {table} is in {connection.display_name}."
+        raise UnsuitableTable(
+            f"Only PostgreSQL tables can be partitioned; {table} is in {connection.display_name}."
         )
-    found = fetched(connection, _TABLE, [quoted(connection, table)])
+    found = fetch_all(connection, _TABLE, [quote_name(connection, table)])
     if not found:
-        raise Unsuitable(f"There is no table {table}: run migrate first.")
+        raise UnsuitableTable(f"The table {table} does not exist: run migrate first.")
     [(kind, key, rows, size)] = found
     if kind == "r":
         return Layout(is_partitioned=False, partitions=[], rows=int(rows), size=size)
     if key != "RANGE (id)":
-        raise Unsuitable(f"{table} is kept in another way already ({key or kind}): left alone.")
-    parts = [_partition(*row) for row in fetched(connection, _PARTS, [quoted(connection, table)])]
+        raise UnsuitableTable(
+            f"{table} is already partitioned in another way ({key or kind}); it was not changed."
+        )
+    parts = [
+        _partition(*row) for row in fetch_all(connection, _PARTS, [quote_name(connection, table)])
+    ]
     parts.sort(key=lambda part: (part.is_default, part.low is not None, str(part.low)))
     return Layout(
         is_partitioned=True,

@@ -1,22 +1,22 @@
-"""All that hangs on a table, so that another can take its place."""
+"""Constraints, indexes and permissions of a table, to be given to a table that replaces it."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from tracking.partitions.catalog import fetched, owner, quoted, run
+from tracking.partitions.catalog import execute, fetch_all, quote_name, table_owner
 
 
 class Definition(NamedTuple):
-    """What a table has besides its columns and rows, as statements that make it anew.
+    """What a table has besides its columns and rows, as SQL that recreates it.
 
     Attributes:
-        constraints: primary key, foreign keys and the like: their names and definitions.
-        indexes: the statements of those that belong to no constraint.
-        index_names: the oids and names of all indexes.
-        owner: whose table it is.
-        grants: the statements that allow others what they may.
+        constraints: names and definitions of the constraints (primary key, foreign keys, ...).
+        indexes: the ``CREATE INDEX`` statements of indexes without a constraint.
+        index_names: oids and names of all indexes.
+        owner: the owner, quoted.
+        grants: the ``GRANT`` statements for other roles.
         referring: foreign keys of other tables to this one: table, name, definition.
     """
 
@@ -29,56 +29,56 @@ class Definition(NamedTuple):
 
     @classmethod
     def of(cls, connection: BaseDatabaseWrapper, table: str) -> "Definition":
-        """Return the definition of a table, which the caller has locked."""
-        name = [quoted(connection, table)]
+        """Return the definition of a table, which the caller must have locked."""
+        name = [quote_name(connection, table)]
         return cls(
-            constraints=[(name, text) for name, text in fetched(connection, _CONSTRAINTS, name)],
-            indexes=[text for (text,) in fetched(connection, _INDEXES, name)],
-            index_names=[(oid, index) for oid, index in fetched(connection, _INDEX_NAMES, name)],
-            owner=owner(connection, table),
-            grants=[text for (text,) in fetched(connection, _GRANTS, [*name, *name])],
-            referring=[(a, b, c) for a, b, c in fetched(connection, _REFERRING, name)],
+            constraints=[(name, text) for name, text in fetch_all(connection, _CONSTRAINTS, name)],
+            indexes=[text for (text,) in fetch_all(connection, _INDEXES, name)],
+            index_names=[(oid, index) for oid, index in fetch_all(connection, _INDEX_NAMES, name)],
+            owner=table_owner(connection, table),
+            grants=[text for (text,) in fetch_all(connection, _GRANTS, [*name, *name])],
+            referring=[(a, b, c) for a, b, c in fetch_all(connection, _REFERRING, name)],
         )
 
-    def without(self, name: str) -> "Definition":
-        """Return the same without the constraint of this name."""
+    def without_constraint(self, name: str) -> "Definition":
+        """Return a copy without the constraint of this name."""
         return self._replace(constraints=[each for each in self.constraints if each[0] != name])
 
-    def let_go(self, connection: BaseDatabaseWrapper) -> None:
-        """Free the names of the indexes, and take away foreign keys to the table."""
-        run(
+    def release_names(self, connection: BaseDatabaseWrapper) -> None:
+        """Rename the indexes, and drop foreign keys to the table, so that both can be recreated."""
+        execute(
             connection,
             *(
-                f"ALTER TABLE {table} DROP CONSTRAINT {quoted(connection, name)}"
+                f"ALTER TABLE {table} DROP CONSTRAINT {quote_name(connection, name)}"
                 for table, name, _ in self.referring
             ),
             *(
-                # 63 bytes at most; the oid tells those apart that begin alike.
-                f"ALTER INDEX {quoted(connection, name)} "
-                f"RENAME TO {quoted(connection, f'{name[:50]}_{oid}')}"
+                # Names have at most 63 bytes; the oid keeps truncated ones apart.
+                f"ALTER INDEX {quote_name(connection, name)} "
+                f"RENAME TO {quote_name(connection, f'{name[:50]}_{oid}')}"
                 for oid, name in self.index_names
             ),
         )
 
     def apply(self, connection: BaseDatabaseWrapper, table: str) -> None:
-        """Give all of it to the table that has the name now."""
-        run(connection, *self._statements(connection, table))
+        """Recreate everything on the table that has this name now."""
+        execute(connection, *self._statements(connection, table))
 
     def _statements(self, connection: BaseDatabaseWrapper, table: str) -> Iterator[str]:
-        target = quoted(connection, table)
+        target = quote_name(connection, table)
         for name, text in self.constraints:
-            yield f"ALTER TABLE {target} ADD CONSTRAINT {quoted(connection, name)} {text}"
+            yield f"ALTER TABLE {target} ADD CONSTRAINT {quote_name(connection, name)} {text}"
         yield from self.indexes
         yield f"ALTER TABLE {target} OWNER TO {self.owner}"
         yield from self.grants
         for other, name, text in self.referring:
-            yield f"ALTER TABLE {other} ADD CONSTRAINT {quoted(connection, name)} {text}"
+            yield f"ALTER TABLE {other} ADD CONSTRAINT {quote_name(connection, name)} {text}"
 
 
 def obstacles(connection: BaseDatabaseWrapper, table: str) -> list[str]:
-    """Return what hangs on a table and could not be given to another, in a few words each."""
-    name = quoted(connection, table)
-    return [text for (text,) in fetched(connection, _OBSTACLES, [name] * 7)]
+    """Return what else depends on a table and cannot be recreated, in a few words each."""
+    name = quote_name(connection, table)
+    return [text for (text,) in fetch_all(connection, _OBSTACLES, [name] * 7)]
 
 
 # The primary key first, as foreign keys of other tables need it.

@@ -1,4 +1,4 @@
-"""Months, and the keys that begin them.
+"""Months, and the first key of each.
 
 >>> december = Month(2026, 12)
 >>> december.next
@@ -19,54 +19,58 @@ _BITS_AFTER = 80
 
 
 class Month(NamedTuple):
-    """A month of the calendar, in UTC."""
+    """A calendar month, in UTC."""
 
     year: int
     month: int
 
     @classmethod
     def of(cls, moment: datetime) -> "Month":
-        """Return the month that an aware time is in."""
+        """Return the month of an aware time."""
         in_utc = moment.astimezone(UTC)
         return cls(in_utc.year, in_utc.month)
 
     @property
     def start(self) -> datetime:
-        """Its first moment."""
+        """The first moment of the month."""
         return datetime(self.year, self.month, 1, tzinfo=UTC)
 
     @property
     def next(self) -> "Month":
-        """The month after it."""
+        """The month after this one."""
         return Month(self.year + self.month // 12, self.month % 12 + 1)
 
     @property
     def first_key(self) -> UUID:
-        """The key that is below all those of the month, and above all earlier ones.
+        """The lower bound of the keys of this month, above all keys of earlier months.
 
         PostgreSQL sorts UUIDs by their bytes.
         """
         return UUID(int=int(self.start.timestamp() * 1000) << _BITS_AFTER)
 
     def following(self, number: int) -> list["Month"]:
-        """Return this month and so many after it."""
+        """Return this month and ``number`` months after it."""
         months = [self]
         for _ in range(number):
             months.append(months[-1].next)
         return months
 
 
-def between(first: Month, last: Month) -> Iterator[Month]:
-    """Yield the months from ``first`` to ``last``, both of them too."""
+def months_between(first: Month, last: Month) -> Iterator[Month]:
+    """Yield the months from ``first`` to ``last``, both included."""
     month = first
     while month <= last:
         yield month
         month = month.next
 
 
-def moment_of(key: UUID) -> datetime | None:
-    """Return the moment that a key begins with, or ``None`` if the calendar has no such day."""
+def key_time(key: UUID) -> datetime | None:
+    """Return the time in a key; ``None`` if it is beyond the calendar."""
     try:
         return datetime.fromtimestamp((key.int >> _BITS_AFTER) / 1000, tz=UTC)
-    except (OverflowError, ValueError, OSError):  # a key of another version, in some year 10,000
+    except (
+        OverflowError,
+        ValueError,
+        OSError,
+    ):  # a key of another UUID version, after the year 9999
         return None

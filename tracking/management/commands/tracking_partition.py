@@ -36,7 +36,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--ahead",
             type=_months,
-            default=partitions.AHEAD,
+            default=partitions.MONTHS_AHEAD,
             help=_("Number of future months to create partitions for (default: %(default)s)."),
         )
         action = parser.add_mutually_exclusive_group()
@@ -86,7 +86,7 @@ class Command(BaseCommand):
                     self._keep_up(model, using, ahead)
                 if verbosity > 0:
                     self._show(model, using)
-            except (partitions.Unsuitable, partitions.Busy) as error:
+            except (partitions.UnsuitableTable, partitions.TableBusy) as error:
                 raise CommandError(str(error)) from error
 
     def _convert(self, model: type[Model], using: str, *, ahead: int, rewrite: bool) -> None:
@@ -107,7 +107,7 @@ class Command(BaseCommand):
         self._after_asking(lambda: partitions.undo(model, using))
 
     def _keep_up(self, model: type[Model], using: str, ahead: int) -> None:
-        for made in partitions.add_ahead(model, using, ahead=ahead):
+        for made in partitions.add_future_partitions(model, using, ahead=ahead):
             self.stdout.write(_("Created: %s") % made)
 
     def _after_asking(self, do: Callable[[], None]) -> None:

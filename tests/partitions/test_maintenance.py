@@ -24,8 +24,8 @@ from tests.support.partitioned import (
 from tracking import partitions, retention
 from tracking.hits import PageHit, Reference
 from tracking.models import Beacon, PageView, Visit
-from tracking.partitions import Busy, conversion, locks, upkeep
-from tracking.partitions.months import Month, between
+from tracking.partitions import TableBusy, conversion, locks, maintenance
+from tracking.partitions.months import Month, months_between
 from tracking.recording import write
 
 
@@ -33,8 +33,8 @@ from tracking.recording import write
 @pytest.mark.skipif(connection.vendor == "postgresql", reason="what other databases do")
 def test_elsewhere_the_clean_up_asks_nothing_about_parts(django_assert_num_queries):
     with django_assert_num_queries(0):
-        assert partitions.keep_ahead() == {}
-        assert partitions.drop_past(Beacon, "time", NOW, "default") == 0
+        assert partitions.add_all_future_partitions() == {}
+        assert partitions.drop_expired_partitions(Beacon, "time", NOW, "default") == 0
 
 
 @on_postgresql
@@ -45,9 +45,9 @@ def test_a_month_gets_its_part_in_time_and_its_rows_from_the_default_one(calenda
     later = hit_at(datetime(2027, 3, 1, tzinfo=UTC))
     write([*early, later])
     assert rows_by_part() == {"default": 3}
-    assert partitions.add_ahead(Beacon, "default", ahead=1) == []
+    assert partitions.add_future_partitions(Beacon, "default", ahead=1) == []
     calendar[0] = datetime(2027, 1, 31, 23, tzinfo=UTC)
-    made = partitions.add_ahead(Beacon, "default", ahead=1)
+    made = partitions.add_future_partitions(Beacon, "default", ahead=1)
     assert made == ["tracking_beacon_2027_01", "tracking_beacon_2027_02"]
     assert rows_by_part() == {"2027_02": 2, "default": 1}
     assert write([*early, later]) == []
@@ -63,7 +63,7 @@ def test_the_task_and_a_second_run_make_what_is_missing_and_no_more(calendar):
     calendar[0] += timedelta(days=31)
     tasks.partition()
     assert parts_of(PageView)[-2:] == ["2027_03", "default"]
-    assert partitions.keep_ahead() == {"beacon": [], "pageview": []}
+    assert partitions.add_all_future_partitions() == {"beacon": [], "pageview": []}
 
 
 @on_postgresql
@@ -72,7 +72,9 @@ def test_many_who_make_the_same_month_make_one(calendar):
     convert(ahead=1)
     made = []
     try:
-        failures = together(4, lambda: made.extend(partitions.add_ahead(Beacon, "default")))
+        failures = together(
+            4, lambda: made.extend(partitions.add_future_partitions(Beacon, "default"))
+        )
         assert failures == []
         assert sorted(made) == ["tracking_beacon_2027_01", "tracking_beacon_2027_02"]
     finally:
@@ -129,14 +131,16 @@ def test_a_row_that_comes_while_its_month_is_dropped_stays(calendar):
     old_key = key_of(datetime(2026, 1, 20, tzinfo=UTC))
     [part] = [
         part
-        for part, _ in partitions.past(Beacon, "time", NOW - timedelta(days=200), "default")
+        for part, _ in partitions.expired_partitions(
+            Beacon, "time", NOW - timedelta(days=200), "default"
+        )
         if part.name.endswith("2026_01")
     ]
     Beacon.objects.create(pk=old_key, kind="open", time=NOW)
 
     def drop():
         arguments = (Beacon, "time", NOW - timedelta(days=200), "default", part, 1)
-        return locks.patiently("default", lambda: upkeep._drop(*arguments))
+        return locks.retry_while_locked("default", lambda: maintenance._drop_partition(*arguments))
 
     assert drop() == 0
     Beacon.objects.filter(pk=old_key).delete()
@@ -172,7 +176,7 @@ def test_page_views_leave_by_months_too(calendar, settings, use_tz, monkeypatch)
     if not use_tz:
         monkeypatch.setattr(timezone, "now", lambda: timezone.make_naive(NOW))
     settings.TRACKING_PAGE_VIEW_RETENTION = 20
-    months = list(between(Month(2026, 6), Month(2026, 10)))
+    months = list(months_between(Month(2026, 6), Month(2026, 10)))
     write([PageHit(visitor="anna", url="/", time=m.start, id=key_of(m.start)) for m in months])
     partitions.convert(PageView, "default", rewrite=True)
     assert retention.clean_up(tables=["pageview"]) == {"pageview": 5}
@@ -232,17 +236,17 @@ def test_a_conversion_that_was_broken_off_stands_in_the_way_of_no_later_month(
 ):
     monkeypatch.setattr(locks, "LOCK_TIMEOUT", 30)
     monkeypatch.setattr(locks, "ATTEMPTS", 2)
-    monkeypatch.setattr(locks, "REST", 0.01)
+    monkeypatch.setattr(locks, "PAUSE", 0.01)
     before = definition_of(Beacon)
-    check_before = conversion._check_before
+    check_before = conversion._add_boundary_check
 
     def then_a_report_begins(*args):
         check_before(*args)
         with another.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM tracking_beacon")
 
-    monkeypatch.setattr(conversion, "_check_before", then_a_report_begins)
-    with pytest.raises(Busy):
+    monkeypatch.setattr(conversion, "_add_boundary_check", then_a_report_begins)
+    with pytest.raises(TableBusy):
         convert()
     another.rollback()
     assert definition_of(Beacon) != before  # what takes the check away has waited in vain, too
@@ -252,4 +256,4 @@ def test_a_conversion_that_was_broken_off_stands_in_the_way_of_no_later_month(
     call_command("tracking_partition", "--verbosity=0")
     assert definition_of(Beacon) == before
     assert len(write([later])) == 1
-    assert "broken off" in caplog.text
+    assert "interrupted" in caplog.text
