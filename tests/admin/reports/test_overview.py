@@ -87,7 +87,7 @@ def test_the_figures_are_those_of_the_rows(admin_client):
         "Daily unique opens": "1",
         "Daily unique clicks": "1",
     }
-    assert "2 in all" in html
+    assert "2 total" in html
     assert lines(html, "pages") == [("/tea/", "2"), ("/", "1"), ("/cart/", "1")]
     assert lines(html, "links") == [("https://shop.example/tea", "1")]
 
@@ -99,7 +99,7 @@ def test_a_change_has_a_sign_and_a_word(admin_client):
     html = text_of(admin_client.get(OVERVIEW, {"period": "7"}))
     assert '+100%<span class="visually-hidden">, up</span>' in html
     html = text_of(admin_client.get(OVERVIEW, {"period": "30"}))
-    assert "none before" in html
+    assert "no earlier data" in html
 
 
 def test_all_that_is_chosen_is_in_every_link(admin_client):
@@ -146,13 +146,13 @@ def test_what_the_filters_say_nothing_about_is_unknown_and_not_zero(admin_client
     beacon(Kind.CLICK, url="https://shop.example/tea")
     html = text_of(admin_client.get(OVERVIEW, {"link": "https://shop.example/tea"}))
     assert figures(html)["Visitors"] == "\N{EN DASH}"
-    assert 'title="The filters say nothing about this."' in html
+    assert 'title="Not available with these filters."' in html
     assert figures(html)["Daily unique clicks"] == "1"
     # The chart is of the first figure that is known; of another only who asks for it.
     assert '<title id="series-title">Daily unique clicks</title>' in html
     query = {"link": "https://shop.example/tea", "series": "visits"}
     html = text_of(admin_client.get(OVERVIEW, query))
-    assert '<p class="tracking-note">The filters say nothing about this.</p>' in html
+    assert '<p class="tracking-note">Not available with these filters.</p>' in html
     assert "tracking-chart" not in html
 
 
@@ -265,7 +265,7 @@ def test_visits_are_for_who_may_see_visitors(staff):
     assert set(figures(html)) == {"Daily unique opens", "Daily unique clicks"}
     assert "secret" not in html
     assert "on the site now" not in html
-    assert "Visits are left out" in html
+    assert "Visits are hidden" in html
     assert "https://shop.example/tea" in html
     for name in ("pages", "referrers", "countries", "devices"):
         assert clerk.get(f"{OVERVIEW}{name}/").status_code == 403
@@ -280,7 +280,7 @@ def test_opens_and_clicks_are_for_who_may_see_beacons(staff):
     html = text_of(clerk.get(OVERVIEW, {"series": "daily_unique_clicks"}))
     assert "Daily unique clicks" not in figures(html)
     assert "secret.example" not in html
-    assert "Opens and clicks are left out" in html
+    assert "Opens and clicks are hidden" in html
     for name in ("links", "mailings"):
         assert clerk.get(f"{OVERVIEW}{name}/").status_code == 403
 
@@ -365,7 +365,7 @@ def test_an_empty_site_is_told_how_to_begin(admin_client, staff):
     assert "{% tracking_pixel source=news entity=reader %}" in html
     html = text_of(staff("view_beacon").get(OVERVIEW))
     assert "VisitorTrackingMiddleware" not in html
-    assert 'title="There was no visit."' in text_of(admin_client.get(OVERVIEW))
+    assert 'title="There were no visits."' in text_of(admin_client.get(OVERVIEW))
     visit(ago=timedelta(days=300))
     assert "VisitorTrackingMiddleware" not in text_of(admin_client.get(OVERVIEW))
 

@@ -1,1 +1,1 @@
-"""The reports in the admin: overview, campaign report, lists and files."""
+"""Report pages of the admin: the overview, and the report of a mailing."""

@@ -1,4 +1,4 @@
-"""What has become of a mailing: the report of any object that beacons have as their source."""
+"""The report of a mailing: of any object that beacons have as their source."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,13 +25,13 @@ from tracking.reports.csv_tables import CAMPAIGN_TABLES, campaign_table
 from tracking.reports.figures import Series
 from tracking.reports.recipients import each_recipient
 
-#: Beacons of a mailing up to which its recipients are listed on its page. Of more they have a
-#: page of their own: each of them is read for the list, and counted for nothing else.
+#: A report lists the recipients of a mailing with at most this many beacons. Others have a page
+#: of their own, because the list reads all beacons and the rest of the report does not.
 MAX_BEACONS = 20_000
 
 
 def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
-    """Return the patterns of the report of an object, and of its tables as files."""
+    """Return the URL patterns of the report, its lists and its files."""
     site = model_admin.admin_site
 
     def pattern(route: str, view: Any, name: str) -> URLPattern:
@@ -58,7 +58,7 @@ def _report(site: admin.AdminSite, request: HttpRequest, label: str, pk: str) ->
             "steps": steps(report),
             "opened": opened_bar(report),
             "charts": list(_charts(source, report)),
-            "tables": list(campaign_lists.blocks(source, report)),
+            "tables": list(campaign_lists.sections(source, report)),
             **_recipients(source, report),
         }
     return page(
@@ -106,18 +106,18 @@ def _whole_list(
 
 
 def _part(source: SourceObject, template: str, title: str, **context: Any) -> HttpResponse:
-    """Return a page about a part of the report."""
+    """Return a page with a part of the report."""
     crumb = {"text": source.name, "url": source.path_to("tracking_report")}
     return page(source.request, source.site, template, title=title, crumbs=[crumb], **context)
 
 
 def _sent(report: Campaign) -> str:
-    """Return when the mailing was sent, and to how many, as far as it is known."""
+    """Return when the mailing was sent and to how many recipients, as far as known."""
     if report.sent_at is None or report.sent is None:
         if report.began_at is None:
             return ""
         began = columns.exact_time(report.began_at)
-        return gettext("No sending was recorded. The first hit: %s.") % began
+        return gettext("No sending was recorded. First hit: %s.") % began
     text = ngettext(
         "Sent on %(time)s to %(count)s recipient.",
         "Sent on %(time)s to %(count)s recipients.",
@@ -130,7 +130,7 @@ def _sent(report: Campaign) -> str:
 
 
 def _empty(source: SourceObject) -> list[dict[str, str]]:
-    text = gettext("Opens and clicks appear here with these lines in the template of a mail:")
+    text = gettext("To see opens and clicks here, add these lines to the template of a mail:")
     return [{"text": text, "code": _TAGS}]
 
 
@@ -143,7 +143,7 @@ _TAGS = """{% load tracking_tags %}
 
 
 def _charts(source: SourceObject, report: Campaign) -> Iterator[dict[str, str]]:
-    """Yield the first hours by the quarter, and all days if there are some."""
+    """Yield the charts of the first 24 hours and, if there are several days, of all days."""
     zone = report.time_zone
     if report.quarters.opens:
         span = gettext("the first 24 hours, in the time zone %s") % zone
@@ -174,24 +174,24 @@ def _chart(timeline: Timeline, span: str, grain: str, key: str) -> dict[str, str
     return {"key": key, "figure": charts.figure(chart, head=series.column_title(grain))}
 
 
-#: Days without a hit that are drawn at the end: more are a line along the axis.
+#: The maximum number of days without a hit at the end of the chart. More show nothing.
 _QUIET_DAYS = 6
 
 
 def _without_quiet_end(days: Timeline) -> Timeline:
-    """Return the days up to the last hit, and some after it; the file has all of them."""
+    """Return the days up to a few after the last hit. The CSV file has all of them."""
     both = zip(days.opens, days.clicks, strict=True)
     hits = [number for number, points in enumerate(both) if any(p.value for p in points)]
     end = max(hits, default=0) + 1 + _QUIET_DAYS
     return Timeline(opens=days.opens[:end], clicks=days.clicks[:end])
 
 
-#: Days that are drawn one by one, and weeks; more are taken together.
+#: The maximum number of points of a chart. Longer series are grouped.
 _MAX_POINTS = 120
 
 
 def _group_if_long(days: Timeline) -> tuple[Timeline, str]:
-    """Return few enough points to be drawn, and what each of them is."""
+    """Return the days, grouped if there are too many, and the unit of a point."""
     if len(days.opens) <= _MAX_POINTS:
         return days, "day"
     size = 7 if len(days.opens) <= 7 * _MAX_POINTS else 28

@@ -1,4 +1,4 @@
-"""The lists of a report: links, countries, mail clients; the largest first."""
+"""The lists of a campaign report: links, countries and mail clients."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -16,12 +16,12 @@ from tracking.reports.campaigns import Campaign
 from tracking.reports.figures import Listing, Row
 from tracking.rollups.definitions import TERMS
 
-_HUMANS_ONLY = _("Only hits by people: a proxy or a machine says nothing about the reader.")
-_NOBODY = _("Nobody has opened it or clicked yet.")
+_HUMANS_ONLY = _("Hits by people only: proxies and machines say nothing about the reader.")
+_NOBODY = _("No opens or clicks yet.")
 
 
 class _ListKind(NamedTuple):
-    """A list: how many lines the report shows, and what stands around them."""
+    """A list: the number of lines in the report, and its texts."""
 
     lines: int
     head: Any
@@ -29,25 +29,25 @@ class _ListKind(NamedTuple):
     hint: Any = ""
 
 
-#: The lists by their names, in the order in which they are shown.
+#: The lists by name, in the order in which they are shown.
 LISTS: Mapping[str, _ListKind] = {
-    "links": _ListKind(50, _("Link"), _("No link was followed by anybody yet.")),
+    "links": _ListKind(50, _("Link"), _("No clicks yet.")),
     "countries": _ListKind(10, _("Country"), _NOBODY, _HUMANS_ONLY),
     "clients": _ListKind(10, _("Mail client"), _NOBODY, _HUMANS_ONLY),
 }
 
 
-def blocks(source: SourceObject, report: Campaign) -> Iterator[Section]:
-    """Yield the beginning of each list, with the way to all of it."""
+def sections(source: SourceObject, report: Campaign) -> Iterator[Section]:
+    """Yield the first lines of each list, with a link to all of them."""
     for name, kind in LISTS.items():
-        yield _block(source, getattr(report, name), 0, kind.lines)
+        yield _section(source, getattr(report, name), 0, kind.lines)
 
 
 def whole(source: SourceObject, name: str) -> dict[str, Any]:
-    """Return what a page of its own shows of a list.
+    """Return the template context of a list on a page of its own.
 
     Args:
-        subject: what the report is about.
+        source: the source object.
         name: one of :data:`LISTS`.
     """
     found: Listing = getattr(source.report(), name)
@@ -55,12 +55,12 @@ def whole(source: SourceObject, name: str) -> dict[str, Any]:
     first = (number - 1) * ROWS_PER_PAGE
     shown = len(found.rows[first : first + ROWS_PER_PAGE])
     return {
-        "table": _block(source, found, first, ROWS_PER_PAGE),
+        "table": _section(source, found, first, ROWS_PER_PAGE),
         "page": paging(PageUrls(source.request.path, {}), number, shown, found.total),
     }
 
 
-def _block(source: SourceObject, found: Listing, first: int, lines: int) -> Section:
+def _section(source: SourceObject, found: Listing, first: int, lines: int) -> Section:
     kind, is_links = LISTS[found.name], found.name == "links"
     highest = max((row.figure for row in found.rows), default=0)
     is_cut = first == 0 and found.total > lines

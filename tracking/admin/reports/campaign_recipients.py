@@ -1,4 +1,4 @@
-"""The recipients of a mailing, one by one."""
+"""The recipients of a campaign report."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ from tracking.reports.formatting import UNKNOWN
 from tracking.reports.recipients import Recipient, Recipients, State, recipients
 from tracking.rollups.definitions import TERMS
 
-#: Characters of a search.
+#: The maximum length of a search.
 MAX_SEARCH = 200
 
 
 def list_context(source: SourceObject) -> dict[str, Any]:
-    """Return what the page shows of the recipients."""
+    """Return the template context of the list of recipients."""
     params = source.request.GET
     state, search = params.get("state", ""), params.get("q", "")
     number = page_number(source.request)
@@ -35,7 +35,7 @@ def list_context(source: SourceObject) -> dict[str, Any]:
     )
     state = found.state or ""
     kept = {"state": state, "q": found.search}
-    urls_of_page = PageUrls(
+    page_urls = PageUrls(
         source.request.path, {name: value for name, value in kept.items() if value}
     )
     return {
@@ -45,26 +45,26 @@ def list_context(source: SourceObject) -> dict[str, Any]:
         "states": [
             {
                 "text": text,
-                "url": urls_of_page.to({"state": value or None}, at="recipients"),
+                "url": page_urls.to({"state": value or None}, at="recipients"),
                 "is_chosen": value == state,
             }
             for value, text in [("", gettext("All")), *State.choices]
         ],
         "is_cut": found.is_cut,
-        "recipients": _recipients_block(source, found),
-        "page": paging(urls_of_page, number, len(found.rows), found.total, at="recipients"),
+        "recipients": _recipients_section(source, found),
+        "page": paging(page_urls, number, len(found.rows), found.total, at="recipients"),
     }
 
 
 def link_context(source: SourceObject) -> dict[str, Any]:
-    """Return what leads to the recipients of a large mailing."""
+    """Return the template context of the link to the recipients of a large mailing."""
     return {
         "path": source.path_to("tracking_report_recipients"),
         "csv_url": source.path_to("tracking_report_csv", "recipients"),
     }
 
 
-def _recipients_block(source: SourceObject, found: Recipients) -> Section:
+def _recipients_section(source: SourceObject, found: Recipients) -> Section:
     rows = RelatedObjects((one.entity for one in found.rows), source.request, source.site)
     is_narrowed = bool(found.search or found.state)
     return Section(
@@ -73,15 +73,15 @@ def _recipients_block(source: SourceObject, found: Recipients) -> Section:
         heads=[
             Column(gettext("Recipient"), kind=TEXT),
             Column(gettext("State"), kind=TEXT),
-            Column(gettext("First"), gettext("The first open or click by anybody."), kind=TEXT),
-            Column(gettext("Last"), gettext("The last open or click by anybody."), kind=TEXT),
+            Column(gettext("First"), gettext("First open or click, also by machines."), kind=TEXT),
+            Column(gettext("Last"), gettext("Last open or click, also by machines."), kind=TEXT),
             *(Column(*map(str, TERMS[name])) for name in ("opens", "clicks")),
         ],
         rows=[_recipient(one, rows) for one in found.rows],
-        empty=gettext("None of the recipients is like this.")
+        empty=gettext("No matching recipients.")
         if is_narrowed
-        else gettext("Beacons with an entity are listed here; none has one yet."),
-        hint=gettext("Only recipients with an entity have a name and are listed."),
+        else gettext("No recipients yet: no beacon has an entity."),
+        hint=gettext("Only recipients with an entity are listed. The figures above count all."),
         csv_url=source.path_to("tracking_report_csv", "recipients"),
     )
 

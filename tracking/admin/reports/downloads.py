@@ -1,4 +1,4 @@
-"""Reports as files."""
+"""Downloads of reports as CSV and JSON files."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from tracking.reports.csv_tables import Table, lines
 
 
 def csv_file(table: Table, name: str) -> StreamingHttpResponse:
-    """Return a table as a CSV file, sent line by line.
+    """Return a table as a CSV file, streamed line by line.
 
     Args:
         table: the table.
-        name: what the file is called, without its ending; of any characters.
+        name: the name of the file without its extension. Any characters are allowed.
     """
     return StreamingHttpResponse(
         lines(table), content_type="text/csv; charset=utf-8", headers=_attached(name, "csv")
@@ -25,12 +25,12 @@ def json_file(content: dict[str, Any], name: str) -> HttpResponse:
 
     Args:
         content: the values.
-        name: what the file is called, without its ending; of any characters.
+        name: the name of the file without its extension. Any characters are allowed.
     """
     return JsonResponse(content, headers=_attached(name, "json"))
 
 
 def _attached(name: str, ending: str) -> dict[str, str]:
-    # Letters that every system knows, and no more of a long name than fits.
+    # Every file system accepts these letters and this length.
     called = slugify(name)[:100] or "report"
     return {"Content-Disposition": f'attachment; filename="{called}.{ending}"'}

@@ -1,4 +1,4 @@
-"""The way of a mailing from sending to the goal, in one line."""
+"""The funnel of a mailing, from sent to goal, and the bar of who opened it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -15,14 +15,14 @@ from tracking.rollups.definitions import TERMS
 
 
 class Step(NamedTuple):
-    """A step of the way.
+    """A step of the funnel.
 
     Attributes:
-        name: what it is called.
-        text: how many recipients have come so far.
-        lines: what else there is to say in short: the rate, the number in all.
+        name: its title.
+        text: the number of recipients who came this far.
+        lines: further short texts: the rate, the total.
         hint: what is counted.
-        why: why it is not known, or ``""``.
+        why: why the number is unknown, or ``""``.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Step(NamedTuple):
 
 
 def steps(report: Campaign) -> list[Step]:
-    """Return the steps of a mailing; what the site says nothing about is left out."""
+    """Return the steps of a mailing, without those that the site does not record."""
     return [step for step in (_sent(report), *_reached(report)) if step is not None]
 
 
@@ -77,12 +77,12 @@ def _step(report: Campaign, term: str, count: int, *further: str) -> Step:
     return Step(str(title), formatting.count(count), [*lines, *further], str(hint))
 
 
-#: The parts of the bar: their terms, and the attributes of what was opened.
+#: The parts of the bar: their terms, which are also attributes of ``Opened``.
 _OPENED_PARTS = ("confirmed", "proxied", "without_image", "machine")
 
 
 def opened_bar(report: Campaign) -> dict[str, Any]:
-    """Return the bar of who opened a mailing, and how; with its legend and what it means."""
+    """Return the bar of who opened a mailing and how, with its legend and explanations."""
     counts = {name: getattr(report.opened, name) for name in _OPENED_PARTS}
     counts = {name: count for name, count in counts.items() if count or name != "without_image"}
     known = sum(counts.values())

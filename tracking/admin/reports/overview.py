@@ -1,4 +1,4 @@
-"""What has happened on the site: the page that is open every morning."""
+"""The overview page: figures, chart and lists of the whole site."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,10 +16,11 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking.admin import charts
+from tracking.admin.admin_page import admin_url
 from tracking.admin.related_objects import RelatedObjects, reference_from_text
 from tracking.admin.reports import series
 from tracking.admin.reports.downloads import csv_file
-from tracking.admin.reports.page_urls import PageUrls, admin_url
+from tracking.admin.reports.page_urls import PageUrls
 from tracking.admin.reports.pages import ROWS_PER_PAGE, page, page_number, paging
 from tracking.admin.reports.report_links import report_url
 from tracking.admin.reports.sections import Cell, Column, Section, Tab, TableRow, outside
@@ -41,8 +42,7 @@ from tracking.reports.top_lists import LISTS, listing
 
 RANGES = {"today": _("Today"), "7": _("7 days"), "30": _("30 days"), "90": _("90 days")}
 
-#: The figures that are shown, by the permission that they need; with the one that tells how
-#: many there are in all.
+#: The figures by the permission they need. The total of a unique figure is shown beside it.
 FIGURES: Mapping[str, Mapping[str, str]] = {
     "view_visitor": {
         "visitors": "", "visits": "", "page_views": "", "bounce_rate": "", "visit_length": "",
@@ -50,8 +50,8 @@ FIGURES: Mapping[str, Mapping[str, str]] = {
     "view_beacon": {"daily_unique_opens": "opens", "daily_unique_clicks": "clicks"},
 }  # fmt: skip
 
-#: The blocks in their order; those with several lists show one, and the others by a tab.
-BLOCKS: Mapping[str, Sequence[str]] = {
+#: The sections in order. A section with several lists shows one; tabs lead to the others.
+SECTIONS: Mapping[str, Sequence[str]] = {
     "pages": ["pages"],
     "origins": ["referrers", "sources", "mediums"],
     "campaigns": ["campaigns", "mailings"],
@@ -60,14 +60,14 @@ BLOCKS: Mapping[str, Sequence[str]] = {
     "links": ["links"],
 }
 
-_NOT_AVAILABLE = _("The filters say nothing about this.")
+_NOT_AVAILABLE = _("Not available with these filters.")
 
-#: Lists of beacons; all others are of visits.
+#: Lists about beacons. All others are about visits.
 BEACON_LISTS = frozenset({"mailings", "links"})
 
 
 def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
-    """Return the patterns of the overview, its lists, and these as files."""
+    """Return the URL patterns of the overview, its lists and their CSV files."""
     site = model_admin.admin_site
 
     def pattern(route: str, view: Any, name: str) -> URLPattern:
@@ -81,7 +81,7 @@ def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
 
 
 class Viewer:
-    """Whoever is looking at an overview, and what of it they may see."""
+    """The current user, and the parts of the overview they may see."""
 
     def __init__(self, request: HttpRequest, site: admin.AdminSite) -> None:
         self.request = request
@@ -101,61 +101,66 @@ class Viewer:
         return "view_beacon" in self._held
 
     def figures(self) -> dict[str, str]:
-        """Return the names of the figures, each with that of the number in all."""
+        """Return the names of the figures, each with that of its total or ``""``."""
         return {name: total for held in self._held for name, total in FIGURES[held].items()}
 
     def may_see(self, name: str) -> bool:
-        """Return whether a list is shown."""
+        """Return whether the user may see a list."""
         return self.sees_beacons if name in BEACON_LISTS else self.sees_visitors
 
     def notes(self) -> Iterator[str]:
-        """Yield what is left out, and why."""
+        """Yield sentences about what is hidden, and why."""
         if not self.sees_visitors:
-            yield gettext("Visits are left out: you have no permission to view visitors.")
+            yield gettext("Visits are hidden: you have no permission to view visitors.")
         if not self.sees_beacons:
-            yield gettext("Opens and clicks are left out: you have no permission to view beacons.")
+            yield gettext("Opens and clicks are hidden: you have no permission to view beacons.")
 
 
 class OverviewPage:
-    """An overview for somebody: what all its pages have in common."""
+    """What the overview and the pages of its lists have in common."""
 
-    def __init__(self, reader: Viewer, path: str) -> None:
-        self.reader = reader
-        self.site = reader.site
-        params = reader.request.GET
+    def __init__(self, viewer: Viewer, path: str) -> None:
+        self.viewer = viewer
+        self.site = viewer.site
+        params = viewer.request.GET
         self.query: Query = read_query(params)
-        self.figures = reader.figures()
-        chosen = {key: params[key] for key, lists in BLOCKS.items() if params.get(key) in lists}
+        self.figures = viewer.figures()
+        chosen = {key: params[key] for key, lists in SECTIONS.items() if params.get(key) in lists}
         asked = params.get("series", "")
-        #: The figure that the chart is of.
+        #: The name of the figure in the chart.
         self.series = asked if asked in self.figures else next(iter(self.figures))
         if asked in self.figures:
             chosen["series"] = asked
-        self.urls_of_page = PageUrls(path, {**self.query.as_query(), **chosen})
+        self.page_urls = PageUrls(path, {**self.query.as_query(), **chosen})
 
     def choose_series(self, report: Overview) -> None:
-        """Take the first figure that is known, if none was asked for."""
+        """Show the first known figure in the chart, unless one was chosen."""
         known = (name for name in self.figures if report.figures[name].value is not None)
-        if "series" not in self.urls_of_page.query:
+        if "series" not in self.page_urls.query:
             self.series = next(known, self.series)
 
     @property
     def period(self) -> Period:
-        """The days that are shown."""
+        """The period of the page."""
         return self.query.period
 
     @property
     def filters(self) -> Filters:
-        """What they are narrowed down to."""
+        """The filters of the page."""
         return self.query.filters
 
     @property
     def span(self) -> str:
-        """The days in words."""
+        """The days of the period as text."""
         return formatting.days(self.period.first, self.period.last)
 
-    def answer(self, template: str, **context: Any) -> TemplateResponse:
-        """Return a page with the top line, and what else there is."""
+    def render(self, template: str, **context: Any) -> TemplateResponse:
+        """Return a page with range, filters and notes.
+
+        Args:
+            template: the name of the template.
+            context: further variables of the template.
+        """
         before = self.period.before()
         said = {
             "days": self.span,
@@ -164,7 +169,7 @@ class OverviewPage:
         }
         span = gettext("%(days)s in the time zone %(zone)s, compared with %(before)s.") % said
         if self.period.is_unfinished:
-            span += " " + gettext("The last day is not over yet.")
+            span += " " + gettext("Today is incomplete.")
         context = {
             "ranges": list(self._ranges()),
             "kept": self._kept(),
@@ -172,35 +177,35 @@ class OverviewPage:
             "span": span,
             "problems": self.query.problems,
             "chips": list(self._chips()),
-            "notes": list(self.reader.notes()),
+            "notes": list(self.viewer.notes()),
             **context,
         }
-        return page(self.reader.request, self.site, template, **context)
+        return page(self.viewer.request, self.site, template, **context)
 
     def _ranges(self) -> Iterator[dict[str, Any]]:
         for name, text in RANGES.items():
             changes = {"period": name, "first": None, "last": None}
             yield {
                 "text": text,
-                "url": self.urls_of_page.to(changes),
+                "url": self.page_urls.to(changes),
                 "is_chosen": name == self.period.name,
             }
 
     def _kept(self) -> list[tuple[str, str]]:
-        """Return the parameters that the form for other days takes along."""
+        """Return the parameters that the form for other days keeps."""
         own = {"period", "first", "last"}
-        return [(name, value) for name, value in self.urls_of_page.query.items() if name not in own]
+        return [(name, value) for name, value in self.page_urls.query.items() if name not in own]
 
     def _chips(self) -> Iterator[dict[str, str]]:
         for name, value in self.filters.active().items():
             yield {
                 "name": str(FILTER_TITLES[name]),
-                "value": self._called(name, value),
-                "url": self.urls_of_page.to({name: None}),
+                "value": self._filter_text(name, value),
+                "url": self.page_urls.to({name: None}),
             }
 
-    def _called(self, name: str, value: str) -> str:
-        """Return how the value of a filter is shown."""
+    def _filter_text(self, name: str, value: str) -> str:
+        """Return the value of a filter as it is shown."""
         if not value:
             return gettext("none")
         if name == "country":
@@ -208,19 +213,19 @@ class OverviewPage:
         if name == "device":
             return str(Device(value).label)
         if name == "mailing" and (reference := reference_from_text(value)):
-            return RelatedObjects([reference], self.reader.request, self.site).name(reference)
+            return RelatedObjects([reference], self.viewer.request, self.site).name(reference)
         return value
 
     # Lists.
 
-    def block(self, key: str, found: Listing, tabs: Sequence[Tab] = (), *, path: str) -> Section:
-        """Return a list as a block.
+    def section(self, key: str, found: Listing, tabs: Sequence[Tab] = (), *, path: str) -> Section:
+        """Return a list as a section.
 
         Args:
-            key: that of the block.
+            key: the key of the section.
             found: the list.
-            tabs: the lists in the same place.
-            path: where its lines lead: to the overview.
+            tabs: links to other lists of the section.
+            path: the path of the overview, which its lines link to.
         """
         return Section(
             key=key,
@@ -228,27 +233,27 @@ class OverviewPage:
             heads=[
                 Column(self._head(found), kind="text"),
                 Column(str(found.column)),
-                Column(gettext("Share"), gettext("The part of all in the list.")),
+                Column(gettext("Share"), gettext("Share of the whole list.")),
             ],
             rows=list(self._lines(found, path)),
-            empty=self._why_empty(found.name) or gettext("Nothing in these days."),
+            empty=self._why_empty(found.name) or gettext("No data for this period."),
             tabs=tabs,
             all_url=self._path_to("tracking_overview_list", found) if found.has_more else "",
             csv_url=self._path_to("tracking_overview_csv", found),
         )
 
     def _why_empty(self, name: str) -> str:
-        """Return why a list cannot say anything, or ``""`` if it can."""
+        """Return why a list is not available, or ``""`` if it is."""
         where = self.filters.where()
         parts = {"pages": where.pageview, "mailings": where.clicks, "links": where.clicks}
         return str(_NOT_AVAILABLE) if parts.get(name, where.visit) is None else ""
 
     def _head(self, found: Listing) -> str:
-        """Return what a line of a list is, in the singular."""
+        """Return the title of the first column, in the singular."""
         return str(FILTER_TITLES[found.rows[0].filter_key] if found.rows else found.title)
 
     def _path_to(self, name: str, found: Listing) -> str:
-        return self.urls_of_page.to({}, path=admin_url(self.site, name, found.name))
+        return self.page_urls.to({}, path=admin_url(self.site, name, found.name))
 
     def _lines(self, found: Listing, path: str) -> Iterator[TableRow]:
         highest = max((row.figure for row in found.rows), default=0)
@@ -259,7 +264,7 @@ class OverviewPage:
             yield TableRow(
                 name=names.get(row.value, row.label),
                 url=self._narrowed(row, path) if leads else "",
-                url_title=gettext("Show this only"),
+                url_title=gettext("Filter by this"),
                 outside=outside(row.value) if found.name == "links" else "",
                 report=report_url(self.site, reference) if reference else "",
                 bar=charts.bar(row.figure, highest),
@@ -267,23 +272,23 @@ class OverviewPage:
             )
 
     def _narrowed(self, row: Row, path: str) -> str:
-        return self.urls_of_page.to({row.filter_key: row.filter_value}, path=path)
+        return self.page_urls.to({row.filter_key: row.filter_value}, path=path)
 
     def with_names(self, rows: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
-        """Return lines of a file about objects, with names for who may see them."""
+        """Return the lines of a file about objects, with the names the user may see."""
         found = list(rows)
         names = self._names([str(value) for value, *_rest in found])
         return [(value, names.get(str(value), ""), *rest) for value, _name, *rest in found]
 
     def _names(self, values: Iterable[str]) -> dict[str, str]:
-        """Return what objects are called, for who may see them."""
+        """Return the names of objects, as far as the user may see them."""
         references = {value: found for value in values if (found := reference_from_text(value))}
-        seen = RelatedObjects(references.values(), self.reader.request, self.site)
+        seen = RelatedObjects(references.values(), self.viewer.request, self.site)
         return {value: seen.name(reference) for value, reference in references.items()}
 
 
 def _source(value: str) -> Reference | None:
-    """Return what a mailing is, unless the site has removed the model: then no page knows it."""
+    """Return the reference of a mailing, or ``None`` if the site has removed its model."""
     try:
         return known_reference_of(value)
     except BadQuery:
@@ -294,20 +299,20 @@ def _overview(site: admin.AdminSite, request: HttpRequest) -> HttpResponse:
     shown = OverviewPage(Viewer(request, site), request.path)
     report = overview(shown.period, shown.filters)
     shown.choose_series(report)
-    return shown.answer(
+    return shown.render(
         "overview",
         title=gettext("Overview"),
         now=_on_site(shown, report),
         figures=list(_figures(shown, report)),
         chart=_chart(shown, report),
-        tables=list(_blocks(shown, report)),
+        tables=list(_sections(shown, report)),
         empty=_empty(shown, report),
     )
 
 
 def _on_site(shown: OverviewPage, report: Overview) -> dict[str, Any] | None:
-    """Return how many are on the site now, and where they are shown."""
-    if not shown.reader.sees_visitors:
+    """Return the number of visitors on the site now, and the URL of their list."""
+    if not shown.viewer.sees_visitors:
         return None
     found = admin_url(shown.site, "tracking_visitor_active")
     list_context = admin_url(shown.site, "tracking_visitor_changelist")
@@ -326,15 +331,15 @@ def _figures(shown: OverviewPage, report: Overview) -> Iterator[dict[str, Any]]:
             "why": "" if is_known else _why_unknown(figure, report),
             "change": formatting.change(figure.value, figure.before),
             "aside": _aside(figure, report.figures[total] if total else None),
-            "url": shown.urls_of_page.to({"series": name}),
+            "url": shown.page_urls.to({"series": name}),
             "is_chosen": name == shown.series,
         }
 
 
 def _why_unknown(figure: Figure, report: Overview) -> str:
-    """Return why nothing is known of a figure: of no visits there is no average."""
+    """Return why a figure is unknown. Without visits, for example, there is no average."""
     is_average = figure.unit != "count" and report.figures["visits"].value is not None
-    return gettext("There was no visit.") if is_average else str(_NOT_AVAILABLE)
+    return gettext("There were no visits.") if is_average else str(_NOT_AVAILABLE)
 
 
 def _figure_text(figure: Figure) -> str:
@@ -342,14 +347,14 @@ def _figure_text(figure: Figure) -> str:
 
 
 def _aside(figure: Figure, total: Figure | None) -> str:
-    """Return what stands beside the change: how many in all, or that there were none before."""
+    """Return the text beside the change: the total, or that there is no earlier data."""
     if total is not None and total.value is not None:
         value = round(total.value)
-        return ngettext("%(count)s in all", "%(count)s in all", value) % {
+        return ngettext("%(count)s total", "%(count)s total", value) % {
             "count": formatting.count(value)
         }
     if figure.value and figure.before == 0:
-        return gettext("none before")
+        return gettext("no earlier data")
     return ""
 
 
@@ -358,40 +363,40 @@ def _chart(shown: OverviewPage, report: Overview) -> str:
     if figure.value is None:
         return format_html('<p class="tracking-note">{}</p>', _why_unknown(figure, report))
     chosen = report.series[shown.series]
-    words = series.ChartLabels(shown.span, shown.period.unit, gettext("the period before"))
-    chart = series.chart_of(chosen, words, id="series")
+    labels = series.ChartLabels(shown.span, shown.period.unit, gettext("previous period"))
+    chart = series.chart_of(chosen, labels, id="series")
     return charts.figure(chart, head=series.column_title(shown.period.unit))
 
 
-def _blocks(shown: OverviewPage, report: Overview) -> Iterator[Section]:
-    for key, names in BLOCKS.items():
-        allowed = [name for name in names if shown.reader.may_see(name)]
+def _sections(shown: OverviewPage, report: Overview) -> Iterator[Section]:
+    for key, names in SECTIONS.items():
+        allowed = [name for name in names if shown.viewer.may_see(name)]
         if not allowed:
             continue
-        asked = shown.urls_of_page.query.get(key, "")
+        asked = shown.page_urls.query.get(key, "")
         filled = (name for name in allowed if report.lists[name].rows)
         chosen = asked if asked in allowed else next(filled, allowed[0])
         tabs = [
-            Tab(str(report.lists[name].title), shown.urls_of_page.to({key: name}, at=key))
+            Tab(str(report.lists[name].title), shown.page_urls.to({key: name}, at=key))
             for name in allowed
             if name != chosen
         ]
         found = report.lists[chosen]
-        yield shown.block(key, found, tabs, path=shown.urls_of_page.path)
+        yield shown.section(key, found, tabs, path=shown.page_urls.path)
 
 
 def _empty(shown: OverviewPage, report: Overview) -> list[dict[str, str]]:
-    """Return what is to be done where nothing was ever recorded, and nothing if something was."""
+    """Return the first steps of a site that has no data at all."""
     if any(figure.value or figure.before for figure in report.figures.values()) or shown.filters:
         return []
     if Visit.objects.exists() or Beacon.objects.exists():
         return []
     parts = []
-    if shown.reader.sees_visitors:
-        text = gettext("Visits appear here with this middleware in your settings:")
+    if shown.viewer.sees_visitors:
+        text = gettext("To see visits here, add this middleware to your settings:")
         parts.append({"text": text, "code": _MIDDLEWARE})
-    if shown.reader.sees_beacons:
-        text = gettext("Opens and clicks appear here with these lines in the template of a mail:")
+    if shown.viewer.sees_beacons:
+        text = gettext("To see opens and clicks here, add these lines to the template of a mail:")
         parts.append({"text": text, "code": _TAGS})
     return parts
 
@@ -415,14 +420,12 @@ def _whole_list(site: admin.AdminSite, request: HttpRequest, name: str) -> HttpR
         name, shown.period, shown.filters, limit=ROWS_PER_PAGE, offset=(number - 1) * ROWS_PER_PAGE
     )
     overview_path = admin_url(site, "tracking_overview")
-    return shown.answer(
+    return shown.render(
         "whole_list",
         title=found.title,
-        crumbs=[
-            {"text": gettext("Overview"), "url": shown.urls_of_page.to({}, path=overview_path)}
-        ],
-        table=shown.block(name, found, path=overview_path),
-        page=paging(shown.urls_of_page, number, len(found.rows), found.total),
+        crumbs=[{"text": gettext("Overview"), "url": shown.page_urls.to({}, path=overview_path)}],
+        table=shown.section(name, found, path=overview_path),
+        page=paging(shown.page_urls, number, len(found.rows), found.total),
     )
 
 
@@ -435,9 +438,9 @@ def _file(site: admin.AdminSite, request: HttpRequest, name: str) -> HttpRespons
 
 
 def _page_of_list(site: admin.AdminSite, request: HttpRequest, name: str) -> OverviewPage:
-    reader = Viewer(request, site)
+    viewer = Viewer(request, site)
     if name not in LISTS:
         raise Http404
-    if not reader.may_see(name):
+    if not viewer.may_see(name):
         raise PermissionDenied
-    return OverviewPage(reader, request.path)
+    return OverviewPage(viewer, request.path)

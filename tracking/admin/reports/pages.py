@@ -1,4 +1,4 @@
-"""What the overview and the reports of single objects have in common as pages."""
+"""What all report pages share: rendering and paging."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ from tracking.admin.reports.page_urls import PageUrls
 from tracking.admin.reports.sections import Paging
 from tracking.reports import formatting
 
-#: Lines of a page of a list.
+#: The number of lines of a page of a list.
 ROWS_PER_PAGE = 50
 
-#: Digits of the number of a page: nobody goes further by hand.
+#: The maximum number of digits of a page number.
 _MAX_DIGITS = 9
 
 
@@ -27,30 +27,30 @@ def page(
 
     Args:
         request: the request.
-        site: the site of the admin.
-        template: its name, without directory and ending.
-        context: what it shows.
+        site: the admin site.
+        template: the template's name, without directory and extension.
+        context: the variables of the template.
     """
     name = apps.get_app_config("tracking").verbose_name
     return admin_page.page(request, site, f"reports/{template}", app_name=name, **context)
 
 
 def page_number(request: HttpRequest) -> int:
-    """Return which page of a list is asked for, from 1; what is no number asks for the first."""
+    """Return the requested page of a list, from 1. An invalid number is page 1."""
     text = request.GET.get("p", "")
     is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
     return max(int(text), 1) if is_number else 1
 
 
-def paging(urls_of_page: PageUrls, number: int, shown: int, total: int, *, at: str = "") -> Paging:
-    """Return the way to the other pages of a list.
+def paging(page_urls: PageUrls, number: int, shown: int, total: int, *, at: str = "") -> Paging:
+    """Return the links to the previous and the next page of a list.
 
     Args:
-        addresses: those of the page.
-        number: that of the page, from 1.
-        shown: how many lines it has.
-        total: how many lines there are in all.
-        at: the id of the list, if there is more on the page.
+        page_urls: the URLs of the page.
+        number: the number of the page, from 1.
+        shown: the number of its lines.
+        total: the number of lines of the whole list.
+        at: the id of the list, if the page shows more than the list.
     """
     first = (number - 1) * ROWS_PER_PAGE + 1
     said = {
@@ -60,6 +60,6 @@ def paging(urls_of_page: PageUrls, number: int, shown: int, total: int, *, at: s
     }
     return Paging(
         gettext("%(first)s to %(last)s of %(total)s") % said,
-        urls_of_page.to({"p": str(number - 1)}, at=at) if number > 1 else "",
-        urls_of_page.to({"p": str(number + 1)}, at=at) if shown and first + shown <= total else "",
+        page_urls.to({"p": str(number - 1)}, at=at) if number > 1 else "",
+        page_urls.to({"p": str(number + 1)}, at=at) if shown and first + shown <= total else "",
     )

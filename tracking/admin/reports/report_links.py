@@ -1,4 +1,4 @@
-"""The way from an object's page in the admin to its report, and what it has come to in a list.
+"""Links from the admin of your own models to their reports, and columns of opens and clicks.
 
 from tracking.admin import TrackingAdminMixin
 
@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from tracking.admin import columns
-from tracking.admin.reports.page_urls import admin_url
+from tracking.admin.admin_page import admin_url
 from tracking.hits import Reference
 from tracking.reports import formatting
 from tracking.reports.counts_per_object import counts_per_object
@@ -28,28 +28,28 @@ if TYPE_CHECKING:  # Django's own class takes no type arguments when it runs
 else:
     _ModelAdmin = object
 
-#: The columns that the mixin has, which are for who may see beacons.
+#: The columns of the mixin. They need the permission to view beacons.
 COLUMNS = frozenset({"tracking_opens", "tracking_clicks"})
 
 
 def may_see_report(request: HttpRequest) -> bool:
-    """Return whether who sends a request may see reports: they are made of beacons."""
+    """Return whether the user may see reports, which needs the permission to view beacons."""
     return request.user.has_perm("tracking.view_beacon")
 
 
 def report_url(site: admin.AdminSite, reference: Reference) -> str:
-    """Return the URL of the report of an object, or ``""`` where the site has none."""
+    """Return the URL of the report of an object, or ``""`` if the site has none."""
     return admin_url(site, "tracking_report", reference.label, quote(reference.pk))
 
 
 class _CountingChangeList(ChangeList):
-    """Counts what all objects of a page have come to, by one query."""
+    """Counts opens and clicks of all objects of a page at once."""
 
     model_admin: "TrackingAdminMixin"
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        # It stays a queryset, which keeps its rows: list_editable asks whether it is ordered.
+        # ``result_list`` must stay a queryset: list_editable asks whether it is ordered.
         rows = list(self.result_list)
         counted = counts_per_object(self.model_admin.tracking_role, rows)
         for instance in rows:
@@ -57,14 +57,14 @@ class _CountingChangeList(ChangeList):
 
 
 class TrackingAdminMixin(_ModelAdmin):
-    """Links the page of a source to its report, and offers columns for the list of objects.
+    """Links the page of a source to its report, and adds columns for ``list_display``.
 
-    Both are for who may see beacons. The page keeps the template that it has: the link
-    stands among its object tools. The columns are ``"tracking_opens"`` and
-    ``"tracking_clicks"``, for ``list_display``; they cost one query for a page of the list.
+    Both need the permission to view beacons. The page keeps its template; the link is among its
+    object tools. The columns are ``"tracking_opens"`` and ``"tracking_clicks"``. They cost a few
+    queries for a page of the list, however many objects it has.
     """
 
-    #: What the objects are to beacons: ``"source"``, ``"target"`` or ``"entity"``.
+    #: The role of the objects in beacons: ``"source"``, ``"target"`` or ``"entity"``.
     tracking_role = "source"
 
     def render_change_form(
@@ -76,7 +76,7 @@ class TrackingAdminMixin(_ModelAdmin):
         form_url: str = "",
         obj: Any | None = None,
     ) -> HttpResponse:
-        """Return the page, with the link if there is something to link to."""
+        """Return the page, with the link if the object has a report."""
         response = super().render_change_form(request, context, add, change, form_url, obj)
         if obj is None or obj.pk is None or not may_see_report(request):
             return response
@@ -90,20 +90,20 @@ class TrackingAdminMixin(_ModelAdmin):
         return response
 
     def tracking_report_url(self, instance: Model) -> str:
-        """Return where the link *Report* leads, or ``""`` for no link: reports are of sources."""
+        """Return the URL of the report, or ``""`` for no link. Only sources have reports."""
         if self.tracking_role != "source":
             return ""
         return report_url(self.admin_site, Reference.to(instance))
 
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Return the columns that whoever is looking may see."""
+        """Return the columns that the user may see."""
         columns = super().get_list_display(request)
         if may_see_report(request):
             return columns
         return [name for name in columns if name not in COLUMNS]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        """Return the class of the list, which counts if there is a column to show it."""
+        """Return the class of the list, which counts only if a column shows it."""
         plain = super().get_changelist(request, **kwargs)
         if COLUMNS.isdisjoint(self.get_list_display(request)):
             return plain

@@ -1,4 +1,4 @@
-"""Names of many objects, as far as whoever is looking may see them."""
+"""Names of many objects, as far as the user may see them."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -12,7 +12,7 @@ from tracking.hits import Reference
 
 T = TypeVar("T")
 
-#: Objects that are looked up at once.
+#: The number of objects looked up at once.
 CHUNK = 500
 
 
@@ -22,13 +22,13 @@ def with_names(
     request: HttpRequest,
     site: admin.AdminSite,
 ) -> Iterator[tuple[T, str]]:
-    """Yield each item with the name of its object, without holding all in memory.
+    """Yield each item with the name of its object, without keeping all in memory.
 
     Args:
-        items: anything that names an object.
-        reference: tells which.
-        request: that of whoever is looking.
-        site: the site of the admin.
+        items: the items.
+        reference: returns the reference of an item.
+        request: the current request.
+        site: the admin site.
     """
     iterator = iter(items)
     while some := list(islice(iterator, CHUNK)):
@@ -40,7 +40,7 @@ def with_names(
 def rows_with_names(
     lines: Iterable[tuple[object, ...]], request: HttpRequest, site: admin.AdminSite
 ) -> Iterator[tuple[object, ...]]:
-    """Yield the lines of a table whose first cell names an object and whose second its name."""
+    """Yield the lines of a table with names in the second cell for references in the first."""
 
     def reference(line: tuple[object, ...]) -> Reference:
         return reference_from_text(str(line[0])) or Reference("", str(line[0]))

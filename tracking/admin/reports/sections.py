@@ -1,16 +1,16 @@
-"""Tables as the templates of reports show them: what is read is put into words here."""
+"""Tables of report pages, as their templates show them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-#: How a cell looks: by class.
+#: The kinds of cells, each with a CSS class.
 NUMBER, TEXT, TIME = "number", "text", "time"
 
 
 class Column(NamedTuple):
-    """The head of a column, with an explanation if its word needs one."""
+    """A column: its title, an explanation or ``""``, and the kind of its cells."""
 
     text: str
     hint: str = ""
@@ -23,7 +23,7 @@ class Column(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A cell; its title says more where the pointer rests."""
+    """A cell, with a tooltip or ``""``."""
 
     text: str
     kind: str = NUMBER
@@ -32,16 +32,16 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TableRow:
-    """A line of a table.
+    """A row of a table.
 
     Attributes:
-        name: what it is about. It may come from strangers, and is no HTML.
-        url: where its name leads: to the same page, narrowed down to it.
-        url_title: what that link does.
-        outside: the address of another site that the line is about, or ``""``.
-        report: the URL of the report about it, or ``""``.
-        bar: the bar behind its name.
-        cells: the other columns.
+        name: the text of its first cell. It may come from strangers: escape it.
+        url: the URL of that text: usually the same page, filtered by it.
+        url_title: the tooltip of that link.
+        outside: the URL of another site that the row is about, or ``""``.
+        report: the URL of its report, or ``""``.
+        bar: the bar behind its name, as SVG.
+        cells: the other cells.
     """
 
     name: str
@@ -54,7 +54,7 @@ class TableRow:
 
 
 class Tab(NamedTuple):
-    """Another list that can be shown in the same place."""
+    """A link to another list of the same section."""
 
     text: str
     url: str
@@ -65,15 +65,15 @@ class Section:
     """A table with its title.
 
     Attributes:
-        key: begins the ids of its elements; unique on the page.
-        title: what it is.
+        key: the prefix of the ids of its elements, unique on the page.
+        title: its title.
         heads: the columns.
-        rows: the lines.
-        empty: what is said where there are none.
+        rows: the rows.
+        empty: the text to show without rows.
         hint: a sentence that explains it, or ``""``.
-        tabs: other lists that can be shown in its place.
-        all_url: where all lines are, or ``""`` if these are all.
-        csv_url: where the table is as a file, or ``""``.
+        tabs: links to other lists of the section.
+        all_url: the URL of all rows, or ``""`` if these are all.
+        csv_url: the URL of the CSV file, or ``""``.
     """
 
     key: str
@@ -88,7 +88,7 @@ class Section:
 
 
 class Paging(NamedTuple):
-    """The way through a long list."""
+    """Links to the previous and the next page of a list, ``""`` if there is none."""
 
     text: str
     previous: str = ""
@@ -96,7 +96,7 @@ class Paging(NamedTuple):
 
 
 def outside(url: str) -> str:
-    """Return a URL if it leads to a page of the web, and else ``""``: it may be of a stranger.
+    """Return an HTTP URL as it is, and ``""`` for any other text of a stranger.
 
     >>> outside("https://tea.example/x"), outside("javascript:alert(1)"), outside("/tea/")
     ('https://tea.example/x', '', '')

@@ -1,4 +1,4 @@
-"""Series of reports as charts, with the words around them."""
+"""Charts of series, with their labels."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,21 +16,21 @@ from tracking.reports.figures import Point as Counted
 from tracking.reports.figures import Series
 from tracking.reports.periods import Bucket
 
-#: How the values of a figure are written, by the unit that it is of.
+#: The units of charts, by the unit of the figure.
 UNITS = {"count": units.COUNTS, "rate": units.RATES, "seconds": units.SECONDS}
 
-#: What is told by the clock, and not by days.
+#: Buckets that are shown by the time of day.
 _CLOCK = ("quarter", "hour")
 
 
 class ChartLabels(NamedTuple):
-    """What a chart says of itself.
+    """Labels of a chart.
 
     Attributes:
-        span: which days it is of.
-        grain: what a bucket is: ``"quarter"`` (of an hour), ``"hour"``, ``"day"``, ``"week"``
-            or ``"month"``.
-        before: what the period before is called.
+        span: its days as text.
+        grain: the unit of a bucket: ``"quarter"`` (of an hour), ``"hour"``, ``"day"``,
+            ``"week"`` or ``"month"``.
+        before: the title of the second series.
     """
 
     span: str
@@ -38,24 +38,24 @@ class ChartLabels(NamedTuple):
     before: str = ""
 
 
-def chart_of(series: Series, words: ChartLabels, *, id: str) -> Chart:  # noqa: A002
-    """Return the chart of a series, and of the period before if it has one.
+def chart_of(series: Series, labels: ChartLabels, *, id: str) -> Chart:  # noqa: A002
+    """Return the chart of a series, with the previous period if it has one.
 
     Args:
-        series: the numbers.
-        words: what is said about them.
-        id: begins the ids of its elements.
+        series: the series.
+        labels: the labels of the chart.
+        id: the prefix of the ids of its elements.
     """
     pairs = zip_longest(series.points, series.before[: len(series.points)])
     known = [point for point in series.points if point.value is not None]
     return Chart(
         id=id,
         title=str(series.title),
-        description=_description(series, words),
-        points=[_point(point, before, words.grain) for point, before in pairs],
+        description=_description(series, labels),
+        points=[_point(point, before, labels.grain) for point, before in pairs],
         unit=UNITS[series.unit],
-        before=words.before if series.before else "",
-        unfinished=gettext("not over yet") if known and known[-1].bucket.is_unfinished else "",
+        before=labels.before if series.before else "",
+        unfinished=gettext("incomplete") if known and known[-1].bucket.is_unfinished else "",
     )
 
 
@@ -68,19 +68,19 @@ def _point(point: Counted, before: Counted | None, grain: str) -> Point:
     )
 
 
-def _description(series: Series, words: ChartLabels) -> str:
+def _description(series: Series, labels: ChartLabels) -> str:
     known: Sequence[Counted] = [point for point in series.points if point.value]
-    title = gettext("%(figure)s, %(span)s") % {"figure": series.title, "span": words.span}
+    title = gettext("%(figure)s, %(span)s") % {"figure": series.title, "span": labels.span}
     if not known:
         return title
     highest = max(known, key=lambda point: point.value or 0)
     value = UNITS[series.unit].text(highest.value or 0)
-    said = {"value": value, "time": full_label(highest.bucket, words.grain)}
-    return f"{title}. " + gettext("The highest: %(value)s, %(time)s.") % said
+    said = {"value": value, "time": full_label(highest.bucket, labels.grain)}
+    return f"{title}. " + gettext("Maximum: %(value)s, %(time)s.") % said
 
 
 def group_points(points: Sequence[Counted], size: int) -> tuple[Counted, ...]:
-    """Return counts with ``size`` points taken together each; the last may be of fewer."""
+    """Return the points in groups of ``size``, added up. The last group may be smaller."""
     return tuple(_merge_points(points[at : at + size]) for at in range(0, len(points), size))
 
 
@@ -92,7 +92,7 @@ def _merge_points(points: Sequence[Counted]) -> Counted:
 
 
 def column_title(grain: str) -> str:
-    """Return what the points of a series are."""
+    """Return the title of the column of buckets."""
     heads = {
         "quarter": gettext("Time"),
         "hour": gettext("Hour"),
@@ -104,7 +104,7 @@ def column_title(grain: str) -> str:
 
 
 def short_label(bucket: Bucket, grain: str) -> str:
-    """Return a bucket as it is written on the axis."""
+    """Return a bucket as a short label for the axis."""
     if grain in _CLOCK:
         return f"{local(bucket.start):%H:%M}"
     if grain == "month":
@@ -127,5 +127,5 @@ def full_label(bucket: Bucket, grain: str) -> str:
 
 
 def local(moment: datetime) -> datetime:
-    """Return a moment in the time zone of the site, whose days are counted."""
+    """Return a time in the time zone of the site, as columns have it if it is naive."""
     return moment if moment.tzinfo is None else moment.astimezone(get_default_timezone())

@@ -1,4 +1,4 @@
-"""The object that a report is about, as far as whoever is looking may see it."""
+"""The source object of a report, as far as the user may see it."""
 
 from dataclasses import replace
 
@@ -9,8 +9,8 @@ from django.http import Http404, HttpRequest
 from django.utils.http import urlencode
 from django.utils.translation import gettext
 
+from tracking.admin.admin_page import admin_url
 from tracking.admin.related_objects import RelatedObjects, reference_to_text
-from tracking.admin.reports.page_urls import admin_url
 from tracking.admin.reports.report_links import may_see_report
 from tracking.hits import Reference
 from tracking.reports.campaigns import Campaign, campaign, was_observed
@@ -19,11 +19,11 @@ from tracking.reports.periods import BadQuery
 
 
 class SourceObject:
-    """The object that a report is about, for somebody.
+    """The source object of a report.
 
     Raises:
-        django.core.exceptions.PermissionDenied: they may not see beacons.
-        django.http.Http404: there is no such object, and nothing was observed of one.
+        django.core.exceptions.PermissionDenied: if the user may not view beacons.
+        django.http.Http404: if there is no such object and no beacon of it.
     """
 
     def __init__(self, request: HttpRequest, site: admin.AdminSite, label: str, pk: str) -> None:
@@ -43,12 +43,12 @@ class SourceObject:
 
     @property
     def name(self) -> str:
-        """What it is called, for who may see it; for others, its model and key."""
+        """Its name if the user may see it, else its model and key."""
         return self._rows.name(self.reference)
 
     @property
     def is_gone(self) -> bool:
-        """Whether there is no such object any more."""
+        """Whether the object has been deleted."""
         return self._rows.is_deleted(self.reference)
 
     def report(self) -> Campaign:
@@ -56,15 +56,15 @@ class SourceObject:
         return replace(campaign(self.reference), name=self.name)
 
     def path_to(self, name: str, *args: str) -> str:
-        """Return the path of a page about it."""
+        """Return the path of one of its report pages."""
         return admin_url(self.site, name, self.reference.label, quote(self.reference.pk), *args)
 
     def links(self) -> list[dict[str, str]]:
-        """Return where else there is something about it."""
+        """Return links to other pages about it."""
         query = urlencode({"source": reference_to_text(self.reference)})
         beacons = admin_url(self.site, "tracking_beacon_changelist")
         links = [
-            {"text": gettext("Open the object"), "url": self._rows.url(self.reference) or ""},
+            {"text": gettext("Edit source"), "url": self._rows.url(self.reference) or ""},
             {"text": gettext("Beacons"), "url": f"{beacons}?{query}" if beacons else ""},
             {"text": gettext("All as JSON"), "url": self.path_to("tracking_report_json")},
         ]
