@@ -64,8 +64,8 @@ def _queries(requests: list[dict[str, Any]]) -> int:
     for request in [*requests, *requests]:
         with CaptureQueriesContext(connection) as captured:
             _ask(application, request)
-        spelled = [query["sql"].upper() for query in captured]
-        counts.append(sum(not sql.startswith(_BRACKETS) for sql in spelled))
+        statements = [query["sql"].upper() for query in captured]
+        counts.append(sum(not sql.startswith(_BRACKETS) for sql in statements))
     return round(statistics.median(counts[COUNTED:]))
 
 
