@@ -1,4 +1,4 @@
-"""The callbacks of the site: what it wants done whenever a pixel or link is used.
+"""Callbacks of the site, which run whenever a pixel is loaded or a link is followed.
 
 In a module ``pixels.py`` of any installed app::
 
@@ -9,7 +9,7 @@ In a module ``pixels.py`` of any installed app::
         def record(self, request, *args, **kwargs):
             log.info("campaign %s was opened", kwargs["campaign"])
 
-The app finds these modules by itself when Django starts.
+The app imports these modules when Django starts.
 """
 
 import copy
@@ -24,7 +24,7 @@ from tracking.db.isolation import log_errors_with_savepoints
 
 logger = logging.getLogger(__name__)
 
-#: Names that ``record`` already has. A keyword of the same name cannot be passed under it.
+#: Parameters of ``record``. A keyword of the same name is passed under another name.
 _TAKEN = ("self", "request")
 
 
@@ -32,16 +32,15 @@ class TrackingPixel:
     """A callback of the site. Subclass it, override ``record``, and register the class."""
 
     def record(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
-        """Take note of a pixel that was loaded or a link that was followed.
+        """Handle a pixel that was loaded or a link that was followed.
 
-        It runs in the request, before the answer: leave long work to a task.
+        It runs in the request, before the response: put long work into a task.
 
         Args:
             request: the request for the pixel or link.
             args: the positional arguments of the tag.
-            kwargs: the keyword arguments of the tag, without ``source``, ``entity``
-                and ``target``. One that is called ``request`` or ``self`` arrives
-                with an underscore behind its name.
+            kwargs: the keyword arguments of the tag, without ``source``, ``entity`` and
+                ``target``. ``request`` and ``self`` arrive as ``request_`` and ``self_``.
         """
         raise NotImplementedError(f"{type(self).__name__} must define record().")
 
@@ -50,22 +49,23 @@ PixelClass = TypeVar("PixelClass", bound=type[TrackingPixel])
 
 
 class Tracker:
-    """The registered callbacks, in no promised order."""
+    """The registry of callbacks. Their order is not defined."""
 
     def __init__(self) -> None:
         self._callbacks: dict[type[TrackingPixel], TrackingPixel] = {}
 
     def register(self, pixel_class: PixelClass) -> PixelClass:
-        """Add a callback; registering a class again changes nothing.
+        """Register a callback; a class that is registered already stays so.
 
         Args:
-            pixel_class: a subclass of :class:`TrackingPixel`, made once, without arguments.
+            pixel_class: a subclass of :class:`TrackingPixel`. One instance is made of it,
+                without arguments.
 
         Returns:
-            The class, so that this can be used as a decorator.
+            The class, so that this works as a decorator.
 
         Raises:
-            TypeError: it is no such class, or its ``record`` is a coroutine function.
+            TypeError: it is not such a class, or its ``record`` is a coroutine function.
         """
         if not (inspect.isclass(pixel_class) and issubclass(pixel_class, TrackingPixel)):
             raise TypeError(
@@ -83,6 +83,9 @@ class Tracker:
     def unregister(self, pixel_class: type[TrackingPixel]) -> None:
         """Remove a callback.
 
+        Args:
+            pixel_class: the class that was registered.
+
         Raises:
             KeyError: the class is not registered.
         """
@@ -94,12 +97,18 @@ class Tracker:
         return bool(self._callbacks)
 
     def notify(self, request: HttpRequest, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        """Call every callback. One that fails is logged by name, and the rest still run."""
+        """Call every callback. An error is logged with the callback's name; the others still run.
+
+        Args:
+            request: the request for the pixel or link.
+            args: the positional arguments of the tag.
+            kwargs: the keyword arguments of the tag.
+        """
         if not self._callbacks:
             return
         passed = rename_keys(kwargs, _TAKEN)
-        # A callback may import a module that registers another one, and may change what it
-        # is given: neither is to be felt by the others, nor by what is recorded.
+        # A callback may register another one, by an import, and may change its arguments. Neither
+        # must reach the other callbacks or what is recorded.
         for pixel_class, callback in tuple(self._callbacks.items()):
             name = f"{pixel_class.__module__}.{pixel_class.__qualname__}"
             with log_errors_with_savepoints(logger, "Tracking callback %s", name):
@@ -107,10 +116,14 @@ class Tracker:
 
 
 def rename_keys(kwargs: Mapping[str, Any], taken: Sequence[str]) -> dict[str, Any]:
-    """Return ``kwargs`` as a new dict in which no key is among ``taken``.
+    """Return a copy of ``kwargs`` in which no key is among ``taken``.
 
-    A key that is gets an underscore behind it, as PEP 8 has it for reserved words, and
-    another while that is in use too.
+    A taken key gets an underscore at its end, as PEP 8 recommends for reserved words, and more
+    underscores if that key exists already.
+
+    Args:
+        kwargs: keyword arguments.
+        taken: keys that must not be used.
     """
     result = {name: value for name, value in kwargs.items() if name not in taken}
     for name in taken:

@@ -1,14 +1,13 @@
-"""Who sends a request: the client's address, and how much of it is kept.
+"""The client's address behind proxies, and how much of it is recorded.
 
     >>> normalise("[::ffff:192.0.2.7]:443")
     '192.0.2.7'
     >>> mask("192.0.2.7"), mask("2001:db8:1:2::7")
     ('192.0.2.0', '2001:db8:1::')
 
-Behind proxies, the connection comes from the nearest of them, and a header says whom it
-had the request from. A client writes that header too, so it is believed only as far as
-the site says: from the connection outwards, hop by hop, up to the first that is not one
-of its own proxies. That one is the client.
+Behind proxies, the connection comes from the nearest proxy, and a header lists the hops before
+it. A client can send that header, too. So it is read from the nearest hop outwards, and only as
+long as a hop is a proxy that the settings trust. The first hop that is not is the client.
 """
 
 import ipaddress
@@ -21,21 +20,21 @@ from django.http import HttpRequest
 
 from tracking.conf import conf, until_settings_change
 
-#: Bits of an address that are kept by default when it is masked: the parts that, by
-#: common practice, are too coarse to single out a person.
+#: Bits of an address that masking keeps by default: by common practice, they do not identify
+#: a person.
 IPV4_BITS, IPV6_BITS = 24, 48
 
-#: What ``TRACKING_TRUSTED_PROXIES`` calls a peer without address.
+#: The name of a peer without address in ``TRACKING_TRUSTED_PROXIES``.
 UNIX = "unix"
 
 
 class Hop(NamedTuple):
-    """One station of a request, on its way from the client to the site.
+    """One station of a request on its way from the client to the site.
 
     Attributes:
-        text: how it is called where it is named.
-        address: its address, or ``None`` if that is none.
-        trusted: whether it is believed about the hop before it.
+        text: the hop as the connection or the header names it.
+        address: its address, or ``None`` if ``text`` is not an address.
+        trusted: whether it is one of the site's proxies, which names the hop before it.
     """
 
     text: str
@@ -50,14 +49,14 @@ def client_address(request: HttpRequest) -> str | None:
         request: the request as Django hands it to a view or middleware.
 
     Returns:
-        An IPv4 or IPv6 address in its canonical spelling (an IPv4 address mapped into
-        IPv6 as IPv4), or ``None`` where none is known, as behind a unix socket.
+        An IPv4 or IPv6 address in its canonical spelling (an IPv4 address mapped into IPv6 as
+        IPv4), or ``None`` if it is not known, as behind a unix socket.
     """
     policy = _policy()
     remote = request.META.get("REMOTE_ADDR") or ""
     if not policy.has_proxies:
         return normalise(remote)
-    return _client(hops(remote, request.META.get(policy.key, "")))
+    return _last_address(hops(remote, request.META.get(policy.key, "")))
 
 
 def anonymize(address: str | None) -> str | None:
@@ -71,7 +70,7 @@ def anonymize(address: str | None) -> str | None:
 
 
 def are_bits(value: object) -> TypeGuard[Sequence[int]]:
-    """Return whether ``value`` says how many bits of IPv4 and of IPv6 are kept."""
+    """Return whether ``value`` is a pair of numbers of bits, of IPv4 and of IPv6."""
     if not isinstance(value, list | tuple) or len(value) != 2:  # noqa: PLR2004
         return False
     of_four, of_six = value
@@ -79,9 +78,7 @@ def are_bits(value: object) -> TypeGuard[Sequence[int]]:
 
 
 def hops(remote: str, header: str) -> Iterator[Hop]:
-    """Yield the stations of a request from the nearest outwards; the last one is the client.
-
-    If that one has no address, the one before it is the last that is known for certain.
+    """Yield the hops of a request from the nearest outwards; the last one is the client.
 
     Args:
         remote: the peer of the connection (``REMOTE_ADDR``).
@@ -96,11 +93,11 @@ def hops(remote: str, header: str) -> Iterator[Hop]:
             return
 
 
-def _client(stations: Iterator[Hop]) -> str | None:
-    known = None
-    for hop in stations:
-        known = hop.address or known
-    return known
+def _last_address(path: Iterator[Hop]) -> str | None:
+    found = None
+    for hop in path:
+        found = hop.address or found
+    return found
 
 
 _IPV4_WITH_PORT = re.compile(r"(\d+\.\d+\.\d+\.\d+):\d+", re.ASCII)
@@ -113,13 +110,13 @@ def normalise(text: str | None) -> str | None:
     Args:
         text: an address, with or without port, brackets (``[::1]:443``) or zone.
     """
-    if not text or len(text) > _LONGEST:
+    if not text or len(text) > _MAX_LENGTH:
         return None
     return _normalised(text.strip())
 
 
-#: Characters of the longest address, with brackets, port and the name of an interface.
-_LONGEST = 80
+#: Characters of the longest address, with brackets, port and zone.
+_MAX_LENGTH = 80
 
 
 @lru_cache(maxsize=10_000)
@@ -141,33 +138,34 @@ def mask(address: str, ipv4_bits: int = IPV4_BITS, ipv6_bits: int = IPV6_BITS) -
 
     Args:
         address: an IPv4 or IPv6 address.
-        ipv4_bits, ipv6_bits: the length of the part that is kept.
+        ipv4_bits: how many bits of an IPv4 address are kept.
+        ipv6_bits: how many bits of an IPv6 address are kept.
 
     Raises:
-        ValueError: ``address`` is not an IP address, or there are no so many bits.
+        ValueError: ``address`` is not an IP address, or has fewer bits.
     """
     bits = ipv4_bits if ipaddress.ip_address(address).version == 4 else ipv6_bits  # noqa: PLR2004
     return str(ipaddress.ip_network((address, bits), strict=False).network_address)
 
 
 class _Policy(NamedTuple):
-    """Who is believed, and how much is kept, as the settings say it."""
+    """The settings about proxies and masking."""
 
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     unix: bool
     at_most: int | None
     key: str
-    #: Of IPv4 and IPv6, when addresses are recorded; ``None`` keeps them whole.
+    #: Bits of IPv4 and IPv6 that are recorded; ``None`` keeps addresses whole.
     kept_bits: Sequence[int] | None
-    #: Whether the header is read at all.
+    #: Whether the site trusts any proxy; if not, the header is not read.
     has_proxies: bool
 
     def trusts(self, number: int, address: str | None) -> bool:
-        """Return whether the hop with this number, 0 being the nearest, is a proxy of ours."""
+        """Return whether a hop is one of the site's proxies; the nearest has number 0."""
         if self.at_most is not None and number >= self.at_most:
             return False
         if not (self.networks or self.unix):
-            # Only counted: a hop of no address is the socket, if it is the nearest.
+            # Proxies are only counted. A hop without address is a unix socket if it is nearest.
             return self.at_most is not None and (address is not None or number == 0)
         if address is None:
             return self.unix and number == 0
@@ -175,7 +173,7 @@ class _Policy(NamedTuple):
         return any(parsed in network for network in self.networks)
 
     def entries(self, header: str) -> list[str]:
-        """Return the addresses of the header, as they are written, the nearest last."""
+        """Return the entries of the header, the nearest proxy's last."""
         if not header:
             return []
         if self.key == "HTTP_FORWARDED":
@@ -186,9 +184,9 @@ class _Policy(NamedTuple):
 @until_settings_change
 @cache
 def _policy() -> _Policy:
-    """Return the policy of the settings. What makes no sense there trusts nobody.
+    """Return the policy of the settings. A wrong setting trusts no proxy.
 
-    The checks tell of it; a request must not fail for it.
+    The system checks report it; a request must not fail because of it.
     """
     proxies = [str(proxy).strip() for proxy in conf.trusted_proxies or ()]
     networks = tuple(network for network in map(network_of, proxies) if network)
@@ -198,7 +196,7 @@ def _policy() -> _Policy:
     key = "HTTP_" + conf.proxy_header.upper().replace("-", "_")
     anonymize = conf.anonymize_ip
     kept_bits: Sequence[int] | None = None
-    if anonymize is not False:  # too little is better than too much
+    if anonymize is not False:  # a wrong value masks, too
         kept_bits = anonymize if are_bits(anonymize) else (IPV4_BITS, IPV6_BITS)
     has_unix = UNIX in proxies
     has_proxies = bool(networks or has_unix or count)
@@ -206,16 +204,17 @@ def _policy() -> _Policy:
 
 
 def trusted_networks() -> Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    """Return the networks of ``TRACKING_TRUSTED_PROXIES``, as far as they are any."""
+    """Return the valid networks of ``TRACKING_TRUSTED_PROXIES``."""
     return _policy().networks
 
 
 def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """Return the network that ``text`` names, an address being one of its own, or ``None``.
+    """Return the network that ``text`` names, or ``None`` if it names none.
 
     Args:
-        text: an address or a network in CIDR notation. IPv4 mapped into IPv6 is IPv4, and a
-            zone (``%eth0``) is left out, as it is in the addresses that are looked up.
+        text: an address, which is a network of its own, or a network in CIDR notation. IPv4
+            mapped into IPv6 becomes IPv4, and a zone (``%eth0``) is dropped, as it is in clients'
+            addresses.
     """
     if ":" in text:
         text = _ZONE.sub("", text)
@@ -230,16 +229,16 @@ def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | Non
     return network
 
 
-_ZONE = re.compile("%[^/]*")  # names an interface of this machine, which no address that comes has
+_ZONE = re.compile("%[^/]*")  # names a network interface of this machine
 _MAPPED_BITS = 96  # of the prefix ::ffff:0:0/96, RFC 4291, section 2.5.5.2
 
 
-# RFC 7239: elements between commas, each of pairs between semicolons; a value may be
-# quoted, and must be if it holds a colon, as all of IPv6 does.
+# RFC 7239: elements are separated by commas, their pairs by semicolons. A value may be quoted,
+# and must be if it contains a colon, as IPv6 does.
 
 
 def _forwarded_for(element: str) -> str:
-    """Return what an element of ``Forwarded`` gives as ``for``, or ``""``."""
+    """Return the value of ``for`` in an element of ``Forwarded``, or ``""``."""
     for pair in _split(element, ";"):
         name, _equals, value = pair.partition("=")
         if name.strip().lower() == "for":
@@ -250,10 +249,10 @@ def _forwarded_for(element: str) -> str:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Return the parts of ``text`` between separators that do not stand in quotes.
+    """Split a text at the separators outside quotes.
 
-    It is read from the end, where the nearest proxy has written: a quote that a client has
-    left open must not swallow what the proxies say.
+    It is read from the end, where the nearest proxy has written, so that a quote which a client
+    left open does not swallow the entries of the proxies.
     """
     parts, end, in_quotes = [], len(text), False
     for position in range(len(text) - 1, -1, -1):

@@ -41,79 +41,78 @@ class Settings:
     def secret_keys(self) -> Sequence[str | bytes]:
         """``TRACKING_SECRET_KEYS``: the secrets of the tokens, newest first.
 
-        The first makes new tokens, all of them read. Sites that share them (and the
-        URL prefix) read each other's tokens. Default: ``SECRET_KEY`` followed by
+        New tokens are made with the first; tokens of all of them are read. Sites with the same
+        secrets and URL prefix read each other's tokens. Default: ``SECRET_KEY`` followed by
         ``SECRET_KEY_FALLBACKS``.
         """
         keys: Sequence[str | bytes] | None = self._get("SECRET_KEYS", None)
         if keys is None:
-            # An empty fallback, from a variable that is not set, never made any token.
+            # An empty fallback comes from an environment variable that is not set.
             return [settings.SECRET_KEY, *(key for key in settings.SECRET_KEY_FALLBACKS if key)]
         return keys
 
     @cached_property
     def token_max_age(self) -> int | None:
-        """``TRACKING_TOKEN_MAX_AGE``: seconds after which a pixel or link counts no more.
+        """``TRACKING_TOKEN_MAX_AGE``: seconds after which a pixel or link no longer counts.
 
-        Default ``None``: they count for ever. With an age limit the tags date their
-        tokens to the day (UTC), so that a mail rendered twice on one day still
-        carries one URL.
+        Default ``None``: they count for ever. With an age limit tokens are dated to the day
+        (UTC), so that a mail rendered twice on one day has the same URLs.
         """
         age: int | None = self._get("TOKEN_MAX_AGE", None)
         return age
 
     @cached_property
     def encoder(self) -> str:
-        """``TRACKING_ENCODER``: dotted path of what turns payloads into tokens.
+        """``TRACKING_ENCODER``: dotted path of an encoder of tokens.
 
-        A class (made once, without arguments) or object with ``encrypt(*args, **kwargs) -> str``
-        and ``decrypt(token) -> (args, kwargs)``. Default ``""``: authenticated
-        encryption as described in :mod:`tracking.tokens`.
+        It is an object, or a class without arguments, with ``encrypt(*args, **kwargs) -> str``
+        and ``decrypt(token) -> (args, kwargs)``. Default ``""``: the authenticated encryption of
+        :mod:`tracking.tokens`.
         """
         return str(self._get("ENCODER", "") or "")
 
     @cached_property
     def base_url(self) -> str:
-        """``TRACKING_BASE_URL``: scheme and host put in front of pixel and link URLs.
+        """``TRACKING_BASE_URL``: scheme and host of the URLs of pixels and links.
 
-        It may name another domain that runs this app with the same secrets and URL
-        prefix. Default ``""``: the host of the request that the template is rendered
-        for, and without a request a URL that has no host.
+        It may be another domain that runs this app with the same secrets and URL prefix. Default
+        ``""``: the host of the request that the template is rendered for; without a request,
+        URLs have no host.
         """
         return str(self._get("BASE_URL", "") or "").rstrip("/")
 
     @cached_property
     def backend(self) -> str:
-        """``TRACKING_BACKEND``: dotted path of the class that takes hits to the database.
+        """``TRACKING_BACKEND``: dotted path of the class that saves hits.
 
-        Default: written at once, in the request (``ImmediateBackend``).
+        Default: ``ImmediateBackend``, which saves them in the request.
         """
         return str(self._get("BACKEND", "tracking.backends.immediate.ImmediateBackend"))
 
     @cached_property
     def spool(self) -> str:
-        """``TRACKING_SPOOL``: the folder in which hits wait, on a local disk.
+        """``TRACKING_SPOOL``: the folder on a local disk in which hits wait.
 
-        For the backends that have one. Default ``""``: a folder for this site and user among
-        the temporary files, which some systems empty when they start.
+        Only some backends have one. Default ``""``: a folder for this site and user among the
+        temporary files, which some systems delete when they start.
         """
         return str(self._get("SPOOL", "") or "")
 
     @cached_property
     def max_lag(self) -> float:
-        """``TRACKING_MAX_LAG``: seconds after which a hit that is still waiting is late.
+        """``TRACKING_MAX_LAG``: seconds after which a waiting hit is late.
 
-        Default 60. Then a line is logged, and the health view answers with 503.
+        Default 60. A late hit is logged, and the health view responds with 503.
         """
         seconds: float = self._get("MAX_LAG", 60)
         return seconds
 
     @cached_property
     def trusted_proxies(self) -> Sequence[str]:
-        """``TRACKING_TRUSTED_PROXIES``: networks of proxies that are believed about the client.
+        """``TRACKING_TRUSTED_PROXIES``: networks of the site's own proxies.
 
-        Addresses or networks in CIDR notation, IPv4 or IPv6, and ``"unix"`` for a peer
-        behind a unix socket. Default ``[]``: no header is believed.
+        Addresses or networks in CIDR notation, IPv4 or IPv6, and ``"unix"`` for a peer behind a
+        unix socket. Default ``[]``: no proxy is trusted.
         """
         proxies: Sequence[str] = self._get("TRUSTED_PROXIES", ())
         return proxies
@@ -122,18 +121,18 @@ class Settings:
     def proxy_count(self) -> int | None:
         """``TRACKING_PROXY_COUNT``: how many proxies stand in front of the site.
 
-        As many hops are believed, or fewer if ``TRACKING_TRUSTED_PROXIES`` is set too.
-        Default ``None``: as many as that setting trusts.
+        So many hops are trusted, or fewer if ``TRACKING_TRUSTED_PROXIES`` is set, too. Default
+        ``None``: as many as that setting trusts.
         """
         count: int | None = self._get("PROXY_COUNT", None)
         return count
 
     @cached_property
     def proxy_header(self) -> str:
-        """``TRACKING_PROXY_HEADER``: where the proxies write whom they had a request from.
+        """``TRACKING_PROXY_HEADER``: the header in which proxies list the hops of a request.
 
-        Default ``"X-Forwarded-For"``. ``"Forwarded"`` is read as RFC 7239 has it, any other
-        as a list of addresses.
+        Default ``"X-Forwarded-For"``. ``"Forwarded"`` is read by RFC 7239, any other header as a
+        list of addresses.
         """
         header = self._get("PROXY_HEADER", None)
         return "X-Forwarded-For" if header is None else str(header)
@@ -142,15 +141,15 @@ class Settings:
     def anonymize_ip(self) -> bool | Sequence[int]:
         """``TRACKING_ANONYMIZE_IP``: whether addresses are masked before they are recorded.
 
-        ``True`` keeps the first 24 bits of IPv4 and 48 of IPv6, a pair of numbers as many
-        as it says. Default ``False``: addresses are kept whole.
+        ``True`` keeps the first 24 bits of IPv4 and 48 of IPv6; a pair of numbers keeps so many
+        bits. Default ``False``: addresses are recorded whole.
         """
         anonymize: bool | Sequence[int] = self._get("ANONYMIZE_IP", False)
         return anonymize
 
     @cached_property
     def timeout(self) -> float:
-        """``TRACKING_TIMEOUT``: minutes after a visitor's last page for which it is active.
+        """``TRACKING_TIMEOUT``: minutes for which a visitor is active after its last page.
 
         Default 10.
         """
@@ -159,23 +158,23 @@ class Settings:
 
     @cached_property
     def cookies(self) -> bool:
-        """``TRACKING_COOKIES``: whether a signed first-party cookie recognises a visitor.
+        """``TRACKING_COOKIES``: whether a signed first-party cookie identifies a visitor.
 
-        Default ``True``. ``False`` sets none: a visitor is then known for one day (UTC), by a
-        key that nobody can trace back once the day is over.
+        Default ``True``. With ``False`` a visitor keeps its key for one day (UTC), and nobody can
+        find out whose key it was once the day is over.
         """
         return bool(self._get("COOKIES", True))
 
     @cached_property
     def cookie_name(self) -> str:
-        """``TRACKING_COOKIE_NAME``: what the cookie is called. Default ``"visitor"``."""
+        """``TRACKING_COOKIE_NAME``: the name of that cookie. Default ``"visitor"``."""
         return str(self._get("COOKIE_NAME", "visitor"))
 
     @cached_property
     def cookie_age(self) -> int:
-        """``TRACKING_COOKIE_AGE``: seconds that the cookie is kept; it is never prolonged.
+        """``TRACKING_COOKIE_AGE``: seconds after which the cookie expires. It is never renewed.
 
-        Default: 395 days, the thirteen months that the French regulator grants a cookie of
+        Default: 395 days, the thirteen months that the French regulator allows for a cookie of
         audience measurement (CNIL, guidelines of 17 September 2020, article 5).
         """
         age: int = self._get("COOKIE_AGE", 395 * 24 * 60 * 60)
@@ -183,7 +182,7 @@ class Settings:
 
     @cached_property
     def page_views(self) -> bool:
-        """``TRACKING_PAGE_VIEWS``: whether each page seen is a row. Default ``True``.
+        """``TRACKING_PAGE_VIEWS``: whether each page view is saved as a row. Default ``True``.
 
         Visitors and visits count their pages in any case.
         """
@@ -191,18 +190,18 @@ class Settings:
 
     @cached_property
     def respect_opt_out(self) -> bool:
-        """``TRACKING_RESPECT_OPT_OUT``: whether ``DNT: 1`` and ``Sec-GPC: 1`` are obeyed.
+        """``TRACKING_RESPECT_OPT_OUT``: whether ``DNT: 1`` and ``Sec-GPC: 1`` are respected.
 
-        Default ``True``: who sends them is not tracked, on pages as in mail.
+        Default ``True``: browsers that send them are not tracked, on pages or in mail.
         """
         return bool(self._get("RESPECT_OPT_OUT", True))
 
     @cached_property
     def consent(self) -> str | Callable[[HttpRequest], object]:
-        """``TRACKING_CONSENT``: a callable, or its dotted path, that tells whether a reader agrees.
+        """``TRACKING_CONSENT``: a callable, or its dotted path, that returns a reader's consent.
 
-        It is given the request, and returns ``True`` (track), ``None`` (not asked yet: track
-        without setting a cookie) or ``False`` (do not track). Default ``""``: nobody is asked.
+        It gets the request, and returns ``True`` (track), ``None`` (not asked yet: track without
+        a cookie) or ``False`` (do not track). Default ``""``: every reader is tracked.
         """
         consent: str | Callable[[HttpRequest], object] = self._get("CONSENT", "") or ""
         return consent
@@ -211,7 +210,7 @@ class Settings:
     def exclude(self) -> Sequence[str]:
         """``TRACKING_EXCLUDE``: names of the rules by which a request is not a page view.
 
-        Default: all that :data:`tracking.exclusions.RULES` has.
+        Default: all of :data:`tracking.exclusions.RULES`.
         """
         rules: Sequence[str] = self._get("EXCLUDE", DEFAULT_EXCLUDE)
         return rules
@@ -227,7 +226,7 @@ class Settings:
 
     @cached_property
     def ban_status(self) -> int:
-        """``TRACKING_BAN_STATUS``: the status that a banned client is answered with.
+        """``TRACKING_BAN_STATUS``: the status of the response to a banned client.
 
         Default 403.
         """
@@ -236,7 +235,7 @@ class Settings:
 
     @cached_property
     def ban_template(self) -> str:
-        """``TRACKING_BAN_TEMPLATE``: the template of that answer.
+        """``TRACKING_BAN_TEMPLATE``: the template of that response.
 
         Default ``"tracking/banned.html"``.
         """
@@ -244,16 +243,16 @@ class Settings:
 
     @cached_property
     def cleanup_timeout(self) -> float | None:
-        """``TRACKING_CLEANUP_TIMEOUT``: hours after which a ``Visitor`` is removed.
+        """``TRACKING_CLEANUP_TIMEOUT``: hours after which a ``Visitor`` is deleted.
 
-        Default 24. ``None`` keeps it. What it did stays, as a ``Visit``.
+        Default 24. ``None`` keeps it. Its visits stay.
         """
         hours: float | None = self._get("CLEANUP_TIMEOUT", 24)
         return hours
 
     @cached_property
     def visit_retention(self) -> float | None:
-        """``TRACKING_VISIT_RETENTION``: days after which a ``Visit`` is removed.
+        """``TRACKING_VISIT_RETENTION``: days after which a ``Visit`` is deleted.
 
         Default 760, the twenty-five months of the same guidelines. ``None`` keeps it.
         """
@@ -262,7 +261,7 @@ class Settings:
 
     @cached_property
     def page_view_retention(self) -> float | None:
-        """``TRACKING_PAGE_VIEW_RETENTION``: days after which a ``PageView`` is removed.
+        """``TRACKING_PAGE_VIEW_RETENTION``: days after which a ``PageView`` is deleted.
 
         Default 395: a month can be compared with the same one a year before.
         """
@@ -271,35 +270,35 @@ class Settings:
 
     @cached_property
     def beacon_retention(self) -> float | None:
-        """``TRACKING_BEACON_RETENTION``: days after which a ``Beacon`` is removed.
+        """``TRACKING_BEACON_RETENTION``: days after which a ``Beacon`` is deleted.
 
-        Default ``None``: what a site has sent, and who has read it, it keeps until it says so.
+        Default ``None``: beacons are kept.
         """
         days: float | None = self._get("BEACON_RETENTION", None)
         return days
 
     @cached_property
     def receipt_retention(self) -> float | None:
-        """``TRACKING_RECEIPT_RETENTION``: days after which a ``WrittenBatch`` is removed.
+        """``TRACKING_RECEIPT_RETENTION``: days after which a ``WrittenBatch`` is deleted.
 
-        Default 7. By it a batch of hits is known that is delivered again: it has to outlive
-        whatever may still be in a broker, or on the disk of a host that is down.
+        Default 7. It prevents that a batch of hits which is delivered again is written twice. So
+        keep it longer than a batch may wait in a broker, or on the disk of a host that is down.
         """
         days: float | None = self._get("RECEIPT_RETENTION", 7)
         return days
 
     @cached_property
     def report_recipients(self) -> Sequence[str]:
-        """``TRACKING_REPORT_RECIPIENTS``: addresses to which the weekly report is mailed.
+        """``TRACKING_REPORT_RECIPIENTS``: addresses that get the weekly report by mail.
 
-        Default ``[]``: nobody.
+        Default ``[]``.
         """
         recipients: Sequence[str] = self._get("REPORT_RECIPIENTS", ())
         return [recipients] if isinstance(recipients, str) else recipients
 
     @cached_property
     def use_geoip(self) -> bool:
-        """``TRACKING_USE_GEOIP``: whether addresses are looked up in a database of places.
+        """``TRACKING_USE_GEOIP``: whether addresses are looked up in a GeoIP database.
 
         Default ``False``.
         """
@@ -307,7 +306,7 @@ class Settings:
 
     @cached_property
     def geoip_path(self) -> str:
-        """``GEOIP_PATH``: that database, a ``.mmdb`` file or a folder that has one.
+        """``GEOIP_PATH``: that database, a ``.mmdb`` file or a folder that contains one.
 
         Default ``""``. Django's own GeoIP2 reads the same setting.
         """
@@ -334,15 +333,15 @@ class Settings:
 
     @cached_property
     def map_tiles(self) -> str:
-        """``TRACKING_MAP_TILES``: the URL of the map's pictures, with ``{z}``, ``{x}`` and ``{y}``.
+        """``TRACKING_MAP_TILES``: the URL of map tiles, with ``{z}``, ``{x}`` and ``{y}``.
 
-        Default ``""``: it shows the outlines of countries, which are part of this app.
+        Default ``""``: the map shows outlines of countries, which are part of this app.
         """
         return str(self._get("MAP_TILES", "") or "")
 
     @cached_property
     def map_attribution(self) -> str:
-        """``TRACKING_MAP_ATTRIBUTION``: whose pictures those are, as text. Default ``""``."""
+        """``TRACKING_MAP_ATTRIBUTION``: the copyright of the tiles, as text. Default ``""``."""
         return str(self._get("MAP_ATTRIBUTION", "") or "")
 
     def _get(self, name: str, default: Any) -> Any:
@@ -396,7 +395,7 @@ setting_changed.connect(_forget)
 
 
 def full_name(name: str) -> str:
-    """Return how the setting behind a property is spelled in the settings of a site.
+    """Return the name of the setting behind a property.
 
     >>> full_name("base_url"), full_name("geoip_path")
     ('TRACKING_BASE_URL', 'GEOIP_PATH')

@@ -1,8 +1,8 @@
 r"""Where a redirect may lead.
 
-A destination comes from the site itself (an authenticated token, a Target row, a
-model's method), never from the query of a request. It is checked all the same, so
-that a slip in the site cannot become a ``javascript:`` link or a forged header.
+A destination comes from the site itself (an authenticated token, a Target row, a model's
+method), never from the query of a request. It is checked nevertheless, so that a mistake in the
+site cannot become a ``javascript:`` link or a forged header.
 
     >>> clean_destination("https://shop.example/a?b=1|2")
     'https://shop.example/a?b=1|2'
@@ -18,7 +18,7 @@ from django.core.exceptions import ValidationError
 from django.utils.encoding import iri_to_uri
 from django.utils.translation import gettext, gettext_noop
 
-#: What HTTP can carry in a header as it stands: printable ASCII without space.
+#: What a header can contain unchanged: printable ASCII without spaces.
 _PLAIN = re.compile(r"[!-~]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SCHEMES = ("http", "https")
@@ -32,12 +32,11 @@ _IS_NONE = gettext_noop(
 
 
 class BadDestination(ValueError):
-    """The text is not a place that a redirect may lead to.
+    """No redirect may lead to this URL.
 
     Args:
-        why: why not, in English, with ``%(url)s`` where the text belongs; for people it is
-            translated.
-        url: the text.
+        why: the reason in English, marked for translation, with ``%(url)s`` for the URL.
+        url: the URL.
     """
 
     def __init__(self, why: str, url: str) -> None:
@@ -46,19 +45,19 @@ class BadDestination(ValueError):
         self.params = {"url": repr(url)}
 
     def __str__(self) -> str:
-        """Return why not, in English: for logs."""
+        """Return the reason in English, for logs."""
         return self.why % self.params
 
 
 def clean_destination(url: str) -> str:
-    """Return ``url`` as the value of a ``Location`` header.
+    """Validate a URL and return it as the value of a ``Location`` header.
 
-    A URL in plain ASCII comes back byte for byte; what HTTP cannot carry (spaces within,
-    letters outside ASCII) is percent-encoded, and spaces around it are left out.
+    A URL in plain ASCII comes back byte for byte. Spaces around it are dropped; spaces within and
+    letters outside ASCII are percent-encoded.
 
     Args:
-        url: an absolute ``http`` or ``https`` URL, or a path on the serving site that
-            begins with one slash.
+        url: an absolute ``http`` or ``https`` URL, or a path of this site that begins with one
+            slash.
 
     Raises:
         BadDestination: anything else.
@@ -66,7 +65,7 @@ def clean_destination(url: str) -> str:
     url = url.strip(" ")
     if _CONTROL.search(url):
         raise BadDestination(_HOLDS_CONTROL, url)
-    # Browsers read a backslash as a slash, and so "/\evil.example" as another host.
+    # Browsers read a backslash as a slash, so that "/\evil.example" leads to another host.
     if url.startswith("/"):
         if url[1:2] in {"/", "\\"}:
             raise BadDestination(_LEAVES_SILENTLY, url)

@@ -40,9 +40,8 @@ UNTRACKED_AGENT = "untracked user agent"
 
 # Requests.
 
-#: Headers by which a client says that nobody has asked for this page yet.
-#: ``Sec-Purpose`` is the standard (Fetch, section "Sec-Purpose"); the others are what
-#: Chromium, WebKit and Gecko sent before it, and some still do.
+#: Headers of requests in advance. ``Sec-Purpose`` is the standard (Fetch, section "Sec-Purpose");
+#: the others are older ones of Chromium, WebKit and Gecko, which some clients still send.
 _PURPOSE_HEADERS = (
     ("HTTP_SEC_PURPOSE", "Sec-Purpose"),
     ("HTTP_PURPOSE", "Purpose"),
@@ -65,7 +64,7 @@ def exclude_request(request: HttpRequest) -> str | None:
         return f"method {request.method}"
     meta = request.META
     for key, name in _PURPOSE_HEADERS:
-        # "prefetch;prerender" and "prefetch;anonymous-client-ip" are prefetches too.
+        # "prefetch;prerender" and "prefetch;anonymous-client-ip" are prefetches, too.
         if key in meta and meta[key].partition(";")[0].strip().lower() in _PURPOSES:
             return f"{name}: {meta[key]}"
     return None
@@ -180,7 +179,7 @@ def _is_static(request: HttpRequest, response: HttpResponseBase) -> bool:
 
 
 def _is_xhr(request: HttpRequest, response: HttpResponseBase) -> bool:
-    # Fetch Metadata tells it in every current browser, XMLHttpRequest in libraries that say so.
+    # Every current browser sends Fetch Metadata; some libraries send X-Requested-With.
     meta = request.META
     if meta.get("HTTP_X_REQUESTED_WITH") == "XMLHttpRequest":
         return True
@@ -199,7 +198,7 @@ def _is_error(request: HttpRequest, response: HttpResponseBase) -> bool:
 
 
 def _is_not_html(request: HttpRequest, response: HttpResponseBase) -> bool:
-    if response.status_code == NOT_MODIFIED:  # carries no type: what is asked for must do
+    if response.status_code == NOT_MODIFIED:  # has no type: what the client accepts must do
         return "text/html" not in request.META.get("HTTP_ACCEPT", "")
     content_type = response.get("Content-Type", "").partition(";")[0].strip().lower()
     if content_type not in HTML:
@@ -209,7 +208,7 @@ def _is_not_html(request: HttpRequest, response: HttpResponseBase) -> bool:
 
 Rule = Callable[[HttpRequest, HttpResponseBase], bool]
 
-#: What keeps a response from being a page view, by the names of ``TRACKING_EXCLUDE``.
+#: The rules by which a response is not a page view, by their names in ``TRACKING_EXCLUDE``.
 RULES: Mapping[str, Rule] = {
     "admin": _is_admin,
     "static": _is_static,
@@ -229,11 +228,11 @@ class _Policy(NamedTuple):
 @until_settings_change
 @cache
 def _policy() -> _Policy:
-    """Return the rules of the settings. What makes no sense there is left out.
+    """Return the rules of the settings without wrong values.
 
-    The checks tell of it; a request must not fail for it.
+    The system checks report them; a request must not fail because of them.
     """
-    # A prefix that is empty, or a site's root for files, would match every page.
+    # An empty prefix, or the site's root as URL of static files, would match every page.
     prefixes = conf.no_tracking_prefixes
     prefixes = [prefixes] if isinstance(prefixes, str) else prefixes
     urls = (settings.STATIC_URL, settings.MEDIA_URL)

@@ -1,4 +1,4 @@
-"""The site's own rows that hits are tied to: finding them, and asking them what they say."""
+"""Rows of the site that hits refer to: look them up, ask them for URLs, update them."""
 
 import copy
 import inspect
@@ -23,22 +23,22 @@ logger = logging.getLogger(__name__)
 
 
 class NotFound(LookupError):
-    """There is no such row, or it leads nowhere."""
+    """There is no such row, or it has no URL."""
 
 
 def get_object(model: type[Model] | None, value: Any, field: str = "pk") -> Model:
     """Return the row of ``model`` that has ``value`` in a unique field.
 
-    It is looked for by the model's default manager, so that what the site hides
-    (drafts, deleted rows) stays hidden here.
+    The look-up uses the model's default manager, so that rows which the site hides (drafts,
+    deleted rows) stay hidden.
 
     Args:
-        model: the model class, as the site's URLconf gives it.
-        value: the key, possibly as a stranger has written it.
+        model: the model class from the site's URLconf.
+        value: the key, possibly from a client.
         field: the name of the unique field.
 
     Raises:
-        NotFound: there is none, or no row could have such a key.
+        NotFound: there is no such row, or no row can have such a key.
         django.db.DatabaseError: the database does not answer.
     """
     if not (isinstance(model, type) and issubclass(model, Model)):
@@ -54,8 +54,11 @@ def get_object(model: type[Model] | None, value: Any, field: str = "pk") -> Mode
 def resolve(reference: Reference) -> Model:
     """Return the row that a reference names.
 
+    Args:
+        reference: the model and the primary key.
+
     Raises:
-        NotFound: this site has no such model, or the row is gone.
+        NotFound: this site does not have the model or the row.
         django.db.DatabaseError: the database does not answer.
     """
     try:
@@ -66,13 +69,16 @@ def resolve(reference: Reference) -> Model:
 
 
 def get_destination(target: Model) -> str:
-    """Return where links to ``target`` lead, as the value of a ``Location`` header.
+    """Return the URL of a row as the value of a ``Location`` header.
 
-    ``get_beacon_url()`` says so, else ``get_absolute_url()``.
+    It comes from ``get_beacon_url()``, or else from ``get_absolute_url()``.
+
+    Args:
+        target: the row.
 
     Raises:
-        NotFound: the target has neither, or what it has answers nothing or fails.
-        tracking.destinations.BadDestination: no redirect may lead there.
+        NotFound: the row has neither method, or the method fails or returns nothing.
+        tracking.destinations.BadDestination: no redirect may lead to that URL.
     """
     label = target._meta.label
     method = getattr(target, "get_beacon_url", None) or getattr(target, "get_absolute_url", None)
@@ -90,13 +96,13 @@ def get_destination(target: Model) -> str:
 
 
 def update_entity(entity: Model, request: HttpRequest) -> None:
-    """Show the request to an entity's ``beacon_update``, if it has one, and save what that changed.
+    """Call an entity's ``beacon_update(request)``, if it has one, and save what that changed.
 
-    Only the fields that it has changed are written (and those that are set at each save),
-    and nothing if it saves by itself.
+    Only changed fields are written, and fields with ``auto_now``. Nothing is written if the
+    method saves the entity itself.
 
     Args:
-        entity: a row, or a new instance that is not saved yet.
+        entity: a row, or an instance that is not saved yet.
         request: the request that is recorded.
     """
     before = _values(entity)
@@ -117,9 +123,9 @@ _ABSENT = object()
 
 
 def _values(instance: Model) -> dict[str, Any]:
-    """Return the values of an instance, with copies of those that can be changed in place.
+    """Return the values of an instance, with copies of those that are mutable.
 
-    A field that is not loaded is left out: looking at it would be a query.
+    Deferred fields are left out: reading them would make a query.
     """
     values = instance.__dict__
     return {
@@ -132,7 +138,7 @@ def _values(instance: Model) -> dict[str, Any]:
 def _save(entity: Model, changed: list[str]) -> None:
     parameters = inspect.signature(entity.save).parameters.values()
     if not any(p.name == "update_fields" or p.kind is p.VAR_KEYWORD for p in parameters):
-        entity.save()  # the site's own, which takes no such argument
+        entity.save()  # the site's own method, without the argument
         return
     set_at_each_save = [
         field.attname for field in entity._meta.concrete_fields if getattr(field, "auto_now", False)
@@ -142,24 +148,24 @@ def _save(entity: Model, changed: list[str]) -> None:
 
 @contextmanager
 def _watching_saves_of(instance: Model) -> Iterator[list[bool]]:
-    """Yield a list that gets an entry each time that ``instance`` is saved.
+    """Yield a list that gets an entry each time ``instance`` is saved.
 
-    Its values do not tell: an expression such as ``F("opens") + 1`` may or may not be on
-    the instance after it was saved, depending on Django and the database.
+    The values of the instance do not show it: whether an expression such as ``F("opens") + 1``
+    is still there after a save depends on Django and the database.
     """
     saves: list[bool] = []
 
-    def note(*, instance: Model, **_: Any) -> None:
+    def add(*, instance: Model, **_: Any) -> None:
         if instance is watched:
             saves.append(True)
 
     watched = instance
     sender = type(instance)
-    post_save.connect(note, sender=sender)
+    post_save.connect(add, sender=sender)
     try:
         yield saves
     finally:
-        post_save.disconnect(note, sender=sender)
+        post_save.disconnect(add, sender=sender)
 
 
 def in_bulk(
@@ -167,13 +173,11 @@ def in_bulk(
 ) -> dict[Reference, Model]:
     """Return the rows that references name, with one query per model.
 
-    What is gone is left out: a row, a model that the site has removed, a key of a type
-    that the model no longer has.
+    References to rows or models that no longer exist are left out.
 
     Args:
-        references: what to look for.
-        related: tells for a model which foreign keys are to be fetched along.
-
+        references: the models and primary keys.
+        related: returns the foreign keys of a model that ``select_related`` fetches.
     """
     keys: dict[str, set[str]] = defaultdict(set)
     for reference in references:
@@ -194,7 +198,7 @@ def in_bulk(
 
 
 def _is_key(model: type[Model], pk: str) -> bool:
-    """Return whether a row could have the key: no database takes integers of over 64 bits."""
+    """Return whether a row can have the key: no database takes integers of more than 64 bits."""
     try:
         value = model._meta.pk.get_prep_value(model._meta.pk.to_python(pk))
     except (ValidationError, ValueError, TypeError, OverflowError):

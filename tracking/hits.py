@@ -1,9 +1,8 @@
-"""What travels from the web edge to the database: one frozen object per observation.
+"""What travels from a request to the database: one frozen object per observation.
 
-A ``Hit`` becomes a beacon, a ``PageHit`` a page view. Each holds plain values only, so that
-it can wait in memory, in a file or in a queue, and be written by another process than the
-one that saw the request. Its id is made where it is observed: however often a hit is
-delivered, it is one row.
+A ``Hit`` becomes a beacon, a ``PageHit`` a page view. Both contain only plain values, so that they
+can wait in memory, in a file or in a queue, and another process can write them. The id is made
+with the hit: however often a hit is delivered, it becomes one row.
 
     >>> hit = Hit(kind=Kind.OPEN, source=Reference("shop.affiliate", "7"))
     >>> from_dict(hit.as_dict()) == hit
@@ -22,34 +21,37 @@ import msgspec
 from django.db.models import Model, TextChoices
 from django.utils.translation import gettext_lazy as _
 
-#: What a hit can be tied to: where the reader comes from, who it is, what it is about.
+#: The rows that a hit can refer to: where the reader comes from, the reader, what was shown.
 ROLES = ("source", "entity", "target")
 
 
 class Kind(TextChoices):
-    """What was observed."""
+    """The kinds of hits."""
 
     OPEN = "open", _("Open")  # a pixel was loaded
     CLICK = "click", _("Click")  # a redirect link was followed
     SENT = "sent", _("Sent")  # a message went out
-    EVENT = "event", _("Event")  # whatever else the site reports
+    EVENT = "event", _("Event")  # something else that the site reports
 
 
 class Reference(NamedTuple):
-    """A row of any model, named so that another process or site understands it."""
+    """A row of any model, named in a way that other processes and sites understand."""
 
-    #: Lower-case ``app_label.model_name``: the same on every site, as ids of content types are not.
+    #: Lower-case ``app_label.model_name``. Ids of content types differ between sites.
     label: str
     #: The primary key as text.
     pk: str
 
     @classmethod
     def to(cls, instance: Model) -> Self:
-        """Return the reference to a saved model instance (a proxy counts as its base).
+        """Return the reference to a saved model instance.
+
+        Args:
+            instance: the instance; one of a proxy model counts as one of the model behind it.
 
         Raises:
-            TypeError: ``instance`` is no model instance.
-            ValueError: it has not been saved yet, so that nothing could find it again.
+            TypeError: ``instance`` is not a model instance.
+            ValueError: it has not been saved yet.
         """
         if not isinstance(instance, Model):
             raise TypeError(f"expected a model instance, got {instance!r}.")
@@ -62,9 +64,8 @@ class Reference(NamedTuple):
 def uuid7() -> uuid.UUID:
     """Return a new UUID that sorts by the millisecond it was made in.
 
-    Layout: RFC 9562, section 5.7 (48 bits of Unix time in milliseconds, version,
-    12 random bits, variant, 62 random bits). Keys that arrive in order keep the
-    index of the largest table dense.
+    Layout: RFC 9562, section 5.7 (48 bits of Unix time in milliseconds, version, 12 random bits,
+    variant, 62 random bits). Keys that arrive in order keep the index of a large table dense.
     """
     milliseconds = clock.time_ns() // 1_000_000
     bits = _random.getrandbits(_RANDOM_BITS)
@@ -75,8 +76,8 @@ def uuid7() -> uuid.UUID:
 _RANDOM_BITS = 74
 _LOW = (1 << 62) - 1
 
-# No two processes may draw the same numbers; beyond that, nothing rests on nobody guessing
-# them. Asking the system for each hit would hand the processor to another thread each time.
+# Two processes must not draw the same numbers, but the numbers need not be secret. A call of
+# os.urandom() for each hit would release the GIL each time.
 _random = Random(os.urandom(32))  # noqa: S311
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
@@ -91,13 +92,13 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
         time: when it was observed (aware).
         target: what was shown or linked to.
         source: where the reader comes from: a campaign, an affiliate.
-        entity: who it was: a subscriber, a customer.
-        data: the arguments of the tag, or whatever the site wants to keep.
-        url: where a click was sent to.
+        entity: the reader: a subscriber, a customer.
+        data: the arguments of the tag, or other JSON values of the site.
+        url: the destination of a click.
         referrer: the ``Referer`` of the request.
-        ip_address: the client, or ``None`` if unknown.
+        ip_address: the client's address, or ``None`` if it is not known.
         user_agent: the ``User-Agent`` of the request.
-        visitor: the key of the browser, if the site tracks visitors and this is one.
+        visitor: the visitor's key, if the site tracks visitors and the reader does not refuse.
     """
 
     kind: str
@@ -114,7 +115,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
     visitor: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the hit as a dict of JSON values and those that Django's encoder knows."""
+        """Return the hit as a dict of values that ``DjangoJSONEncoder`` can encode."""
         return {
             "kind": str(self.kind),
             "id": self.id.hex,
@@ -132,10 +133,13 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the hit that ``as_dict`` has described.
+        """Return the hit that ``as_dict`` has turned into ``values``.
+
+        Args:
+            values: what ``as_dict`` returned.
 
         Raises:
-            KeyError, TypeError, ValueError: ``values`` describe no hit.
+            KeyError, TypeError, ValueError: ``values`` are not those of a hit.
         """
         references = {role: Reference(*values[role]) if values[role] else None for role in ROLES}
         return cls(
@@ -148,7 +152,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
         )
 
 
-#: What ``as_dict`` says for the kind of a page hit.
+#: The kind of a page hit in ``as_dict``.
 PAGE_VIEW = "page_view"
 
 
@@ -156,17 +160,17 @@ class PageHit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="pa
     """One page that a visitor has seen.
 
     Attributes:
-        visitor: the key of the browser.
+        visitor: the visitor's key.
         url: the path of the page, without its query.
         id: the key of the row this becomes.
-        time: when the page was answered (aware).
+        time: when the page was served (aware).
         referrer: the page of another site that led here, or ``""``.
-        campaign: the UTM parameters of the page, without ``utm_``.
+        campaign: the UTM parameters of the page, by their names without ``utm_``.
         session_key: the key of the session, ``""`` for none, and ``None`` if the page has not
             used it.
-        user: the primary key of who is logged in as text, ``""`` for nobody, and ``None``
-            if the page did not ask.
-        ip_address: the client, or ``None`` if unknown.
+        user: the user's primary key as text, ``""`` if nobody is logged in, and ``None`` if the
+            page has not loaded the user.
+        ip_address: the client's address, or ``None`` if it is not known.
         user_agent: the ``User-Agent`` of the request.
     """
 
@@ -199,24 +203,30 @@ class PageHit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="pa
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Return the hit that ``as_dict`` has described.
+        """Return the hit that ``as_dict`` has turned into ``values``.
+
+        Args:
+            values: what ``as_dict`` returned.
 
         Raises:
-            KeyError, TypeError, ValueError: ``values`` describe no page hit.
+            KeyError, TypeError, ValueError: ``values`` are not those of a page hit.
         """
         rest = {name: value for name, value in values.items() if name != "kind"}
         identifier, time = uuid.UUID(values["id"]), datetime.fromisoformat(values["time"])
         return cls(**{**rest, "id": identifier, "time": time})
 
 
-#: What a backend takes to the database.
+#: What a backend saves.
 AnyHit = Hit | PageHit
 
 
 def from_dict(values: Mapping[str, Any]) -> AnyHit:
-    """Return the hit that ``as_dict`` of either class has described.
+    """Return the hit that ``as_dict`` of either class has turned into ``values``.
+
+    Args:
+        values: what ``as_dict`` returned.
 
     Raises:
-        KeyError, TypeError, ValueError: ``values`` describe none.
+        KeyError, TypeError, ValueError: ``values`` are not those of a hit.
     """
     return (PageHit if values["kind"] == PAGE_VIEW else Hit).from_dict(values)

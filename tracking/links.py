@@ -1,12 +1,12 @@
-"""The URLs of pixels and links, for templates and for code that sends mail.
+"""URLs of pixels and links, for templates and for code that sends mail.
 
     from tracking import links
 
     links.pixel_url([12345], {"campaign": "spring-sale"}, entity=subscriber)
     links.link_url("https://shop.example/", kwargs={"campaign": "spring-sale"}, entity=subscriber)
 
-``source``, ``entity`` and ``target`` take model instances, to which the beacon is
-tied; the arguments go into the beacon's ``data`` and to the callbacks.
+``source``, ``entity`` and ``target`` are model instances that the beacon refers to. The
+arguments go into the beacon's ``data`` and to the callbacks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,12 +36,15 @@ def pixel_url(
     """Return the URL of a pixel.
 
     Args:
-        args, kwargs: what the pixel means; see :func:`tracking.tokens.dumps` for the types.
-        source, entity, target: saved model instances, or ``None``.
-        request: whose host the URL gets if ``TRACKING_BASE_URL`` is not set.
+        args: positional arguments; :func:`tracking.tokens.dumps` lists their types.
+        kwargs: keyword arguments of the same types.
+        source: the saved row that the reader comes from.
+        entity: the saved row of the reader.
+        target: the saved row that is shown.
+        request: gives the URL its host if ``TRACKING_BASE_URL`` is not set.
 
     Raises:
-        TypeError, ValueError: an argument cannot be put into a URL; the message names it.
+        TypeError, ValueError: an argument cannot be part of a URL; the message names it.
     """
     token = tokens.dumps(
         args,
@@ -68,14 +71,19 @@ def link_url(
     """Return the URL of a redirect that leads to ``url``.
 
     Args:
-        url: an ``http`` or ``https`` URL, or a path of the site that answers the
-            redirect. If empty, the link leads where ``target`` says
-            (``get_beacon_url()``, else ``get_absolute_url()``) when it is followed.
-        args, kwargs, source, entity, target, request: as for :func:`pixel_url`.
+        url: an ``http`` or ``https`` URL, or a path of this site. If it is empty, the link leads
+            to the URL that ``target`` has when the link is followed (``get_beacon_url()``, or
+            else ``get_absolute_url()``).
+        args: positional arguments, as for :func:`pixel_url`.
+        kwargs: keyword arguments.
+        source: the saved row that the reader comes from.
+        entity: the saved row of the reader.
+        target: the saved row that the link leads to.
+        request: gives the URL its host if ``TRACKING_BASE_URL`` is not set.
 
     Raises:
         tracking.destinations.BadDestination: no redirect may lead to ``url``.
-        TypeError, ValueError: an argument cannot be put into a URL; the message names it.
+        TypeError, ValueError: an argument cannot be part of a URL; the message names it.
     """
     url = str(url)  # of a lazy string, such as reverse_lazy() returns
     target_reference = _reference("target", target)
@@ -97,11 +105,11 @@ def link_url(
 
 
 def absolute(path: str, request: HttpRequest | None = None) -> str:
-    """Return ``path`` with scheme and host, if they are known.
+    """Return ``path`` with scheme and host if they are known.
 
     Args:
         path: a path of this site that begins with a slash.
-        request: whose host is taken if ``TRACKING_BASE_URL`` is not set.
+        request: gives the host if ``TRACKING_BASE_URL`` is not set.
     """
     if base_url := conf.base_url:
         return base_url + path
@@ -109,13 +117,13 @@ def absolute(path: str, request: HttpRequest | None = None) -> str:
         try:
             return request.build_absolute_uri(path)
         except DisallowedHost:
-            # The page itself did not ask for its host and is served; so is the pixel.
+            # The page is served to this host, too: it did not ask for it.
             return path
     return path
 
 
 def _reference(role: str, instance: Any) -> Reference | None:
-    # A name that a template does not know is "" there, and an anonymous visitor is no row.
+    # In templates an unknown name is "". An anonymous user is not a row.
     if instance is None or instance == "":
         return None
     if not isinstance(instance, Model) and getattr(instance, "is_anonymous", False):
@@ -127,10 +135,10 @@ def _reference(role: str, instance: Any) -> Reference | None:
 
 
 def _issued_at() -> datetime | None:
-    """Return the date for a new token, if an age limit needs one.
+    """Return the date of a new token if an age limit needs one.
 
-    It is the end of the day (UTC), so that a URL stays the same all day, and nothing
-    expires early for having been dated to the hour before it was made.
+    It is the end of the day (UTC), so that a URL stays the same all day and no token expires
+    early.
     """
     if conf.token_max_age is None:
         return None

@@ -114,11 +114,11 @@ async def _record(
 
 
 def _decode(token: str, salt: str) -> tuple[Payload, bool]:
-    """Return what a token says, and whether it is young enough to count."""
+    """Return the payload of a token, and whether it is young enough to count."""
     try:
         return tokens.loads(token, salt=salt, max_age=conf.token_max_age), True
     except tokens.ExpiredToken as expired:
-        # What was sent before the site had an age limit carries no date, and counts on.
+        # Tokens from before the site had an age limit have no date. They still count.
         return expired.payload, expired.payload.issued_at is None
 
 
@@ -126,7 +126,7 @@ def _find_destination(payload: Payload) -> tuple[str, bool]:
     """Return where a link leads, and whether it still counts.
 
     Raises:
-        objects.Missing, BadDestination: nowhere.
+        NotFound, BadDestination: the link leads nowhere.
     """
     if payload.url is None:
         if payload.target is None:
@@ -136,10 +136,10 @@ def _find_destination(payload: Payload) -> tuple[str, bool]:
             return generic_references.get_destination(target), is_live(target)
     live = True
     if payload.target is not None and payload.target.label == Target._meta.label_lower:
-        # The URL is in the token: a database that is away must not stop the reader.
+        # The URL is in the token: a database that is down must not stop the reader.
         with log_errors_with_savepoints(logger, "Look at target %s", payload.target.pk):
             try:
                 live = is_live(generic_references.resolve(payload.target))
             except generic_references.NotFound:
-                live = False  # deleting a target revokes its links
+                live = False  # a link to a deleted target no longer counts
     return clean_destination(payload.url), live

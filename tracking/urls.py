@@ -1,4 +1,4 @@
-"""The URLs of the app, included by the site under a short prefix.
+"""The URLs of the app. A site includes them under a short prefix.
 
 path("t/", include("tracking.urls"))
 """
@@ -13,8 +13,8 @@ app_name = "tracking"
 
 urlpatterns = [
     path("<str:token>.gif", views.pixel, name="pixel"),
-    # Without a token, for whoever prints them or types them by hand. They tell nothing
-    # but which target and which source.
+    # Short links without a token, for print and for typing by hand. They name only a target and
+    # a source.
     path("to/<int:target_id>", views.target, name="target"),
     path("to/<int:target_id>/<slug:source_slug>", views.target, name="target"),
     path("from/<slug:source_slug>.gif", views.source, name="source"),

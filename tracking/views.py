@@ -1,7 +1,7 @@
-"""The web edge: pixels, redirects, and the view that sites put into their own URLconf.
+"""Views of pixels and redirects, and ``trigger``, which sites put into their own URLconf.
 
-What may fail on the way never reaches the reader. A pixel is the GIF whatever
-happens, a redirect leads where it led, and what went wrong is in the log.
+Errors never reach the reader: a pixel is always the GIF, and a redirect leads to its destination.
+The log has the errors.
 """
 
 import logging
@@ -47,9 +47,8 @@ def _public_view(view: View) -> View:
 class _TokenView:
     """A view that is a coroutine function in an event loop, and a plain function in a thread.
 
-    Django's handlers ask a view which of both it is. They would send a plain function through
-    a thread for each request under ASGI, and start an event loop for each request under WSGI
-    for a coroutine function.
+    Django's handlers ask a view which of the two it is. Under ASGI they run a plain function in
+    a thread, under WSGI they start an event loop for a coroutine function: for each request.
     """
 
     def __init__(self, flow: Flow) -> None:
@@ -58,7 +57,7 @@ class _TokenView:
         del self.__dict__["__wrapped__"]  # it takes another argument
 
     def __call__(self, request: HttpRequest, token: str) -> Any:
-        """Return the response, in an event loop by a coroutine."""
+        """Return the response; in an event loop, return a coroutine that returns it."""
         if is_in_event_loop():
             return self._flow(request, token, IN_LOOP)
         return run(self._flow(request, token, IN_THREAD))
@@ -75,7 +74,7 @@ class _TokenView:
 @_public_view
 @_TokenView
 async def pixel(request: HttpRequest, token: str, wait: Waiting) -> HttpResponse:
-    """Answer with the pixel, and record an open if this site has made the token.
+    """Respond with the pixel, and record an open if this site has made the token.
 
     Args:
         request: the request for the image.
@@ -140,33 +139,35 @@ def trigger(
 ) -> HttpResponse:
     """Record a beacon for the objects that a URL of the site names, and redirect to the target.
 
-    It goes into the site's own URLconf. The models are given there; the ids may come
-    from the path::
+    Put it into the site's own URLconf, with the models. The ids may come from the path::
 
         path("go/<int:target_id>/<int:source_id>", trigger,
              {"target_type": Offer, "source_type": Affiliate})
 
-    The entity's ``beacon_update(request)``, if it has one, is called before the answer,
-    and what it has changed on the entity is saved. HEAD, prefetch and preview requests
-    are answered, and neither recorded nor shown to the entity.
+    The entity's ``beacon_update(request)``, if it has one, is called before the response, and its
+    changes of the entity are saved. Requests that are not counted (:mod:`tracking.exclusions`)
+    get the same response, but are not recorded and not passed to the entity.
 
     Args:
         request: the request.
-        target_type, target_id: where the redirect leads: ``get_beacon_url()`` of the
-            instance, else ``get_absolute_url()``. A pixel needs no target.
-        source_type, source_id: where the reader comes from.
-        entity_type, entity_id: who it is. Without an id a new entity is made; one
-            that the request names must exist, so that strangers choose no keys.
-        ignore_errors: record without the source or entity (or, for a pixel, target)
-            that does not exist, instead of 404.
-        pixel: answer with the pixel instead of a redirect.
+        target_type: the model of the target.
+        target_id: its key. The redirect leads to the target's ``get_beacon_url()``, or else its
+            ``get_absolute_url()``. A pixel needs no target.
+        source_type: the model of the source, which the reader comes from.
+        source_id: its key.
+        entity_type: the model of the entity, which is the reader.
+        entity_id: its key. Without a key a new entity is made. An entity with a key must exist,
+            so that clients cannot choose keys.
+        ignore_errors: if the source or entity (or, for a pixel, the target) does not exist,
+            record without it, instead of 404.
+        pixel: respond with the pixel instead of a redirect.
 
     Returns:
-        The redirect, or for a pixel the GIF, always; with status 405 for other methods
-        than GET and HEAD.
+        The redirect, or always the GIF for a pixel; with status 405 for methods other than GET
+        and HEAD.
 
     Raises:
-        django.http.Http404: not for a pixel: there is no target, it leads nowhere, or
+        django.http.Http404: not for a pixel: the target does not exist or leads nowhere, or
             the source or entity does not exist.
     """
     target = _RowInUrl(target_type, target_id)
@@ -179,7 +180,7 @@ def trigger(
 
 @_public_view
 def target(request: HttpRequest, target_id: int, source_slug: str | None = None) -> HttpResponse:
-    """Redirect to a :class:`~tracking.models.Target`: the short link that the app itself has.
+    """Redirect to a :class:`~tracking.models.Target`: the app's own short link.
 
     Args:
         request: the request.
@@ -187,7 +188,7 @@ def target(request: HttpRequest, target_id: int, source_slug: str | None = None)
         source_slug: the slug of a source; one that does not exist is ignored.
 
     Raises:
-        django.http.Http404: there is no such target.
+        django.http.Http404: the target does not exist.
     """
     return _trigger_click(
         request,
@@ -200,7 +201,7 @@ def target(request: HttpRequest, target_id: int, source_slug: str | None = None)
 
 @_public_view
 def source(request: HttpRequest, source_slug: str) -> HttpResponse:
-    """Answer with the pixel of a :class:`~tracking.models.Source`, without any token.
+    """Respond with the pixel of a :class:`~tracking.models.Source`, without a token.
 
     Args:
         request: the request.
@@ -216,7 +217,7 @@ def source(request: HttpRequest, source_slug: str) -> HttpResponse:
 
 
 class _RowInUrl(NamedTuple):
-    """A row as a URL names it."""
+    """A row that a URL names."""
 
     model: type[Model] | None
     value: Any
@@ -226,10 +227,10 @@ class _RowInUrl(NamedTuple):
         """Return the row, or ``None`` if the URL names none.
 
         Args:
-            or_none: ``None`` too for a row that does not exist.
+            or_none: return ``None`` if the row does not exist, too.
 
         Raises:
-            generic_references.NotFound: it does not exist.
+            generic_references.NotFound: the row does not exist.
         """
         if self.value is None:
             return None
@@ -284,7 +285,7 @@ def _trigger_click(
         destination = generic_references.get_destination(leads_to)
     except (generic_references.NotFound, BadDestination) as error:
         raise _not_found(request, error) from error
-    except Exception as error:  # the database is away, a manager of the site fails
+    except Exception as error:  # the database is down, a manager of the site fails
         logger.exception("Click %r failed", request.path)
         raise _not_found(request, error) from error
     missing = None
@@ -308,7 +309,7 @@ def _trigger_click(
 def _record(
     request: HttpRequest, kind: Kind, found: dict[str, Model | None], *, url: str = ""
 ) -> None:
-    """Show the request to the entity and send the hit, unless the request does not count."""
+    """Update the entity and send the hit, if the request counts."""
     info = RequestInfo.of(request)
     if info.tracks_visitors and snapshots.is_due():
         run(info.refresh(IN_THREAD))
@@ -318,7 +319,7 @@ def _record(
     if entity is not None:
         with log_errors_with_savepoints(logger, "beacon_update of %s", entity._meta.label):
             generic_references.update_entity(entity, request)
-        if entity._state.adding or entity.pk is None:  # not saved, or deleted: no row to be tied to
+        if entity._state.adding or entity.pk is None:  # not saved, or deleted
             found = {**found, "entity": None}
     references = {
         role: Reference.to(instance) for role, instance in found.items() if instance is not None
@@ -326,11 +327,11 @@ def _record(
     run(opens_and_clicks.send_hit(info.make_hit(kind, url=url, **references), IN_THREAD))
 
 
-# What both have in common.
+# Responses.
 
 
 def _not_found(request: HttpRequest, reason: Exception) -> Http404:
-    """Return the answer to a link that cannot be followed. The reader is not told why."""
+    """Log why a link cannot be followed, and return the error, which does not say it."""
     logger.info("%r leads nowhere: %s", request.path, reason)
     return Http404("This link leads nowhere.")
 

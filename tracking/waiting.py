@@ -1,7 +1,7 @@
-"""One flow of code for threads and for event loops.
+"""Run one flow of code in threads and in event loops.
 
-A flow is a coroutine function. It takes a :class:`Waiting`, which it asks wherever the database
-or code of the site may make it wait::
+A flow is a coroutine function. It gets a :class:`Waiting`, and makes calls through it wherever the
+database or code of the site may let it wait::
 
     async def record(hit, wait):
         if tracker.has_callbacks:
@@ -27,16 +27,18 @@ T = TypeVar("T")
 class Backend(Protocol):
     """What a hit is sent to (:class:`tracking.backends.BaseBackend`)."""
 
-    def send_in_savepoints(self, hit: Any) -> None: ...
+    def send_in_savepoints(self, hit: Any) -> None:
+        """Take over a hit in a thread."""
 
-    async def asend(self, hit: Any) -> None: ...
+    async def asend(self, hit: Any) -> None:
+        """Take over a hit in an event loop."""
 
 
 class Waiting(Protocol):
-    """How a flow does what may wait."""
+    """How a flow makes calls that may wait."""
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what a function returns that may wait."""
+        """Call a function that may wait, and return its result."""
 
     async def send(self, backend: Backend, hit: Any) -> None:
         """Send a hit to a backend."""

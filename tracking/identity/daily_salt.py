@@ -1,15 +1,14 @@
 """A random salt that all processes of a site share for one day (UTC).
 
-What is derived with it - such as the key of a visitor without cookie - is the same in
-each process all day long, and can be derived by nobody once the day is over: the salt is
-deleted then, and written down nowhere else.
+It keys the hashes that identify visitors without cookie. A hash is the same in all processes all
+day long. Once the day is over the salt is deleted, and nobody can compute the hash again.
 
     if snapshots.is_due():
         snapshots.refresh()
-    salts.today()                # bytes, or None where no salt could be had
+    daily_salt.today()           # bytes, or None if there is no salt
 
-It travels with the poll of :mod:`tracking.caching.snapshots`, and is made by the first process
-that needs it.
+It is read with the snapshots (:mod:`tracking.caching.snapshots`). The first process that needs a
+salt makes it.
 """
 
 import secrets
@@ -30,10 +29,10 @@ SALT_BYTES = 32
 
 
 def today() -> bytes | None:
-    """Return the salt of this day, or ``None`` if there is none (yet).
+    """Return the salt of this day, or ``None`` if this process has not read it yet.
 
-    It does not look at the database. Where it returns ``None``, a refresh is due, unless
-    the database has just failed: a caller may refresh then, and ask again.
+    It makes no query. If it returns ``None``, the next request refreshes the snapshots, unless
+    the database has just failed.
     """
     return _salt.get()
 
@@ -71,22 +70,22 @@ class _Salt:
         day = datetime.fromtimestamp(time(), UTC).date()
         name = f"{SALT_PREFIX}{day.isoformat()}"
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
-        # If somebody has emptied the table, this process goes on with what it has.
+        # If the row has been deleted, write the same salt again.
         ours = self._value if self._value and time() < self.expires_at else None
         self._value = bytes.fromhex(values.get(name) or _create(name, ours))
         self.expires_at = midnight.timestamp()
 
 
 def _create(name: str, ours: bytes | None) -> str:
-    """Return a new salt, or the one that another process has made at the same time."""
+    """Save a salt, and return it, or the one that another process has saved before."""
     value = (ours or secrets.token_bytes(SALT_BYTES)).hex()
     rows = SharedValue.objects.using(router.db_for_write(SharedValue))
     salt = SharedValue(name=name, value=value, changed_at=timezone.now())
-    with savepoints():  # what fails here must not keep the snapshots from being read
+    with savepoints():  # an error must not stop the refresh of the snapshots
         rows.filter(name=name, value="").delete()  # loaded from a dump, which has no salts
         rows.bulk_create([salt], ignore_conflicts=True)
         salts = rows.filter(name__startswith=SALT_PREFIX).values_list("name", flat=True)
-        # Not a later one: the clock of another machine may be ahead.
+        # Keep later ones: the clock of another machine may be ahead.
         rows.filter(name__in=[other for other in salts if other < name]).delete()
         return rows.values_list("value", flat=True).get(name=name)
 

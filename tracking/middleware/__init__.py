@@ -1,7 +1,7 @@
 """The middlewares.
 
 MIDDLEWARE = [
-    "tracking.middleware.BannedIPMiddleware",         # first: it stops all else
+    "tracking.middleware.BannedIPMiddleware",         # first: it saves all other work
     ...
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "tracking.middleware.VisitorTrackingMiddleware",

@@ -1,4 +1,4 @@
-"""Keeping out who is banned."""
+"""Refuse requests from banned addresses."""
 
 import logging
 
@@ -17,13 +17,14 @@ logger = logging.getLogger(__name__)
 
 
 class BannedIPMiddleware(BaseMiddleware):
-    """Answers who is banned by itself; put it first, where it spares the site all else.
+    """Refuses requests from banned addresses. Put it first: it saves all other work.
 
-    A request costs a look at the memory, and at most twice a second one short query. What
-    fails in it is logged, and the page is served: better one unwanted reader than none.
+    A request costs a look-up in memory, and one short query at most twice a second. It fails
+    open: an error is logged, and the page is served.
     """
 
     async def respond(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the site's response, or the one for banned clients."""
         info = RequestInfo.of(request)
         if snapshots.is_due():
             await info.refresh(self._wait)
@@ -41,10 +42,10 @@ def _is_banned(info: RequestInfo) -> bool:
 
 
 def _banned_response() -> HttpResponse:
-    """Return what a banned client is answered with, whatever is wrong with its settings.
+    """Return the response to a banned client, even if its settings are wrong.
 
-    The template is rendered without the request, so that no context processor asks the
-    database or the session on behalf of who is banned.
+    The template is rendered without the request, so that no context processor uses the database
+    or the session for a banned client.
     """
     try:
         response = HttpResponse(render_to_string(conf.ban_template), status=conf.ban_status)
@@ -53,6 +54,6 @@ def _banned_response() -> HttpResponse:
         text = _("This site does not accept requests from your network address.")
         response = HttpResponse(text, status=403, content_type="text/plain; charset=utf-8")
     response["Cache-Control"] = "no-store"
-    # Django warns of each 403 in its log, which is not for the banned to fill.
+    # Django logs a warning for each 403: banned clients must not fill the log.
     compat.keep_out_of_log(response)
     return response

@@ -30,12 +30,17 @@ class BaseMiddleware(ABC):
     def __call__(
         self, request: HttpRequest
     ) -> HttpResponseBase | Coroutine[Any, Any, HttpResponseBase]:
+        """Return the response; under ASGI, return a coroutine that returns it."""
         flow = self.respond(request)
         return flow if self._is_async else run(flow)
 
     @abstractmethod
     async def respond(self, request: HttpRequest) -> HttpResponseBase:
-        """Return the response to a request. :meth:`ask_site` returns that of the site."""
+        """Return the response to a request.
+
+        Args:
+            request: the request; :meth:`ask_site` returns the site's response to it.
+        """
 
     async def ask_site(self, request: HttpRequest) -> HttpResponseBase:
         """Return the response of the view and the middlewares behind this one."""

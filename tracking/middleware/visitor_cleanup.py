@@ -1,4 +1,4 @@
-"""Clean-up for small sites, which need no cron job for it."""
+"""Delete old rows on small sites, without a cron job."""
 
 import logging
 from collections.abc import Callable
@@ -15,10 +15,9 @@ logger = logging.getLogger(__name__)
 
 
 class VisitorCleanUpMiddleware(BaseMiddleware):
-    """Once a minute, one request of all processes takes a few old rows with it.
+    """Deletes some old rows after one request a minute, counted over all processes.
 
-    All other requests cost a look at the clock. What fails is logged, and the page is
-    served.
+    Other requests cost a look at the clock. Errors are logged, and the page is served.
     """
 
     #: Rows that are deleted at most, over all tables.
@@ -29,6 +28,7 @@ class VisitorCleanUpMiddleware(BaseMiddleware):
         retention.ask_anew()
 
     async def respond(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the site's response, and delete old rows once a minute."""
         response = await self.ask_site(request)
         if retention.is_due():
             await self._wait.call(self.clean_up)

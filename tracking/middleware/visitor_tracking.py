@@ -34,6 +34,7 @@ class VisitorTrackingMiddleware(BaseMiddleware):
         daily_salt.today()  # this process will need one
 
     async def respond(self, request: HttpRequest) -> HttpResponseBase:
+        """Return the site's response, and record a page view if it counts."""
         info = RequestInfo.of(request)
         info.tracks_visitors = True
         response = await self.ask_site(request)
