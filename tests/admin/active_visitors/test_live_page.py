@@ -86,7 +86,7 @@ def test_a_visitor_in_the_list(admin_client):
     answer = now(admin_client)
     [visitor] = answer["visitors"]
     assert visitor["place"] == "Berlin, Germany"
-    assert visitor["seen"] == "3 pages in 4 min 0 s"
+    assert visitor["seen"] == "3 pages in 4 min"
     assert visitor["origin"] == "via newsletter / email / spring"
     assert visitor["user"] == "anna.miller"
     assert visitor["label"] == ""

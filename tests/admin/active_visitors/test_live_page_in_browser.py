@@ -118,7 +118,7 @@ def test_visitors_come_and_go_without_a_reload(page, shop):
     for part in ("/products/genmaicha/", "1 page", "from tea.example", "Firefox 143", "Desktop"):
         assert part in text
     assert rows(page).count() == 3
-    assert "2 on the site now and 1 machine" in page.locator(".tracking-total").inner_text()
+    assert "2 on the site now plus 1 machine" in page.locator(".tracking-total").inner_text()
     assert rows(page).filter(has_text="Googlebot").get_by_text("Bot", exact=True).is_visible()
     assert dots(page).count() == 3
     # Who was there stays the same row, with what is selected and focused in it.
