@@ -220,7 +220,7 @@ def test_the_report_of_a_mailing_from_its_own_page(page, shop):
     page.goto(f"{shop.url}/admin/shop/affiliate/{pk}/change/")
     follow(page, page.get_by_role("link", name="Report", exact=True))
     page.get_by_role("heading", name=f"Report: {title}").wait_for()
-    assert page.get_by_role("img", name=re.compile("Who loaded the image")).is_visible()
+    assert page.get_by_role("img", name=re.compile("Who opened")).is_visible()
     everybody = page.locator("#recipients tbody tr").count()
     follow(page, page.get_by_role("link", name="Clicked", exact=True))
     clicked = page.locator("#recipients tbody tr")
