@@ -50,6 +50,13 @@ def moment(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def still_clock(moment: None) -> Iterator[None]:
+    """Stop the clock at the moment of the test."""
+    with time_machine.travel(timezone.now(), tick=False):
+        yield
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless browser, one for all tests of a file."""
