@@ -137,7 +137,7 @@ def test_a_figure_becomes_the_series_of_the_chart(page, shop):
     assert page.get_by_role("img", name=re.compile("Bounce rate")).is_visible()
     assert "period=7" in page.url
     assert "%" in page.locator(".tracking-tick").first.text_content()
-    page.get_by_text("The numbers as a table").click()
+    page.get_by_text("Numbers as a table").click()
     assert page.locator(".tracking-figure tbody tr").count() == 7
 
 

@@ -1,20 +1,20 @@
-"""Numbers as pictures: SVG that is complete when it leaves the server.
+"""Charts as SVG, drawn completely on the server.
 
-No script draws, moves or colours anything, and no element has a style of its own: the colours
-are those of the admin, by the classes of ``tracking/reports.css``, in light and dark. Text
-keeps its size however wide the picture becomes: it is placed by percentages, and only lines
-are stretched.
+No script is needed, and no element has an inline style: colors come from the admin through the
+classes of ``tracking/reports.css``, in light and dark. Text is placed by percentages and keeps its
+size at any width; only lines are stretched.
 
     points = [Point(label="1 May", name="Thursday, 1 May 2025", value=12, before=9), ...]
     chart = Chart(id="visitors", title="Visitors", description="...", points=points, unit=COUNT)
     picture(chart)                       # the SVG alone
     figure(chart, head="Day")            # with a legend, and its numbers as a table
 
-======================  ====================================================================
-:mod:`.scales`          the numbers and labels along the axes
-:mod:`.lines`           a series over time
-:mod:`.bars`            a share as a bar, in a table or in parts
-======================  ====================================================================
+===============  ======================================================
+:mod:`.scales`   numbers and labels along the axes
+:mod:`.units`    how charts write counts, shares and durations
+:mod:`.lines`    a series over time, as a line
+:mod:`.bars`     a share as a bar, in a table or in parts
+===============  ======================================================
 """
 
 from tracking.admin.charts.bars import Part, bar, parted

@@ -13,11 +13,11 @@ class Part(NamedTuple):
     """A part of a whole.
 
     Attributes:
-        key: the last word of its class, which says how it looks: ``confirmed``, ``proxied``
-            or ``machine``.
-        label: what it is, for people.
-        value: how much.
-        text: how much, for people.
+        key: the end of its CSS class: ``confirmed``, ``proxied``, ``without-image`` or
+            ``machine``.
+        label: its translated label.
+        value: its value.
+        text: the value as text.
     """
 
     key: str
@@ -27,15 +27,15 @@ class Part(NamedTuple):
 
 
 def share(value: float | None, whole: float | None) -> float:
-    """Return how many percent of ``whole`` a value is: 0 to 100, 0 if there is nothing."""
+    """Return a value as percent of ``whole``, 0 to 100. It is 0 if either is unknown."""
     part, total = known(value) or 0.0, known(whole) or 0.0
     return round(min(part / total, 1) * 100, 2) if total > 0 else 0.0
 
 
 def bar(value: float | None, whole: float | None) -> SafeString:
-    """Return a bar to stand behind the text of a table cell, as long as the share of a whole.
+    """Return the bar behind the text of a table cell, as long as the share of a whole.
 
-    The number stands beside it, so that it says nothing to a screen reader.
+    It is hidden from screen readers: the number is in the next cell.
     """
     return format_html(
         '<svg class="tracking-bar" aria-hidden="true" focusable="false" viewBox="0 0 100 1"'
@@ -45,13 +45,13 @@ def bar(value: float | None, whole: float | None) -> SafeString:
 
 
 def parted(parts: Sequence[Part], whole: float, *, id: str, title: str) -> SafeString:  # noqa: A002
-    """Return a bar in several parts, each of them with a pattern and not only a colour.
+    """Return a bar in several parts, which differ by pattern and not by color only.
 
     Args:
-        parts: from left to right; what is left of the whole stays empty.
-        whole: what the length of the bar stands for.
-        id: begins the ids of its elements.
-        title: what the bar is.
+        parts: the parts from left to right. The rest of the bar stays empty.
+        whole: the value of the full length.
+        id: the prefix of the ids of its elements.
+        title: its title.
     """
     drawn, begin = [], 0.0
     for part in parts:
@@ -79,7 +79,7 @@ def parted(parts: Sequence[Part], whole: float, *, id: str, title: str) -> SafeS
 
 
 def swatch(id: str, key: str) -> SafeString:  # noqa: A002
-    """Return the small sign of a part for a legend. The bar of the same ``id`` has its pattern."""
+    """Return the symbol of a part for the legend of the bar with the same ``id``."""
     return format_html(
         '<svg class="tracking-swatch" aria-hidden="true" focusable="false" width="12" height="12">'
         '<rect class="tracking-part-{}" x="0" y="0" width="12" height="12"{}/></svg>',
@@ -88,7 +88,7 @@ def swatch(id: str, key: str) -> SafeString:  # noqa: A002
     )
 
 
-#: What is drawn over each eight pixels of a part that is not plain.
+#: The patterns of parts, on a square of eight pixels.
 _PATTERNS = {
     "proxied": SafeString('<path d="M-2 10L10 -2M-2 2L2 -2M6 10L10 6"/>'),
     "machine": SafeString('<circle cx="2" cy="2" r="1"/><circle cx="6" cy="6" r="1"/>'),

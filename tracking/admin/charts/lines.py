@@ -1,4 +1,4 @@
-"""A series over time, and the period before as a thin line."""
+"""Line charts of a series over time, with the previous period as a thin line."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from tracking.admin.charts.bars import number
-from tracking.admin.charts.scales import Unit, known, labelled, ticks
+from tracking.admin.charts.scales import Unit, indexes_of_labels, known, ticks
 from tracking.reports.formatting import UNKNOWN
 
-#: The plot is this wide and high, whatever the size it is shown at.
+#: Width and height of the plot in its own units.
 SIDE = 1000
 
-#: Characters of a label, beyond which there is room for every other one on a phone.
+#: A phone shows only every other label if they are longer than this.
 LONG = 6
 
 _Line = list[tuple[float, float]]
@@ -22,13 +22,13 @@ _Line = list[tuple[float, float]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Point:
-    """A moment of the series.
+    """A point of a series.
 
     Attributes:
-        label: short, for the axis.
-        name: in full, for the table and where the pointer rests.
-        value: how much it was, or ``None`` if that is not known (yet).
-        before: how much it was in the period before, likewise.
+        label: the short label for the axis.
+        name: the full label for the table and the tooltip.
+        value: the value, or ``None`` if it is unknown.
+        before: the value of the previous period, or ``None`` if it is unknown.
     """
 
     label: str
@@ -39,16 +39,16 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chart:
-    """A series to be drawn.
+    """A line chart.
 
     Attributes:
-        id: begins the ids of its elements; unique on the page.
-        title: what is shown.
-        description: the same in a sentence, for who cannot see it.
-        points: in the order of time.
+        id: the prefix of the ids of its elements, unique on the page.
+        title: its title.
+        description: a sentence for screen readers.
+        points: the points in order of time.
         unit: how values are written.
-        before: what the thin line is, or ``""`` if there is none.
-        unfinished: what the last known point is if it will still grow, or ``""``. It is
+        before: the title of the thin line, or ``""`` if there is none.
+        unfinished: the label of the last known point if it is incomplete, or ``""``. It is
             drawn dashed.
     """
 
@@ -89,11 +89,11 @@ def picture(chart: Chart) -> SafeString:
 
 
 def figure(chart: Chart, *, head: str) -> SafeString:
-    """Return the chart with its legend, and its numbers as a table that can be opened.
+    """Return the chart with its legend and a table of its numbers, which can be opened.
 
     Args:
         chart: the chart.
-        head: what the points are: days, hours.
+        head: the title of the first column, such as "Day".
     """
     return format_html(
         '<figure class="tracking-figure">{}<figcaption class="tracking-legend">{}</figcaption>'
@@ -102,7 +102,7 @@ def figure(chart: Chart, *, head: str) -> SafeString:
         "</details></figure>",
         picture(chart),
         _legend(chart),
-        gettext("The numbers as a table"),
+        gettext("Numbers as a table"),
         chart.title,
         table(chart, head=head),
     )
@@ -149,7 +149,7 @@ def _grid(grid: Sequence[float], unit: Unit) -> SafeString:
 
 
 def _labels(points: Sequence[Point]) -> SafeString:
-    shown = labelled(len(points))
+    shown = indexes_of_labels(len(points))
     is_long = any(len(points[index].label) > LONG for index in shown)
     rows = [
         (
@@ -165,12 +165,12 @@ def _labels(points: Sequence[Point]) -> SafeString:
 
 
 def _percent(index: int, count: int) -> float:
-    """Return how far from the left a point is; a single one is in the middle."""
+    """Return the distance of a point from the left in percent. A single one is centered."""
     return 100 * index / (count - 1) if count > 1 else 50.0
 
 
 def _marks(chart: Chart, values: Sequence[float | None], top: float) -> SafeString:
-    """Return what shows up where the pointer rests: a dot, and the numbers as a tool tip."""
+    """Return the dots and tooltips of the points."""
     count = len(values)
     half = 50 / (count - 1) if count > 1 else 50.0
     marks = []
@@ -199,7 +199,7 @@ def _dot(left: float, value: float | None, top: float, *, is_alone: bool) -> Saf
 
 
 def _is_alone(values: Sequence[float | None], index: int) -> bool:
-    """Return whether no line leads to a point, so that only a dot can show it."""
+    """Return whether a point has no known neighbor, so that only a dot can show it."""
     return not any(
         0 <= other < len(values) and values[other] is not None for other in (index - 1, index + 1)
     )
@@ -216,7 +216,7 @@ def _tip(chart: Chart, point: Point) -> str:
 
 
 def _placed(values: Sequence[float | None], top: float) -> list[_Line]:
-    """Return the lines through all values that are known, broken where one is not."""
+    """Return the lines through all known values, interrupted at unknown ones."""
     lines: list[_Line] = [[]]
     for index, value in enumerate(values):
         if value is not None:

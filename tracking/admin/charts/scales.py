@@ -1,16 +1,16 @@
-"""The numbers and labels along the axes."""
+"""Numbers and labels along the axes of charts."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-#: Lines of the grid above zero, at most.
+#: The maximum number of grid lines above zero.
 MAX_TICKS = 5
 
-#: Labels along the time, at most. One in a few is left out until there are no more.
+#: The maximum number of labels of the time axis.
 MAX_LABELS = 6
 
-#: Beyond this, a number is no count of anything.
+#: The largest number that is drawn.
 MAX_VALUE = 1e18
 
 _DECADE = (1, 2, 5)
@@ -18,14 +18,14 @@ _DECADE = (1, 2, 5)
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """How the values of a chart are read.
+    """How the values of a chart are written.
 
     Attributes:
-        text: writes a value in full.
-        axis: writes a value beside a line of the grid, where there is little room.
-        least: the smallest step between two of these lines; 1 for what is counted.
-        steps: steps that are preferred to 1, 2 and 5 and their tenfolds, ascending: those of
-            a clock.
+        text: returns a value in full.
+        axis: returns a value in short, beside a grid line.
+        least: the smallest step between grid lines: 1 for counts.
+        steps: steps to prefer to 1, 2, 5 and their multiples of ten, in ascending order, such
+            as those of a clock.
     """
 
     text: Callable[[float], str]
@@ -35,14 +35,14 @@ class Unit:
 
 
 def known(value: float | None) -> float | None:
-    """Return a value that can be drawn: finite, and from zero to ``MAX_VALUE``."""
+    """Return a value limited to 0 to ``MAX_VALUE``, or ``None`` if it is unknown."""
     if value is None or value != value:  # noqa: PLR0124 - what is no number equals nothing
         return None
     return float(min(max(value, 0), MAX_VALUE))
 
 
 def ticks(highest: float, unit: Unit) -> list[float]:
-    """Return where the lines of the grid are: zero, and even numbers up to ``highest`` or above.
+    """Return the values of the grid lines: zero and round numbers up to ``highest`` or above.
 
     >>> ticks(87, Unit(str, str))
     [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
@@ -54,7 +54,7 @@ def ticks(highest: float, unit: Unit) -> list[float]:
 
 
 def _step(least: float, unit: Unit) -> float:
-    """Return the first even number that is no smaller than ``least``."""
+    """Return the first round number that is at least ``least``."""
     least = max(least, unit.least)
     for step in unit.steps:
         if step >= least:
@@ -70,10 +70,10 @@ def _step(least: float, unit: Unit) -> float:
     return least
 
 
-def labelled(count: int) -> list[int]:
-    """Return which of ``count`` points have a label: evenly, four to six of them or all.
+def indexes_of_labels(count: int) -> list[int]:
+    """Return the indexes of the points with a label: evenly spread, at most six.
 
-    >>> labelled(30)
+    >>> indexes_of_labels(30)
     [0, 5, 10, 15, 20, 25]
     """
     return list(range(0, count, max(1, math.ceil(count / MAX_LABELS))))

@@ -6,10 +6,10 @@ from django.utils.translation import gettext, pgettext_lazy
 from tracking.admin.charts.scales import Unit
 from tracking.reports.formatting import count, duration, percent, rate
 
-#: Beside a line of the grid there is room for numbers below this.
+#: Larger numbers are shortened beside a grid line.
 _LONG = 1_000_000
 
-#: The names of large numbers, for these places only.
+#: The units of shortened numbers.
 _LARGE = (
     (10**18, pgettext_lazy("10 to the power of 18", "E")),
     (10**15, pgettext_lazy("10 to the power of 15", "P")),
