@@ -48,8 +48,8 @@ class BeaconAdmin(RecordedRowsAdmin):
     ordering = ("-time",)
     search_fields = ("id",)
     search_help_text = _(
-        "Search by IP address, by beacon id, or by source, entity or target: whatever finds it "
-        "in its own list, such as a name or an e-mail address."
+        "Search by IP address, by beacon id, or by anything that finds a source, entity or "
+        "target in its own list, such as a name or an e-mail address."
     )
     fields = (
         "exact_time", "kind_label", "verdict_with_reason", "entity_link", "source_link",

@@ -66,8 +66,8 @@ class Command(BaseCommand):
             "--reason",
             default="",
             help=_(
-                "The reason of the ban. With --import, reason and expiry apply to lines without "
-                "their own."
+                "The reason for the ban. With --import, reason and expiry apply to lines "
+                "without their own."
             ),
         )
         expiry = parser.add_mutually_exclusive_group()
