@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db.models import Q
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -131,8 +132,8 @@ def test_what_is_no_key_of_a_place_finds_nobody(key):
 
 @given(st.text())
 def test_no_key_makes_an_error(key):
-    places.visitors_at(key)
-    places.visitors_at(f"at:{key}")
+    for one in (key, f"at:{key}", f"in:{key}"):
+        assert isinstance(places.visitors_at(one), Q | None)
 
 
 @given(st.floats(-180, 180), st.sampled_from(places.WIDTHS))

@@ -213,7 +213,9 @@ def end(process):
 
 def places():
     with (EXAMPLE / "shop" / "data" / "places.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    assert len(rows) > 10
+    return rows
 
 
 def test_every_network_of_the_file_is_in_the_database(shop):

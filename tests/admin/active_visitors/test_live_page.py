@@ -233,7 +233,9 @@ def test_a_visitor_opens(admin_client):
 
 def test_who_would_ban_oneself_is_told(admin_client):
     write([seen(ip_address="127.0.0.1")])
-    for ban in opened(admin_client, Visitor.objects.get())["bans"]:
+    offered = opened(admin_client, Visitor.objects.get())["bans"]
+    assert len(offered) == 2
+    for ban in offered:
         assert "this would lock you out" in " ".join(ban["objections"])
         assert ban["url"] is None
 
