@@ -50,7 +50,7 @@ def test_the_mixin_keeps_the_template_that_a_page_has(mailing, rf, admin_user):
     request.user = admin_user
     response = OwnTemplate(Affiliate, admin.site).change_view(request, str(mailing.pk))
     html = response.render().content.decode()
-    assert "tracking/admin.css" in html  # that is what the template adds
+    assert "tracking/tracking.css" in html  # that is what the template adds
     assert report_url(mailing) in html
 
 

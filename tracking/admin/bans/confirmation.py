@@ -108,7 +108,7 @@ def ban_confirmation(
     return page(
         request,
         admin_site,
-        "confirm",
+        "ban_confirmation",
         title=title,
         form=form,
         candidates=candidates,

@@ -144,7 +144,7 @@ def import_view(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> H
         return render("import", form=form)
     preview = Preview(request, form.cleaned_data["text"])
     if "confirmed" not in request.POST:
-        return render("preview", text=form.cleaned_data["text"], preview=preview)
+        return render("import_preview", text=form.cleaned_data["text"], preview=preview)
     replace = "replace" in request.POST
     added = bulk_ban.ban_all(
         preview.entries.values(), existing_ban_policy(request, replace=replace)

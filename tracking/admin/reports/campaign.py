@@ -91,7 +91,7 @@ def _only_recipients(
 ) -> HttpResponse:
     source = SourceObject(request, site, label, pk)
     title = gettext("Recipients: %s") % source.name
-    return _part(source, "recipients_page", title, **campaign_recipients.list_context(source))
+    return _part(source, "recipient_list", title, **campaign_recipients.list_context(source))
 
 
 def _whole_list(
@@ -102,7 +102,7 @@ def _whole_list(
         raise Http404
     shown = campaign_lists.whole(source, name)
     title = f"{shown['table'].title}: {source.name}"
-    return _part(source, "whole_list", title, **shown)
+    return _part(source, "full_table", title, **shown)
 
 
 def _part(source: SourceObject, template: str, title: str, **context: Any) -> HttpResponse:

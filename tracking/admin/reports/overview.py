@@ -421,7 +421,7 @@ def _whole_list(site: admin.AdminSite, request: HttpRequest, name: str) -> HttpR
     )
     overview_path = admin_url(site, "tracking_overview")
     return shown.render(
-        "whole_list",
+        "full_table",
         title=found.title,
         crumbs=[{"text": gettext("Overview"), "url": shown.page_urls.to({}, path=overview_path)}],
         table=shown.section(name, found, path=overview_path),

@@ -86,7 +86,7 @@ class TrackingAdminMixin(_ModelAdmin):
                 "tracking_page": response.resolve_template(response.template_name),
                 "tracking_report_url": url,
             }
-            response.template_name = "admin/tracking/reported_change_form.html"
+            response.template_name = "admin/tracking/change_form_with_report_link.html"
         return response
 
     def tracking_report_url(self, instance: Model) -> str:
