@@ -18,8 +18,8 @@ pytestmark = pytest.mark.django_db
 
 def listed(html):
     """Return the recipients of a page with their states."""
-    block = re.search(r'<section class="[^"]*" id="recipients".*?</section>', html, re.DOTALL)[0]
-    rows = re.findall(r"<tr><th scope=\"row\".*?</tr>", block, re.DOTALL)
+    block = re.search(r'<section class="[^"]*"\s+id="recipients".*?</section>', html, re.DOTALL)[0]
+    rows = re.findall(r"<tr>\s*<th scope=\"row\".*?</tr>", block, re.DOTALL)
     cells = ([c.strip() for c in re.sub(r"<[^>]+>", "\n", row).split("\n")] for row in rows)
     return {row[0]: row[1] for row in ([c for c in row if c] for row in cells)}
 

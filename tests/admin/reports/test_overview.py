@@ -52,17 +52,17 @@ def beacon(kind=Kind.OPEN, **values):
 def figures(html):
     """Return the figures of a page by their names, as they are written."""
     pairs = re.findall(
-        r'tracking-name">([^<]+)</span><span class="tracking-value"[^>]*>([^<]+)<', html
+        r'tracking-name">([^<]+)</span>\s*<span class="tracking-value"[^>]*>([^<]+)<', html
     )
     return dict(pairs)
 
 
 def lines(html, key):
     """Return the lines of a list: name and first number."""
-    block = re.search(rf'<section class="[^"]*" id="{key}".*?</section>', html, re.DOTALL)[0]
-    rows = re.findall(r"<tr><th scope=\"row\".*?</tr>", block, re.DOTALL)
+    block = re.search(rf'<section class="[^"]*"\s+id="{key}".*?</section>', html, re.DOTALL)[0]
+    rows = re.findall(r"<tr>\s*<th scope=\"row\".*?</tr>", block, re.DOTALL)
     plain = (re.sub(r"<[^>]+>", "\n", row).split("\n") for row in rows)
-    words = ([part for part in row if part.strip(" \N{NORTH EAST ARROW}")] for row in plain)
+    words = ([part.strip() for part in row if part.strip(" \N{NORTH EAST ARROW}")] for row in plain)
     return [(name, number) for name, number, *_rest in words]
 
 
