@@ -143,7 +143,7 @@ class BeaconAdmin(RecordedRowsAdmin):
     def kind_label(self, beacon: Beacon) -> SafeString:
         """The kind as a label."""
         return format_html(
-            '<span class="tracking-label tracking-{}">{}</span>',
+            '<span class="tracking-label tracking-label-{}">{}</span>',
             beacon.kind,
             beacon.get_kind_display(),
         )

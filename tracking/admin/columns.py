@@ -86,7 +86,7 @@ def page_count(number: int) -> str:
 def verdict_label(row: EnrichmentColumns) -> SafeString:
     """Return the verdict as a label, with its reason as tooltip."""
     return format_html(
-        '<span class="tracking-label tracking-{}" title="{}">{}</span>',
+        '<span class="tracking-label tracking-label-{}" title="{}">{}</span>',
         row.verdict,
         translate_reason(row.verdict_reason) or gettext("No sign of a machine."),
         row.get_verdict_display(),

@@ -85,7 +85,7 @@ class LargeTableAdmin(_ModelAdmin):
     change_list_template = "admin/tracking/change_list.html"
 
     class Media:
-        css = {"all": ["tracking/tracking.css"]}
+        css = {"all": ["tracking/tracking.css", "tracking/change_lists.css"]}
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         """Return the class of the list."""

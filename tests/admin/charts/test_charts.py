@@ -167,7 +167,7 @@ def test_the_line_is_broken_where_nothing_is_known():
     tree = svg_of(1, 1, None, 1, None, unfinished="so far")
     assert len(by_class(tree, "tracking-area")) == 2
     # The lonely one is a dot.
-    [alone] = by_class(tree, "tracking-alone")
+    [alone] = by_class(tree, "tracking-point-alone")
     assert (alone.get("cx"), alone.get("cy")) == ("75%", "0%")
 
 

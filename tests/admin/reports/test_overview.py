@@ -97,7 +97,7 @@ def test_a_change_has_a_sign_and_a_word(admin_client):
     visit("ben", ago=timedelta(days=1))
     visit("cleo", ago=timedelta(days=2))
     html = text_of(admin_client.get(OVERVIEW, {"period": "7"}))
-    assert '+100%<span class="visually-hidden">, up</span>' in html
+    assert '+100%<span class="tracking-visually-hidden">, up</span>' in html
     html = text_of(admin_client.get(OVERVIEW, {"period": "30"}))
     assert "no earlier data" in html
 

@@ -138,7 +138,7 @@ def test_a_figure_becomes_the_series_of_the_chart(page, shop):
     assert "period=7" in page.url
     assert "%" in page.locator(".tracking-tick").first.text_content()
     page.get_by_text("Numbers as a table").click()
-    assert page.locator(".tracking-figure tbody tr").count() == 7
+    assert page.locator(".tracking-chart-box tbody tr").count() == 7
 
 
 def test_a_list_is_downloaded(page, shop):

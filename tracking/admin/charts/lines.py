@@ -96,7 +96,7 @@ def figure(chart: Chart, *, head: str) -> SafeString:
         head: the title of the first column, such as "Day".
     """
     return format_html(
-        '<figure class="tracking-figure">{}<figcaption class="tracking-legend">{}</figcaption>'
+        '<figure class="tracking-chart-box">{}<figcaption class="tracking-legend">{}</figcaption>'
         '<details class="tracking-details"><summary>{}</summary>'
         '<div class="tracking-scroll" tabindex="0" role="region" aria-label="{}">{}</div>'
         "</details></figure>",
@@ -153,7 +153,7 @@ def _labels(points: Sequence[Point]) -> SafeString:
     is_long = any(len(points[index].label) > LONG for index in shown)
     rows = [
         (
-            "tracking-tick tracking-spare" if is_long and position % 2 else "tracking-tick",
+            "tracking-tick tracking-tick-spare" if is_long and position % 2 else "tracking-tick",
             number(_percent(index, len(points))),
             points[index].label,
         )
@@ -192,7 +192,7 @@ def _dot(left: float, value: float | None, top: float, *, is_alone: bool) -> Saf
         return SafeString("")
     return format_html(
         '<circle class="{}" cx="{}%" cy="{}%" r="4"/>',
-        "tracking-alone" if is_alone else "tracking-dot",
+        "tracking-point-alone" if is_alone else "tracking-point-dot",
         number(left),
         number(100 - 100 * value / top),
     )

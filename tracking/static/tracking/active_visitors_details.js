@@ -46,11 +46,11 @@ window.trackingPanel = (dialog, { url, ask, texts, onClose, fallback }) => {
   function ban({ text, network, hits, objections, url: to }) {
     const row = document.createElement("li");
     const what = document.createElement("p");
-    what.append(element("strong", "tracking-network", network));
+    what.append(element("strong", "", network));
     what.append([...objections, ...(to ? [hits] : [])].join(" "));
     row.append(what);
     if (to) {
-      row.append(link(to, text, "button"));
+      row.append(link(to, text, "tracking-button"));
     }
     return row;
   }
