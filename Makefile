@@ -1,7 +1,7 @@
 # make demo    an example shop with a campaign in its outbox, on http://127.0.0.1:8000/
 # make test    all tests, on SQLite; those that need a service that is not running are skipped
 # make quick   the tests of a minute: no browser, no other processes, fewer random examples
-# make check   lint, formatting and types
+# make check   lint, formatting, types and layers; style sheets and scripts where npm is present
 # make bench   the benchmarks
 #
 # Each sets up the virtual environment .venv by itself.
@@ -11,6 +11,8 @@ PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
 MANAGE := $(BIN)/python example_project/manage.py
+TEMPLATES := tracking/templates example_project
+NODE := $(if $(shell command -v npm),node_modules/.made)
 
 .PHONY: demo test quick check format bench clean
 
@@ -23,22 +25,26 @@ test: $(VENV)/.check
 quick: $(VENV)/.check
 	@$(BIN)/python -m pytest -n auto -q -m "not slow and not browser" --hypothesis-profile=quick
 
-check: $(VENV)/.check
+check: $(VENV)/.check $(NODE)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/djlint --check --lint --quiet $(TEMPLATES)
+	@$(if $(NODE),npm run --silent check,echo "npm is missing: style sheets and scripts are not checked.")
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python example_project/manage.py makemigrations --check --dry-run tracking
 
-format: $(VENV)/.check
+format: $(VENV)/.check $(NODE)
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(BIN)/djlint --reformat --quiet $(TEMPLATES)
+	@$(if $(NODE),npm run --silent format)
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .nox .import_linter_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .nox .import_linter_cache .pytest_cache .mypy_cache .ruff_cache .hypothesis node_modules
 
 # A virtual environment that has what the example site needs, and one step further
 # what the tests need; made again when the dependencies change.
@@ -47,6 +53,10 @@ $(VENV)/.made:
 		|| { echo "django-beacons needs Python 3.11 or newer; run: make PYTHON=python3.13 ..." >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@touch $@
+
+node_modules/.made: package.json
+	@npm install --silent --no-audit --no-fund
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml

@@ -116,24 +116,32 @@
 
   const VISITOR_PARTS = ["place", "label", "page", "since", "seen", "origin", "agent", "user"];
 
-  const showVisitors = keeper(part("visitors"), () => made("visitor"), (element, visitor) => {
-    for (const name of VISITOR_PARTS) {
-      write(element, name, visitor[name]);
-    }
-    leadTo(element.querySelector("a"), { visitor: visitor.id });
-  });
+  const showVisitors = keeper(
+    part("visitors"),
+    () => made("visitor"),
+    (element, visitor) => {
+      for (const name of VISITOR_PARTS) {
+        write(element, name, visitor[name]);
+      }
+      leadTo(element.querySelector("a"), { visitor: visitor.id });
+    },
+  );
 
   let most = 1;
 
-  const showPlaces = keeper(part("places"), () => made("place"), (element, place) => {
-    const isChosen = place.key === chosen("place");
-    const link = write(element, "name", place.name);
-    write(element, "number", place.number);
-    part("bar", element).style.inlineSize = `calc((100% - 80px) * ${place.visitors / most})`;
-    element.classList.toggle("tracking-chosen", isChosen);
-    isChosen ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
-    leadTo(link, { place: place.key }, lookAtList);
-  });
+  const showPlaces = keeper(
+    part("places"),
+    () => made("place"),
+    (element, place) => {
+      const isChosen = place.key === chosen("place");
+      const link = write(element, "name", place.name);
+      write(element, "number", place.number);
+      part("bar", element).style.inlineSize = `calc((100% - 80px) * ${place.visitors / most})`;
+      element.classList.toggle("tracking-chosen", isChosen);
+      isChosen ? link.setAttribute("aria-current", "true") : link.removeAttribute("aria-current");
+      leadTo(link, { place: place.key }, lookAtList);
+    },
+  );
 
   function lookAtList() {
     part("who").focus();
@@ -200,7 +208,7 @@
     let goesOn = true;
     try {
       const { status, response } = await ask(
-        `${root.dataset.now}?${new URLSearchParams({ place: chosen("place") })}`
+        `${root.dataset.now}?${new URLSearchParams({ place: chosen("place") })}`,
       );
       const newest = response.ok ? await response.json() : null;
       if (mine !== current) {

@@ -2,7 +2,10 @@
 "use strict";
 
 window.trackingMap = (box, nameLine, texts, { choose, complain }) => {
-  const WORLD = [[-54, -168], [74, 180]]; // degrees: where people are
+  const WORLD = [
+    [-54, -168],
+    [74, 180],
+  ]; // degrees: where people are
   const LARGEST = 22; // pixels, the radius of a dot
   const SMALLEST = 3;
   const OF_ONE = 5; // that of one visitor, as long as the largest has room
@@ -16,7 +19,10 @@ window.trackingMap = (box, nameLine, texts, { choose, complain }) => {
     zoomSnap: 0.1,
     zoomDelta: 1,
     maxZoom: 9,
-    maxBounds: [[-85, -220], [85, 220]],
+    maxBounds: [
+      [-85, -220],
+      [85, 220],
+    ],
     zoomAnimation: !matchMedia("(prefers-reduced-motion: reduce)").matches,
   });
   L.control.zoom({ zoomInTitle: texts.zoom_in, zoomOutTitle: texts.zoom_out }).addTo(map);
@@ -45,7 +51,9 @@ window.trackingMap = (box, nameLine, texts, { choose, complain }) => {
     fetch(box.dataset.world)
       .then((response) => (response.ok ? response.json() : Promise.reject(response.status)))
       .then((world) =>
-        L.geoJSON(world, { interactive: false, className: "tracking-land", weight: 0.5 }).addTo(map)
+        L.geoJSON(world, { interactive: false, className: "tracking-land", weight: 0.5 }).addTo(
+          map,
+        ),
       )
       .catch(() => complain(texts.no_world));
   }

@@ -30,7 +30,13 @@
       [Math.floor(total / 60) % 60, "min"],
       [total % 60, "s"],
     ];
-    return parts.filter(([n]) => n).map(([n, unit]) => `${n} ${unit}`).slice(0, 2).join(" ") || "0 s";
+    return (
+      parts
+        .filter(([n]) => n)
+        .map(([n, unit]) => `${n} ${unit}`)
+        .slice(0, 2)
+        .join(" ") || "0 s"
+    );
   }
 
   function host(url) {
@@ -56,7 +62,11 @@
   function since(user) {
     const began = new Date(Date.now() - 1000 * (user.last_update + user.time_on_site));
     const ago = user.last_update < 5 ? "just now" : `${duration(user.last_update)} ago`;
-    return [minutes.format(began), ago, `Read for ${duration(user.time_on_site)}; last page ${ago}`];
+    return [
+      minutes.format(began),
+      ago,
+      `Read for ${duration(user.time_on_site)}; last page ${ago}`,
+    ];
   }
 
   function origin({ referrer }) {
@@ -76,7 +86,13 @@
     ["Pages", (user) => [numbers.format(user.page_views), "", ""]],
     ["Came from", origin],
     ["Browser", program],
-    ["User", (user) => (user.user === null ? ["–", "", "Not logged in, as far as the pages know"] : [text(user.user), "", ""])],
+    [
+      "User",
+      (user) =>
+        user.user === null
+          ? ["–", "", "Not logged in, as far as the pages know"]
+          : [text(user.user), "", ""],
+    ],
   ];
 
   function element(name, className, content) {
@@ -153,7 +169,9 @@
     }
     const bots = users.filter((user) => user.verdict !== "human").length;
     part("total").textContent = numbers.format(total);
-    part("machines").textContent = bots ? `${numbers.format(bots)} of them ${bots === 1 ? "a bot" : "bots"}` : "";
+    part("machines").textContent = bots
+      ? `${numbers.format(bots)} of them ${bots === 1 ? "a bot" : "bots"}`
+      : "";
     part("table").hidden = total === 0;
     part("empty").hidden = total > 0;
     part("more").hidden = total === users.length;
@@ -212,7 +230,7 @@
         complain("");
         say(`Updated ${succeededAt}`);
       }
-    } catch (error) {
+    } catch {
       const shown = succeededAt ? ` The list is as it was at ${succeededAt}.` : "";
       complain(`The shop does not answer.${shown} It is asked again every five seconds.`);
       say(`Last updated ${succeededAt || "never"}`);
