@@ -282,7 +282,7 @@ def test_nothing_scrolls_sideways(page, shop):
     for width in (360, 768, 999, 1000, 1001, 1440, 1920):
         page.set_viewport_size({"width": width, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth") == width
-        where = page.locator(".tracking-where").bounding_box()
+        where = page.locator("section[aria-labelledby=tracking-where]").bounding_box()
         who = page.locator(".tracking-who").bounding_box()
         is_beside = who["y"] < where["y"] + where["height"] / 2
         assert is_beside is (width > 1000)
