@@ -269,6 +269,22 @@ def test_axe_finds_nothing_grave(page, shop):
     assert axe.violations(page) == []
 
 
+@both
+@pytest.mark.parametrize("theme", ["auto", "light", "dark"])
+def test_the_map_is_legible_where_a_theme_lacks_the_variables_of_django(page, shop, theme):
+    shop.visit("203.0.113.145", "/products/genmaicha/")
+    browsers.lack_variables(page)
+    look(page, shop)
+    page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+    fill = "one => getComputedStyle(one).fill"
+    assert page.locator(".tracking-land").first.evaluate(fill) not in {"rgb(0, 0, 0)", "none"}
+    page.locator("a.tracking-visitor").first.press("Enter")
+    page.get_by_role("heading", name="Ban").wait_for()
+    for part in ("#content-main", "dialog"):
+        grave = axe.violations(page, within=part)
+        assert [one for one in grave if "contrast" in one] == []
+
+
 def test_axe_sees_what_is_wrong(page, shop):
     look(page, shop)
     page.evaluate("document.querySelector('h1').append(document.createElement('button'))")

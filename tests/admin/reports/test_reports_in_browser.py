@@ -170,6 +170,27 @@ def test_the_pages_are_sound_in_every_light_and_width(page, shop, width):
         assert_labels_have_room(page)
 
 
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("theme", ["auto", "light", "dark"])
+def test_the_pages_are_legible_where_a_theme_lacks_the_variables_of_django(page, shop, theme):
+    browsers.lack_variables(page)
+    for path in (f"{OVERVIEW}?period=7", report_path(shop)):
+        page.goto(f"{shop.url}{path}")
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        grave = axe.violations(page, within="#content-main")
+        assert [one for one in grave if "contrast" in one] == []
+        assert_is_drawn_in_colours(page)
+
+
+def assert_is_drawn_in_colours(page):
+    """Nothing of a picture is black because its colour is not defined."""
+    for drawn in (".tracking-line", ".tracking-part-confirmed", ".tracking-bar rect"):
+        for one in page.locator(drawn).all():
+            assert one.evaluate(
+                "one => [getComputedStyle(one).fill, getComputedStyle(one).stroke]"
+            ) not in (["rgb(0, 0, 0)", "none"], ["none", "none"])
+
+
 def assert_labels_have_room(page):
     """No label of an axis lies over another or beyond the window."""
     for axis in page.locator(".tracking-chart").all():
