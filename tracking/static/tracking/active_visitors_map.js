@@ -15,6 +15,7 @@ window.trackingMap = (box, nameLine, texts, { choose, complain }) => {
   const map = L.map(box, {
     attributionControl: false,
     zoomControl: false,
+    trackResize: false, // fit() follows the box, not the window
     scrollWheelZoom: false, // it would take the wheel from the page
     zoomSnap: 0.1,
     zoomDelta: 1,
@@ -32,8 +33,8 @@ window.trackingMap = (box, nameLine, texts, { choose, complain }) => {
   let stop = ""; // the one that the tab key reaches
 
   function fit() {
-    map.invalidateSize();
-    map.setMinZoom(0).fitBounds(WORLD, { animate: false }).setMinZoom(map.getZoom());
+    map.invalidateSize({ animate: false, pan: false });
+    map.setMinZoom(0).fitBounds(WORLD, { animate: false, reset: true }).setMinZoom(map.getZoom());
   }
 
   fit();
