@@ -236,7 +236,7 @@ def test_the_live_list_says_that_nobody_is_there_and_that_something_is_wrong(sho
     page.unroute(feed)
     page.route(feed, lambda route: route.fulfill(status=500))
     wait(page)
-    page.get_by_role("alert").filter(has_text="The shop does not answer.").wait_for()
+    page.get_by_role("alert").filter(has_text="No answer from the shop.").wait_for()
     assert page.get_by_text("Last updated").is_visible()
     page.unroute(feed)
     wait(page)

@@ -228,7 +228,7 @@ def test_a_visitor_opens(admin_client):
     assert "2 current visitors" in network["hits"]
     confirmation = unescape(admin_client.get(network["url"]).content.decode())
     assert "203.0.113.0/24" in confirmation
-    assert "These will be banned" in confirmation
+    assert "Will be banned" in confirmation
 
 
 def test_who_would_ban_oneself_is_told(admin_client):

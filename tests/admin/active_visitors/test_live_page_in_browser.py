@@ -205,7 +205,7 @@ def test_a_visitor_opens_and_is_banned(page, shop):
     page.reload()
     panel(page).get_by_text("203.0.113.145").first.wait_for()
     panel(page).get_by_role("link", name="Ban this address").click()
-    page.get_by_text("These will be banned").wait_for()
+    page.get_by_text("Will be banned").wait_for()
     page.get_by_role("button", name="Ban").click()
     page.get_by_text("Banned 1 network.").wait_for()
     until(lambda: status_of(shop, "203.0.113.145") == 403)

@@ -47,7 +47,7 @@ def test_an_import_by_who_may_only_add_leaves_bans_as_they_are(staff, expiry, re
     client = staff(*ADDER)
     text = f"192.0.2.0/24,mine,{expiry}\n198.51.100.1"
     shown = text_of(client.post(f"{BANS}import/", {"text": text}))
-    assert ("expiry is in the past" if expiry == PAST else "stays as it is") in shown
+    assert ("expiry is in the past" if expiry == PAST else "and will not change") in shown
     assert 'name="replace"' not in shown
     said = take_in(client, text, **replace)
     assert "Banned 1 network." in said
@@ -62,8 +62,8 @@ def test_a_confirmation_by_who_may_only_add_leaves_bans_as_they_are(staff, repla
     bans.ban("192.0.2.0/24", "for good reason")
     client = staff(*ADDER)
     shown = text_of(client.get(confirmation_url(admin.site, ["192.0.2.0/24", "198.51.100.1"])))
-    assert "These are banned already, and stay as they are" in shown
-    assert "for ever: for good reason" in shown
+    assert "Already banned, will not change" in shown
+    assert "permanently: for good reason" in shown
     assert shown.count('name="network"') == 1
     said = confirm(client, "192.0.2.0/24", days="1", **replace)
     assert "did not change: 192.0.2.0/24" in said

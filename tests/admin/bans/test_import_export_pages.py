@@ -27,8 +27,8 @@ def test_an_import_is_shown_before_it_is_done(admin_client):
     html = admin_client.post(f"{BANS}import/", {"file": file}).content.decode()
     for expected in (
         "1 network will be banned.",
-        "1 is in the list already",
-        "1 visitor who is on the site now will be kept out.",
+        "1 is already banned. It keeps its reason",
+        "Affects 1 current visitor.",
         "1 line cannot be read",
         "&lt;b&gt;rubbish",
         "this would lock you out",
@@ -67,7 +67,7 @@ def test_an_import_does_not_tell_single_addresses(staff):
     html = text_of(staff("add_bannedip").post(f"{BANS}import/", {"text": "192.0.2.7"}))
     assert "1 network will be banned." in html
     assert "already" not in html
-    assert "0 visitors" in html
+    assert "Affects 0 current visitors." in html
 
 
 def test_what_is_exported_can_be_imported(admin_client):

@@ -213,11 +213,11 @@ def test_a_question_is_no_error(admin_client):
 
     Visitor.objects.create(ip_address="192.0.2.7")
     shown = text_of(add_ban(admin_client, "192.0.2.7"))
-    assert "is this meant?" in shown
+    assert "Not saved yet. Please confirm." in shown
     assert "Please correct" not in shown
     shown = text_of(add_ban(admin_client, "rubbish"))
     assert "Please correct" in shown
-    assert "is this meant?" not in shown
+    assert "Not saved yet. Please confirm." not in shown
 
 
 def test_an_end_beyond_all_calendars_is_told_in_the_form(admin_client):
@@ -227,4 +227,4 @@ def test_an_end_beyond_all_calendars_is_told_in_the_form(admin_client):
 
 def test_what_will_be_banned_is_shown_first(admin_client):
     shown = text_of(admin_client.get(confirmation_url(admin.site, ["127.0.0.1", "192.0.2.7"])))
-    assert shown.index("These will be banned") < shown.index("These will not be banned")
+    assert shown.index("Will be banned") < shown.index("Will not be banned")

@@ -88,10 +88,7 @@
     ["Browser", program],
     [
       "User",
-      (user) =>
-        user.user === null
-          ? ["–", "", "Not logged in, as far as the pages know"]
-          : [text(user.user), "", ""],
+      (user) => (user.user === null ? ["–", "", "Not logged in"] : [text(user.user), "", ""]),
     ],
   ];
 
@@ -232,7 +229,7 @@
       }
     } catch {
       const shown = succeededAt ? ` The list is as it was at ${succeededAt}.` : "";
-      complain(`The shop does not answer.${shown} It is asked again every five seconds.`);
+      complain(`No answer from the shop.${shown} Retrying every five seconds.`);
       say(`Last updated ${succeededAt || "never"}`);
     } finally {
       asking = false;
@@ -245,7 +242,7 @@
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) {
       clearTimeout(timer);
-      say("Paused while nobody looks");
+      say("Paused while this tab is hidden");
     } else {
       update();
     }
