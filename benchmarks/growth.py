@@ -172,7 +172,7 @@ def _compare_deletion(using: str) -> None:
     days = (timezone.now() - cutoff) / timedelta(days=1)
     start, deleted = clock.perf_counter(), 0
     with override_settings(TRACKING_BEACON_RETENTION=days):
-        while gone := retention.delete_chunk(retention.CHUNK):
+        while gone := retention.delete_chunk(retention.CHUNK_SIZE):
             deleted += gone.total()
     seconds = clock.perf_counter() - start
     print_row(f"{deleted:,} rows deleted, a month", f"{seconds:.2f} s", "")

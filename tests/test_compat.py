@@ -8,10 +8,12 @@ from asgiref.sync import ThreadSensitiveContext, async_to_sync, iscoroutinefunct
 from django.contrib.auth import get_user_model
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.db import DataError, connection, transaction
 from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils.log import log_response
 
+from tests.site.models import Affiliate
 from tracking import compat
 
 
@@ -94,3 +96,58 @@ def test_a_context_has_a_thread_once_code_has_run_in_it():
             return before, compat.has_thread(context)
 
     assert asyncio.run(use()) == (False, True)
+
+
+@pytest.mark.django_db
+def test_functions_of_on_commit_are_found_unless_rolled_back():
+    def first():
+        pass
+
+    def rolled_back():
+        pass
+
+    before = compat.pending_on_commit(connection)
+    transaction.on_commit(first)
+    with transaction.atomic():
+        transaction.on_commit(rolled_back, robust=True)
+        assert compat.pending_on_commit(connection) == [*before, first, rolled_back]
+        transaction.set_rollback(True)
+    assert compat.pending_on_commit(connection) == [*before, first]
+
+
+@pytest.mark.django_db
+def test_savepoints_have_ids():
+    before = compat.savepoint_ids(connection)
+    with transaction.atomic(), transaction.atomic(savepoint=False):
+        inside = compat.savepoint_ids(connection)
+        assert len(inside) == len(before) + 1
+        assert inside[:-1] == before
+        assert all(isinstance(id_, str) for id_ in inside)
+    assert compat.savepoint_ids(connection) == before
+
+
+@pytest.mark.django_db
+def test_rows_are_deleted_by_one_statement(django_assert_num_queries):
+    Affiliate.objects.bulk_create([Affiliate(name="old"), Affiliate(name="old")])
+    Affiliate.objects.create(name="new")
+    with django_assert_num_queries(1):
+        assert compat.delete_rows_only(Affiliate.objects.filter(name="old")) == 2
+    assert Affiliate.objects.get().name == "new"
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="asks the driver of PostgreSQL")
+@pytest.mark.django_db
+def test_the_driver_has_copy_if_it_says_so():
+    with connection.cursor() as cursor:
+        assert hasattr(cursor, "copy") is compat.has_copy()
+
+
+@pytest.mark.django_db
+def test_a_statement_past_the_cursor_of_django_is_checked():
+    driver_error = connection.Database.DataError
+    with pytest.raises(DataError), compat.checked_statement(connection):
+        raise driver_error
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        with pytest.raises(transaction.TransactionManagementError):
+            compat.checked_statement(connection).__enter__()

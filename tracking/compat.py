@@ -4,10 +4,13 @@ For each part there is a test in ``tests/test_compat.py`` that fails when a new 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, markcoroutinefunction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import LazyObject, empty
 
@@ -37,3 +40,47 @@ def keep_out_of_log(response: HttpResponse) -> None:
 def has_thread(context: ThreadSensitiveContext) -> bool:
     """Return whether code has run in the thread of a context."""
     return context in SyncToAsync.context_to_thread_executor
+
+
+def pending_on_commit(connection: BaseDatabaseWrapper) -> list[Callable[[], object]]:
+    """Return the functions that ``transaction.on_commit`` will call for the open transaction.
+
+    Functions of savepoints that were rolled back are not among them.
+    """
+    return [entry[1] for entry in connection.run_on_commit]
+
+
+def savepoint_ids(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
+    """Return the ids of the open savepoints of a connection, outermost first."""
+    return tuple(filter(None, connection.savepoint_ids))
+
+
+def delete_rows_only(rows: QuerySet[Any]) -> int:
+    """Delete rows by one statement, without signals and without looking at related rows.
+
+    Returns:
+        How many were deleted.
+    """
+    return rows._raw_delete(rows.db)
+
+
+def has_copy() -> bool:
+    """Return whether Django's PostgreSQL backend uses psycopg 3, which has ``cursor.copy()``."""
+    # Importing this needs one of the drivers.
+    from django.db.backends.postgresql.psycopg_any import is_psycopg3  # noqa: PLC0415
+
+    return is_psycopg3
+
+
+@contextmanager
+def checked_statement(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """Treat a statement that bypasses Django's cursor like any other.
+
+    It is refused in a broken transaction, and errors of the driver become Django's.
+
+    Raises:
+        django.db.Error: the statement failed, or the transaction is broken.
+    """
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors:
+        yield

@@ -431,7 +431,7 @@ def test_a_fork_while_another_thread_holds_the_locks_does_not_hang():
     holding, over = threading.Event(), threading.Event()
 
     def hold():
-        with snapshots._poller._polling, snapshots._poller._setting:
+        with snapshots._poller._polling, snapshots._poller._scheduling:
             holding.set()
             over.wait(10)
 

@@ -170,7 +170,7 @@ def test_many_rows_are_as_the_orm_writes_them(places, hits):
 @HYPOTHESIS
 @given(hits=st.lists(any_hit, min_size=4, max_size=12))
 def test_a_driver_without_copy_writes_the_same(places, monkeypatch, hits):
-    monkeypatch.setattr(inserts, "_driver_has_copy", lambda: False)
+    monkeypatch.setattr(inserts.compat, "has_copy", lambda: False)
     monkeypatch.setattr(inserts, "_MAX_ROWS_PER_STATEMENT", 5)
     check(hits)
 

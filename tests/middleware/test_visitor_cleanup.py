@@ -15,6 +15,7 @@ from django.utils import timezone
 from tracking import retention
 from tracking.middleware import VisitorCleanUpMiddleware
 from tracking.models import SharedValue, Visitor
+from tracking.retention import turns
 
 pytestmark = pytest.mark.django_db
 
@@ -33,8 +34,8 @@ def clock(monkeypatch):
     """A clock that stands still: ``clock[0]`` is its time in seconds, on the wall as well."""
     start = timezone.now()
     hands = [1000.0]
-    monkeypatch.setattr(retention, "monotonic", lambda: hands[0])
-    monkeypatch.setattr(retention, "_asked", {})
+    monkeypatch.setattr(turns, "monotonic", lambda: hands[0])
+    monkeypatch.setattr(turns, "_claimed_at", {})
     monkeypatch.setattr(timezone, "now", lambda: start + timedelta(seconds=hands[0] - 1000))
     return hands
 
@@ -76,7 +77,7 @@ def test_the_delete_of_a_request_is_bounded(client, monkeypatch):
 def test_of_two_processes_one_has_the_turn(client):
     old_visitors(1_200)
     client.get("/page")
-    retention._asked.clear()  # as in another process
+    turns._claimed_at.clear()  # as in another process
     with CaptureQueriesContext(connection) as queries:
         client.get("/page")
     assert not [query for query in queries if query["sql"].startswith("DELETE")]
@@ -90,7 +91,7 @@ def test_a_turn_that_another_process_has_had_is_an_hour_ago(client):
     assert not Visitor.objects.exists()
 
 
-@pytest.mark.parametrize("part", ["claim", "delete_chunk"])
+@pytest.mark.parametrize("part", ["claim_turn", "delete_chunk"])
 def test_a_database_that_fails_leaves_the_page_and_one_line_in_the_log(
     part, client, clock, monkeypatch, caplog
 ):
@@ -98,8 +99,8 @@ def test_a_database_that_fails_leaves_the_page_and_one_line_in_the_log(
         raise OperationalError("gone away")
 
     monkeypatch.setattr(retention, part, fail)
-    if part == "claim":  # as the real one does
-        monkeypatch.setitem(retention._asked, "cleanup", clock[0] - 61)
+    if part == "claim_turn":  # as the real one does
+        monkeypatch.setitem(turns._claimed_at, "cleanup", clock[0] - 61)
     response = client.get("/page")
     assert (response.status_code, response.content) == (200, b"the page")
     [record] = [r for r in caplog.records if r.name.startswith("tracking")]
@@ -174,7 +175,7 @@ def test_only_a_clean_up_that_is_due_leaves_the_event_loop(clock, monkeypatch):
     asyncio.run(requests())
     assert len(threads) == 3  # nobody has claimed
     assert threading.main_thread() not in threads
-    retention._asked["cleanup"] = clock[0]
+    turns._claimed_at["cleanup"] = clock[0]
     asyncio.run(requests())
     assert len(threads) == 3
 

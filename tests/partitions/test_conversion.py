@@ -23,11 +23,12 @@ from tests.support.partitioned import (
     parts_of,
     rows_by_part,
 )
-from tracking import partitions, retention
+from tracking import partitions
 from tracking.hits import Hit, Kind, PageHit, Reference, uuid7
 from tracking.models import Beacon
 from tracking.partitions import TableBusy, UnsuitableTable, conversion, locks
 from tracking.recording import write
+from tracking.retention import cleanup
 
 
 @on_postgresql
@@ -166,7 +167,7 @@ def test_a_table_that_the_site_has_in_other_parts_is_left_alone(calendar):
         )
     with pytest.raises(UnsuitableTable, match=r"HASH \(id\)"):
         convert()
-    assert retention._drop_parts(retention._all_old(["pageview"])["pageview"]) == 0
+    assert cleanup._drop_partitions(cleanup._find_expired(["pageview"])["pageview"]) == 0
 
 
 @on_postgresql

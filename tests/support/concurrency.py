@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from django.db import connection
+from django.db import connection, connections
 
 
 def together(threads: int, work: Callable[[], object]) -> list[Exception]:
@@ -26,3 +26,27 @@ def together(threads: int, work: Callable[[], object]) -> list[Exception]:
     for worker in workers:
         worker.join()
     return failures
+
+
+def in_threads(*functions: Callable[[], object]) -> list[object]:
+    """Run the functions at the same time, each with a connection of its own; return the results."""
+    results: list[object] = []
+    errors: list[Exception] = []
+    gate = threading.Barrier(len(functions))
+
+    def run(function: Callable[[], object]) -> None:
+        try:
+            gate.wait(10)
+            results.append(function())
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=[function]) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not errors, errors
+    return results

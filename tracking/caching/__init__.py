@@ -1,1 +1,1 @@
-"""Small tables and slow answers kept in memory."""
+"""Small tables and slow queries, cached in memory."""

@@ -1,29 +1,29 @@
-"""In-process snapshots of small tables that all processes of a site must agree on.
+"""Small tables in memory, reloaded in every process when they change.
 
     words = Snapshot("words", load_words, ())
 
     words.get()          # the rows, from memory
-    changed("words")     # whoever has changed the table says so, in the same transaction
+    changed("words")     # call this after changing the table, in the same transaction
 
-Every change puts a new random token beside the rows (:class:`~tracking.models.SharedValue`).
-Each process reads the tokens of all snapshots by one query, twice a second at most and
-only while there are requests, and loads what has a token that it does not know. So a
-change is in force everywhere within ``INTERVAL``, and at once where it was made.
+Each change writes a new random token for the snapshot to :class:`~tracking.models.SharedValue`.
+Each process reads all tokens with one query, at most every ``INTERVAL`` seconds and only while it
+serves requests, and reloads each snapshot whose token it does not know. So a change takes effect
+everywhere within ``INTERVAL``, and at once in the process that made it.
 
-Tokens are random, and no counters, so that a change that is rolled back is seen as a
-difference too. What a process has read of its own transaction is provisional until
-that is over, and read anew by each look: a savepoint that is rolled back takes rows with
-it, but not the token that was written before it.
+Tokens are random rather than counters, so that a rolled-back change is seen as a difference,
+too. Rows read within a transaction that changed them may still be rolled back: they are read
+again at each poll until that transaction ends. (Rolling back to a savepoint may remove rows
+but not a token that was written before it.)
 
-A request asks :func:`is_due`, which is one comparison, and only then :func:`refresh`, which
-waits for the database::
+A request first calls :func:`is_due`, which is one comparison, and then :func:`refresh`, which
+queries the database::
 
     if snapshots.is_due():
-        snapshots.refresh()            # in an event loop, by way of a thread
+        snapshots.refresh()            # under ASGI: await snapshots.arefresh()
     words.current
 
-Where the database is away, the last state stays in force. What cannot be loaded keeps its
-last state too, and stands in the way of nothing else.
+While the database is down, the last content stays in use. A snapshot that cannot be loaded keeps
+its last content, too, and the others are refreshed regardless.
 """
 
 import logging
@@ -35,37 +35,42 @@ from collections.abc import Callable, Iterator, Mapping
 from time import monotonic, time
 from typing import Any, Generic, Protocol, TypeVar
 
+from asgiref.sync import sync_to_async
 from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import post_migrate
 from django.utils import timezone
 
-from tracking.db.isolation import savepoints
+from tracking import compat
+from tracking.db.isolation import open_transactions, savepoints
 from tracking.models import SharedValue
 
 logger = logging.getLogger(__name__)
 
-#: Seconds between two looks at the tokens.
+#: Seconds between two polls of the tokens.
 INTERVAL = 0.5
-#: Seconds after a failure for which the database is left alone: not every request is to wait.
+#: Seconds after a failure before the database is queried again, so that requests need not wait.
 BACKOFF = 5.0
-#: Seconds that a request waits for the first load, if another thread is at it.
+#: Seconds that a request waits for the first load if another thread is loading.
 MAX_WAIT = 5.0
 
-#: The time for what is due now, and for what never is.
+#: The times "now" and "never".
 NOW, NEVER = -math.inf, math.inf
+
+#: ``transaction_status`` of psycopg for a transaction that can only be rolled back.
+_INERROR = 3
 
 T = TypeVar("T")
 
 
 class Refreshable(Protocol):
-    """What is brought up to date by the poll.
+    """What the poller refreshes.
 
     Attributes:
-        name: how the log calls it.
-        is_loaded: whether it has ever been.
-        is_uncommitted: whether it rests on a change that may still be rolled back.
-        expires_at: the POSIX time from which it is out of date by itself.
+        name: its name in the log.
+        is_loaded: whether it was loaded since the process started.
+        is_uncommitted: whether its content rests on a change that may still be rolled back.
+        expires_at: the POSIX time at which it must be reloaded even without a change.
     """
 
     @property
@@ -81,34 +86,34 @@ class Refreshable(Protocol):
     def is_loaded(self) -> bool: ...
 
     def reload_if_changed(self, values: Mapping[str, str], using: str) -> None:
-        """Catch up with what is agreed on.
+        """Reload the content if the shared values say that it changed.
 
         Args:
-            values: the table ``SharedValue``, by name.
-            using: the alias of the database that it was read from.
+            values: all shared values by name; the value of a snapshot is its token.
+            using: the alias of the database that they were read from.
         """
 
     def reset(self) -> None:
-        """Go back to what was there before anything was loaded."""
+        """Drop the content, as before the first load."""
 
 
 class Snapshot(Generic[T]):
     """The content of a table, in memory.
 
     Attributes:
-        current: the content as far as it is known, without a look at the database.
+        current: the content as last loaded; reading it needs no query.
     """
 
-    #: A content ends only by a change.
+    #: Content changes only when the table does.
     expires_at = NEVER
 
     def __init__(self, name: str, load: Callable[[str], T], empty: T) -> None:
-        """Make the snapshot, and let it take part in the poll of this process.
+        """Make the snapshot and register it with the poller of this process.
 
         Args:
-            name: what :func:`changed` calls it; 50 characters at most.
-            load: returns the content, from the database whose alias it is given.
-            empty: what is there before anything could be loaded.
+            name: its name for :func:`changed`; 50 characters at most.
+            load: returns the content, given the alias of the database.
+            empty: the content before the first load.
         """
         self.name = name
         self._load = load
@@ -123,17 +128,17 @@ class Snapshot(Generic[T]):
         self._token = ""
 
     def get(self) -> T:
-        """Return the content, after a look at the database if one is due."""
+        """Return the content, refreshed if a poll is due."""
         if is_due():
             refresh()
         return self.current
 
     def reload_if_changed(self, values: Mapping[str, str], using: str) -> None:
-        """Load the content, if the token says that it is another one, or it may be gone."""
-        # The token was read before the rows: a change in between is found by the next look.
+        """Load the content if its token is new, or the last content may be rolled back."""
+        # The token was read before the rows: the next poll finds a change made in between.
         token = values.get(self.name, "")
         if self.is_uncommitted or not self.is_loaded or token != self._token:
-            with savepoints():  # what fails here must not keep the others from being read
+            with savepoints():  # a failure must not break the transaction for the others
                 self.current = self._load(using)
             self._token = token
             self.is_loaded = True
@@ -141,11 +146,11 @@ class Snapshot(Generic[T]):
 
 
 class _PendingChange:
-    """A change of this process whose transaction is not over. Called once it is committed.
+    """A change in the open transaction of this process, called when it is committed.
 
-    It waits for that in Django's list, which forgets what is rolled back, to a savepoint or
-    altogether; so does who asks there what is still open. That it was called says nothing:
-    ``TestCase.captureOnCommitCallbacks`` calls what is never committed.
+    It is registered with ``transaction.on_commit``, so Django drops it if the change is rolled
+    back, even to a savepoint; that list also tells which changes are pending. A call alone
+    proves no commit: ``TestCase.captureOnCommitCallbacks`` calls it without one.
     """
 
     def __init__(self, name: str) -> None:
@@ -156,44 +161,45 @@ class _PendingChange:
         refresh_soon()
 
 
-def _uncommitted_changes(name: str, using: str) -> Iterator[_PendingChange]:
-    """Yield the changes of a table that the open transaction of this thread has in it."""
+def _pending_changes(name: str, using: str) -> Iterator[_PendingChange]:
+    """Yield the changes of a snapshot in the open transaction of this thread."""
     connection = connections[using]
     if connection.in_atomic_block:
-        for entry in connection.run_on_commit:
-            if isinstance(entry[1], _PendingChange) and entry[1].name == name:
-                yield entry[1]
+        for function in compat.pending_on_commit(connection):
+            if isinstance(function, _PendingChange) and function.name == name:
+                yield function
 
 
 def _is_uncommitted(name: str, token: str, using: str) -> bool:
     """Return whether a token that was read may still be rolled back."""
-    return any(change.token == token for change in _uncommitted_changes(name, using))
+    return any(change.token == token for change in _pending_changes(name, using))
 
 
 class _Poller:
-    """When the tokens are looked at, and by whom."""
+    """Decides when the shared values are read, and by which thread."""
 
     def __init__(self) -> None:
         self.refreshables: list[Refreshable] = []
+        #: When the next poll is due, on the monotonic clock.
         self.next_at = NOW
         self._requests = 0
         self._is_failing = False
-        #: Until when those are left alone that could not be loaded, on the monotonic clock.
+        #: When those that could not be loaded are tried again, on the monotonic clock.
         self._backed_off: dict[Refreshable, float] = {}
         self.reset_locks()
 
     def reset_locks(self) -> None:
-        """Begin with locks that nobody holds."""
+        """Start with free locks."""
         self._polling = threading.Lock()
-        self._setting = threading.Lock()
+        self._scheduling = threading.Lock()
 
     def refresh_soon(self, *, respect_backoff: bool = False) -> None:
-        """Make the poll due now.
+        """Make a poll due now.
 
         Args:
-            respect_backoff: not if the last one has failed and is to be tried again later.
+            respect_backoff: do nothing if the last poll failed and the next one is scheduled.
         """
-        with self._setting:
+        with self._scheduling:
             if respect_backoff and self._is_failing:
                 return
             self._backed_off = {}
@@ -201,20 +207,20 @@ class _Poller:
             self.next_at = NOW
 
     def run(self) -> bool:
-        """Poll, unless another thread is at it: it is waited for only if nothing is loaded.
+        """Poll. If another thread is polling, wait for it only before the first load.
 
         Returns:
-            Whether nothing has failed.
+            Whether nothing failed.
         """
-        got_it = self._polling.acquire(blocking=False)
-        if not got_it and not self._is_loaded():
-            got_it = self._polling.acquire(timeout=MAX_WAIT)
-        if not got_it:
+        acquired = self._polling.acquire(blocking=False)
+        if not acquired and not self._is_loaded():
+            acquired = self._polling.acquire(timeout=MAX_WAIT)
+        if not acquired:
             return True
         try:
-            # Where a transaction of the site is broken, that is not the database's fault: who
-            # comes next may ask it.
-            if monotonic() >= self.next_at and not any(map(_is_broken, _open_transactions())):
+            # A broken transaction of the site says nothing about the database: the poll stays
+            # due for the next request.
+            if monotonic() >= self.next_at and not any(map(_is_broken, open_transactions())):
                 return self._poll()
         finally:
             self._polling.release()
@@ -222,21 +228,25 @@ class _Poller:
 
     def _poll(self) -> bool:
         requests = self._requests
-        if self._is_loaded():  # the others go on with that meanwhile
-            self._postpone(MAX_WAIT, requests)
+        if self._is_loaded():  # other threads use the last content meanwhile
+            self._schedule(MAX_WAIT, requests)
         try:
             with savepoints():
-                self._follow()
+                self._refresh_all()
         except Exception:
-            logger.exception("Reading what all processes agree on failed; the last state stays")
-            self._postpone(BACKOFF, requests, is_failing=True)
+            logger.exception(
+                "Polling for changes failed; bans and other cached tables keep their last known "
+                "state, next attempt in %s s",
+                BACKOFF,
+            )
+            self._schedule(BACKOFF, requests, is_failing=True)
             return False
-        self._postpone(self._seconds_to_next(), requests, is_failing=bool(self._backed_off))
+        self._schedule(self._seconds_to_next(), requests, is_failing=bool(self._backed_off))
         return True
 
-    def _follow(self) -> None:
-        """Read the tokens, and let each refreshable catch up with them, whatever the others do."""
-        # From where is written: replicas that lag behind each other would take turns.
+    def _refresh_all(self) -> None:
+        """Read the shared values; let each refreshable reload, regardless of the others."""
+        # From the primary database: replicas that lag differently would alternate.
         using = router.db_for_write(SharedValue)
         values = dict(SharedValue.objects.using(using).values_list("name", "value"))
         for refreshable in list(self.refreshables):
@@ -246,18 +256,21 @@ class _Poller:
             try:
                 refreshable.reload_if_changed(values, using)
             except Exception:
-                logger.exception("Loading the %s failed; their last state stays", refreshable.name)
+                logger.exception(
+                    "Loading the %s failed; using their last known state, next attempt in %s s",
+                    refreshable.name,
+                    BACKOFF,
+                )
                 self._backed_off[refreshable] = monotonic() + BACKOFF
 
-    def _postpone(self, seconds: float, requests: int, *, is_failing: bool = False) -> None:
-        """Say when the next poll is due, unless somebody has wished for one since."""
-        with self._setting:
+    def _schedule(self, seconds: float, requests: int, *, is_failing: bool = False) -> None:
+        """Set when the next poll is due, unless one was requested since ``requests``."""
+        with self._scheduling:
             self._is_failing = is_failing
             if self._requests == requests:
                 self.next_at = monotonic() + seconds
 
     def _seconds_to_next(self) -> float:
-        """Return the seconds for which what was read is good."""
         if any(refreshable.is_uncommitted for refreshable in self.refreshables):
             return NOW
         first = min((refreshable.expires_at for refreshable in self.refreshables), default=NEVER)
@@ -267,23 +280,21 @@ class _Poller:
         return all(refreshable.is_loaded for refreshable in self.refreshables)
 
 
-def _open_transactions() -> Iterator[BaseDatabaseWrapper]:
-    """Yield the connections of this thread that are in a transaction."""
-    return (one for one in connections.all(initialized_only=True) if one.in_atomic_block)
-
-
 def _is_broken(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether a transaction can only be rolled back, and refuses to be asked anything."""
-    # Of an error that the site has caught by itself only PostgreSQL knows: psycopg's INERROR.
+    """Return whether a transaction can only be rolled back and refuses queries."""
+    # An error that the site caught without a savepoint is known to PostgreSQL's driver only.
     info = getattr(connection.connection, "info", None)
-    return connection.needs_rollback or getattr(info, "transaction_status", None) == 3  # noqa: PLR2004
+    return (
+        transaction.get_rollback(using=connection.alias)
+        or getattr(info, "transaction_status", None) == _INERROR
+    )
 
 
 _poller = _Poller()
 
 
 def register(refreshable: Refreshable) -> None:
-    """Let something take part in the poll of this process."""
+    """Let the poller of this process refresh an object."""
     _poller.refreshables.append(refreshable)
     _poller.refresh_soon()
 
@@ -294,35 +305,39 @@ def is_due() -> bool:
 
 
 def refresh() -> bool:
-    """Bring all snapshots up to date. Waits for the database, and never raises because of it.
+    """Bring all snapshots up to date. Queries the database; never raises because of it.
 
     Returns:
-        Whether the database has answered, as far as it was asked; if not, that is logged.
+        Whether the database answered, as far as it was queried; failures are logged.
     """
     return _poller.run()
 
 
+async def arefresh() -> bool:
+    """Do the same without blocking the event loop."""
+    return await sync_to_async(refresh, thread_sensitive=True)()
+
+
 def refresh_soon() -> None:
-    """Make a refresh due now, unless the database has just failed."""
+    """Make a refresh due now, unless the last one failed and its pause is not over."""
     _poller.refresh_soon(respect_backoff=True)
 
 
 def changed(name: str, using: str | None = None) -> None:
-    """Tell all processes that the table behind a snapshot has another content.
+    """Let all processes reload a snapshot whose table has changed.
 
-    Call it within the transaction of the change, so that both are seen together.
+    Call it in the transaction of the change, so that both become visible together.
 
     Args:
         name: the name of the snapshot.
-        using: the alias of the database that was changed; by default where the router
-            writes to.
+        using: the alias of the changed database; by default the router decides.
 
     Raises:
-        django.db.Error: nobody could be told.
+        django.db.Error: the token could not be written; other processes keep the old content.
     """
     using = using or router.db_for_write(SharedValue)
-    # One token serves all changes that are committed together.
-    if not any(_uncommitted_changes(name, using)):
+    # One token is enough for all changes of one transaction.
+    if not any(_pending_changes(name, using)):
         change = _PendingChange(name)
         _save_token(name, change.token, using)
         if connections[using].in_atomic_block:
@@ -331,8 +346,8 @@ def changed(name: str, using: str | None = None) -> None:
 
 
 def _save_token(name: str, token: str, using: str) -> None:
-    # Not update_or_create(): of two transactions that lock a row which does not exist yet,
-    # MariaDB ends one.
+    # Not update_or_create(): if two transactions lock a row that does not exist yet, MariaDB
+    # aborts one of them.
     target = connections[using].features.supports_update_conflicts_with_target
     SharedValue.objects.using(using).bulk_create(
         [SharedValue(name=name, value=token, changed_at=timezone.now())],
@@ -343,25 +358,25 @@ def _save_token(name: str, token: str, using: str) -> None:
 
 
 def reset_all() -> None:
-    """Forget everything, for tests that must not see what another one has left."""
+    """Drop all content, for tests that must not see that of earlier tests."""
     for refreshable in _poller.refreshables:
         refreshable.reset()
     _poller.refresh_soon()
 
 
 def _reset_after_fork() -> None:
-    # Another thread of the parent may have held a lock, and does not exist here.
+    # Another thread of the parent may have held a lock; it does not exist in the child.
     _poller.reset_locks()
     _poller.refresh_soon()
 
 
-# Not on Windows, which has no fork.
+# Windows has no fork.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def _refresh_after_migrate(**_: Any) -> None:
-    # ``flush`` says so too, with which TransactionTestCase empties all tables between tests.
+    # Also sent by ``flush``, with which TransactionTestCase empties all tables between tests.
     _poller.refresh_soon()
 
 

@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from django.db import connections, models, router
 from django.db.models.signals import post_save
 
+from tracking import compat
 from tracking.conf import on_change
 
 Result = TypeVar("Result")
@@ -56,7 +57,7 @@ class CachedQuery(Generic[Result]):
             django.db.DatabaseError: the query failed.
         """
         # Rows seen inside savepoints (as in each test) may be rolled back: keep them apart.
-        key = tuple(filter(None, connections[router.db_for_read(self._model)].savepoint_ids))
+        key = compat.savepoint_ids(connections[router.db_for_read(self._model)])
         expires_at, result = self._results.get(key, (None, None))
         if expires_at is None or result is None or time.monotonic() >= expires_at:
             began = time.monotonic()

@@ -13,7 +13,7 @@ from tracking.conf import conf
 @register(TAG)
 def check_retention(**_: Any) -> list[CheckMessage]:
     """E014: the age at which rows are deleted."""
-    return [Error(problem, id="tracking.E014") for problem in retention.problems()]
+    return [Error(problem, id="tracking.E014") for problem in retention.setting_errors()]
 
 
 @register(TAG)

@@ -1,4 +1,4 @@
-"""Read many rows in chunks, so that memory stays bounded."""
+"""Read many rows, and look up many keys, in chunks."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -10,6 +10,9 @@ T = TypeVar("T")
 
 #: Rows that one query fetches.
 CHUNK_SIZE = 20_000
+
+#: Keys that one query looks up: SQLite allows 999 parameters.
+KEYS_PER_QUERY = 500
 
 
 def read_in_chunks(rows: QuerySet[Any], *columns: str) -> Iterator[tuple[Any, ...]]:

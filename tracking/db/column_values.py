@@ -9,12 +9,11 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.timezone import get_default_timezone
 
+from tracking.db.chunks import KEYS_PER_QUERY, in_batches
+
 #: Characters stored of a text that a client sent. Browsers send far less; anything longer is
 #: an attempt to fill the disk.
 MAX_TEXT = 2_000
-
-#: Keys in one query: SQLite allows 999 parameters.
-_KEYS_PER_QUERY = 500
 
 
 def storable_text(value: str, limit: int = MAX_TEXT) -> str:
@@ -55,7 +54,6 @@ def existing_keys(rows: QuerySet, keys: Sequence[UUID]) -> set[UUID]:  # type: i
         keys: primary keys to look for.
     """
     found: set[UUID] = set()
-    for start in range(0, len(keys), _KEYS_PER_QUERY):
-        some = rows.filter(pk__in=keys[start : start + _KEYS_PER_QUERY])
-        found.update(some.values_list("pk", flat=True))
+    for some in in_batches(keys, KEYS_PER_QUERY):
+        found.update(rows.filter(pk__in=some).values_list("pk", flat=True))
     return found

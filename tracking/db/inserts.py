@@ -22,6 +22,8 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
+from tracking import compat
+
 Row = tuple[Any, ...]
 T = TypeVar("T")
 
@@ -64,11 +66,7 @@ def insert(
         django.db.DatabaseError: what else the database refuses.
     """
     connection = connections[using]
-    if (
-        connection.vendor == "postgresql"
-        and len(things) >= MIN_ROWS_FOR_COPY
-        and _driver_has_copy()
-    ):
+    if connection.vendor == "postgresql" and len(things) >= MIN_ROWS_FOR_COPY and compat.has_copy():
         table = _table_with_columns(connection, model, attributes)
         with transaction.atomic(using=using, savepoint=savepoint):
             _copy_rows(connection, table, map(row_of, things))
@@ -131,18 +129,10 @@ def _placeholders(row: Row) -> str:
     return f"({', '.join(['%s'] * len(row))})"
 
 
-def _driver_has_copy() -> bool:
-    from django.db.backends.postgresql.psycopg_any import is_psycopg3  # noqa: PLC0415 - needs the driver
-
-    return is_psycopg3
-
-
 def _copy_rows(connection: BaseDatabaseWrapper, table: str, rows: Iterator[Row]) -> None:
-    # What Django does for each statement, and not for COPY, of which it knows nothing.
-    connection.validate_no_broken_transaction()
     with (
         connection.cursor() as cursor,
-        connection.wrap_database_errors,
+        compat.checked_statement(connection),
         cursor.copy(f"COPY {table} FROM STDIN") as copy,
     ):
         while some := list(islice(rows, _ROWS_PER_COPY_WRITE)):

@@ -25,17 +25,17 @@ class VisitorCleanUpMiddleware(BaseMiddleware):
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         super().__init__(get_response)
-        retention.ask_anew()
+        retention.reset_turn()
 
     async def respond(self, request: HttpRequest) -> HttpResponseBase:
         """Return the site's response, and delete old rows once a minute."""
         response = await self.ask_site(request)
-        if retention.is_due():
+        if retention.is_turn_due():
             await self._wait.call(self.clean_up)
         return response
 
     def clean_up(self) -> None:
         """Delete some old rows, if it is the turn of this process."""
         with log_errors_with_savepoints(logger, "Clean-up"):
-            if retention.claim():
+            if retention.claim_turn():
                 retention.delete_chunk(self.limit)

@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 
 from tracking.db import upserts
+from tracking.db.chunks import KEYS_PER_QUERY, in_batches
 from tracking.db.column_values import storable_text, storable_time
 from tracking.db.upserts import PlainRow, SqlDialect
 from tracking.enrichment.enrich import enrich
@@ -29,9 +30,6 @@ BROWSER_COLUMNS = (
 
 #: The columns that the latest page sets, whichever of two writers comes last.
 _LATEST_COLUMNS = ("url", *BROWSER_COLUMNS)
-
-#: Keys looked up by one query.
-_KEYS_PER_QUERY = 500
 
 
 def browser_columns(hit: PageHit) -> dict[str, Any]:
@@ -197,11 +195,11 @@ def _lock_visitors(keys: Sequence[str], using: str) -> dict[str, PlainRow]:
         *("id", "key", "user_id", "user_known_at", "logged_in_at"),
         *("session_key", "referrer", "session_start", "last_update"),
     )
-    for start in range(0, len(keys), _KEYS_PER_QUERY):
+    for batch in in_batches(keys, KEYS_PER_QUERY):
         # A locking read sees what was committed while this transaction was waiting, whatever
         # its isolation level.
         rows = Visitor.objects.using(using).select_for_update()
-        some = rows.filter(key__in=keys[start : start + _KEYS_PER_QUERY])
+        some = rows.filter(key__in=batch)
         found |= {row.key: row for row in PlainRow.read(some, *columns)}
     return found
 

@@ -19,6 +19,7 @@ from django.db.models import Q
 
 from tracking.conf import conf
 from tracking.db import upserts
+from tracking.db.chunks import KEYS_PER_QUERY, in_batches
 from tracking.db.column_values import storable_text, storable_time
 from tracking.db.inserts import Row, insert
 from tracking.db.parameters import converters_for
@@ -36,9 +37,6 @@ from tracking.recording.visitors import (
 )
 from tracking.rollups import late_days
 from tracking.signals import announce, visitor_seen
-
-#: Visitors looked up by one query.
-_KEYS_PER_QUERY = 500
 
 
 def save_page_views(hits: Iterable[PageHit], batch_key: UUID | None = None) -> None:
@@ -95,9 +93,9 @@ def _lock_visits_near(hits: Sequence[PageHit], using: str) -> dict[str, list[Pla
     found: dict[str, list[PlainRow]] = {}
     columns = column_attributes(Visit)
     keys = list({hit.visitor for hit in hits})
-    for start in range(0, len(keys), _KEYS_PER_QUERY):
+    for batch in in_batches(keys, KEYS_PER_QUERY):
         rows = Visit.objects.using(using).select_for_update()
-        some = rows.filter(is_near, visitor_id__in=keys[start : start + _KEYS_PER_QUERY])
+        some = rows.filter(is_near, visitor_id__in=batch)
         for visit in PlainRow.read(some, *columns):
             found.setdefault(str(visit.visitor_id), []).append(visit)
     return found

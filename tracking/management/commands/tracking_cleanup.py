@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--chunk",
             type=_positive,
-            default=retention.CHUNK,
+            default=retention.CHUNK_SIZE,
             help=_("Maximum number of rows per transaction (default: %(default)s)."),
         )
         parser.add_argument(
@@ -86,15 +86,15 @@ class Command(BaseCommand):
             self.stdout.write(f"  {what:<16}{count:>13}  {_limit(table)}")
 
 
-def _limit(table: retention.Table) -> str:
-    if table.kept is None:
+def _limit(table: retention.RetainedTable) -> str:
+    if table.max_age is None:
         return _("kept forever")
-    plural = math.ceil(table.kept)
+    plural = math.ceil(table.max_age)
     if table.unit == "hours":
         age = ngettext("older than %s hour", "older than %s hours", plural)
     else:
         age = ngettext("older than %s day", "older than %s days", plural)
-    return age % f"{table.kept:g}"
+    return age % f"{table.max_age:g}"
 
 
 def _grouped(number: int) -> str:

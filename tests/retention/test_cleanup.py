@@ -1,11 +1,12 @@
+"""Rows that are older than the settings allow are deleted, in chunks."""
+
 import re
-import threading
 import uuid
 from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
-from django.db import OperationalError, connection, connections, models, transaction
+from django.db import OperationalError, connection, models, transaction
 from django.db.models import ProtectedError
 from django.db.models.fields.reverse_related import ManyToOneRel
 from django.db.models.signals import post_delete, pre_delete
@@ -14,7 +15,9 @@ from django.utils import timezone
 
 from tests.site.models import Affiliate
 from tests.support.aged_rows import beacons, counts, some_of_each, visitors, visits
-from tracking import retention
+from tests.support.concurrency import in_threads
+from tracking import compat, retention
+from tracking.db import chunks
 from tracking.models import (
     BannedIP,
     Beacon,
@@ -26,7 +29,7 @@ from tracking.models import (
     Visitor,
     WrittenBatch,
 )
-from tracking.retention import claim, clean_up, delete_chunk, is_due, problems
+from tracking.retention import clean_up, cleanup, delete_chunk, setting_errors
 
 pytestmark = pytest.mark.django_db
 
@@ -50,15 +53,6 @@ def now(monkeypatch):
     moment = timezone.now().replace(microsecond=0)
     monkeypatch.setattr(timezone, "now", lambda: moment)
     return moment
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that stands still: ``clock[0]`` is its time in seconds."""
-    hands = [1000.0]
-    monkeypatch.setattr(retention, "monotonic", lambda: hands[0])
-    monkeypatch.setattr(retention, "_asked", {})
-    return hands
 
 
 def statements(queries, verb):
@@ -105,7 +99,7 @@ def test_receipts_leave_after_a_week(settings, now):
     assert clean_up()["receipt"] == 2
     assert {receipt.pk.int for receipt in WrittenBatch.objects.all()} == {0, 1}
     settings.TRACKING_RECEIPT_RETENTION = 0
-    assert "TRACKING_RECEIPT_RETENTION is 0" in problems()[0]
+    assert "TRACKING_RECEIPT_RETENTION is 0" in setting_errors()[0]
 
 
 def test_limits_are_settings_and_may_be_fractions(settings):
@@ -180,7 +174,7 @@ def test_a_visit_takes_page_views_with_it_that_are_younger_than_their_own_limit(
 def test_who_comes_back_meanwhile_stays(make, column, monkeypatch):
     [back, _gone] = make(2, timedelta(days=1000))
     rows = type(back).objects
-    oldest = retention._Old.oldest
+    oldest = cleanup._ExpiredRows.oldest_keys
 
     def oldest_and_then_one_comes_back(self, limit):
         keys = oldest(self, limit)
@@ -188,7 +182,7 @@ def test_who_comes_back_meanwhile_stays(make, column, monkeypatch):
             rows.filter(pk=back.pk).update(**{column: timezone.now()})
         return keys
 
-    monkeypatch.setattr(retention._Old, "oldest", oldest_and_then_one_comes_back)
+    monkeypatch.setattr(cleanup._ExpiredRows, "oldest_keys", oldest_and_then_one_comes_back)
     assert sum(clean_up().values()) == 1
     assert rows.get() == back
 
@@ -240,7 +234,7 @@ def test_a_chunk_is_bounded_and_takes_the_oldest_first():
 
 
 def test_a_chunk_goes_on_to_the_next_table_with_what_is_left_of_it(monkeypatch, settings):
-    monkeypatch.setattr(retention, "wall_clock", lambda: 0.0)  # the first table has the turn
+    monkeypatch.setattr(cleanup, "wall_clock", lambda: 0.0)  # the first table has the turn
     settings.TRACKING_BEACON_RETENTION = 30
     visitors(3, timedelta(days=2))
     visits(2, timedelta(days=800), pages=2)
@@ -298,7 +292,7 @@ def test_a_chunk_of_nothing_is_refused(chunk):
 
 def test_it_rests_after_each_chunk(monkeypatch):
     rests = []
-    monkeypatch.setattr(retention, "sleep", rests.append)
+    monkeypatch.setattr(cleanup, "sleep", rests.append)
     visitors(3, timedelta(days=2))
     clean_up(chunk=1, pause=0.25)
     assert rests == [0.25] * 3
@@ -320,8 +314,8 @@ def test_each_chunk_is_a_transaction_of_its_own():
 
 @pytest.mark.django_db(transaction=True)
 def test_a_chunk_of_several_statements_is_one_transaction(monkeypatch):
-    monkeypatch.setattr(retention, "KEYS_AT_ONCE", 2)
-    delete, deleted = retention._delete_plainly, []
+    monkeypatch.setattr(chunks, "KEYS_PER_QUERY", 2)
+    delete, deleted = compat.delete_rows_only, []
 
     def fail_at_the_second(rows):
         if deleted:
@@ -330,7 +324,7 @@ def test_a_chunk_of_several_statements_is_one_transaction(monkeypatch):
         return deleted[0]
 
     visitors(3, timedelta(days=2))
-    monkeypatch.setattr(retention, "_delete_plainly", fail_at_the_second)
+    monkeypatch.setattr(compat, "delete_rows_only", fail_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         clean_up()
     assert deleted == [2]
@@ -338,7 +332,7 @@ def test_a_chunk_of_several_statements_is_one_transaction(monkeypatch):
 
 
 def test_locks_are_taken_in_one_order(monkeypatch):
-    monkeypatch.setattr(retention, "KEYS_AT_ONCE", 1)
+    monkeypatch.setattr(chunks, "KEYS_PER_QUERY", 1)
     keys = [visitors(1, timedelta(days=age))[0].pk for age in (5, 9, 7)]
     with CaptureQueriesContext(connection) as queries:
         clean_up()
@@ -379,11 +373,13 @@ def test_not_a_delete_on_every_request_over_an_unindexed_column(settings):
 
 
 def test_each_minute_begins_with_another_table(monkeypatch):
-    settings_tables = [name for name, table in retention.TABLES.items() if table.kept is not None]
+    settings_tables = [
+        name for name, table in retention.TABLES.items() if table.max_age is not None
+    ]
     first = set()
     for minute in range(len(settings_tables)):
         some_of_each(timedelta(days=1000))
-        monkeypatch.setattr(retention, "wall_clock", lambda minute=minute: minute * 60.0)
+        monkeypatch.setattr(cleanup, "wall_clock", lambda minute=minute: minute * 60.0)
         (name,) = delete_chunk(1)
         first.add(name)
     assert len(first) > 1
@@ -443,12 +439,12 @@ def test_the_site_s_foreign_keys_are_heeded(on_delete, ordinary, monkeypatch):
     field.model = relation.related_model = Affiliate
     fields = [*Visitor._meta.get_fields(include_hidden=True), relation]
     monkeypatch.setattr(Visitor._meta, "get_fields", lambda **kwargs: fields)
-    assert retention._site_has_rules(Visitor) is ordinary
+    assert cleanup._needs_collector(Visitor) is ordinary
 
 
 def test_without_rules_of_the_site_none_of_our_tables_is_read():
     for table in retention.TABLES.values():
-        assert not retention._site_has_rules(table.model)
+        assert not cleanup._needs_collector(table.model)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -463,39 +459,16 @@ def test_a_setting_without_sense_deletes_nothing(name, value, settings):
         with pytest.raises(ValueError, match=f"{SETTINGS[name]} is .*or None to keep all"):
             function()
     assert counts() == before
-    [problem] = problems()
+    [problem] = setting_errors()
     assert problem.startswith(f"{SETTINGS[name]} is {value!r}: give a number of ")
 
 
 def test_settings_that_make_sense(settings):
-    assert problems() == []
+    assert setting_errors() == []
     for name in SETTINGS.values():
         setattr(settings, name, 36_500)
-    assert problems() == []
+    assert setting_errors() == []
     assert clean_up() == dict.fromkeys(SETTINGS, 0)
-
-
-def in_threads(*functions):
-    """Run the functions at the same time, each with a connection of its own; return the results."""
-    results, errors = [], []
-    gate = threading.Barrier(len(functions))
-
-    def run(function):
-        try:
-            gate.wait(10)
-            results.append(function())
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=[function]) for function in functions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert not errors, errors
-    return results
 
 
 SERVERS_ONLY = pytest.mark.skipif(
@@ -534,81 +507,16 @@ def test_writers_go_on_while_old_rows_leave():
 @pytest.mark.django_db(transaction=True)
 def test_a_chunk_that_the_database_gives_up_for_another_is_done_again(monkeypatch):
     visitors(3, timedelta(days=2))
-    delete, failures = retention._delete_plainly, [OperationalError(1213, "Deadlock found")] * 2
+    delete, failures = compat.delete_rows_only, [OperationalError(1213, "Deadlock found")] * 2
 
     def fail_twice(rows):
         if failures:
             raise failures.pop()
         return delete(rows)
 
-    monkeypatch.setattr(retention, "_delete_plainly", fail_twice)
+    monkeypatch.setattr(compat, "delete_rows_only", fail_twice)
     assert clean_up()["visitor"] == 3
     assert not failures
-
-
-def test_the_first_who_claims_has_the_turn_for_a_minute(clock, now, monkeypatch):
-    assert claim()
-    assert not claim()
-    later = now + timedelta(seconds=59)
-    monkeypatch.setattr(timezone, "now", lambda: later)
-    retention._asked.clear()  # as in another process
-    assert not claim()
-    later = now + timedelta(seconds=60)
-    retention._asked.clear()
-    assert claim()
-    retention._asked.clear()
-    assert not claim()
-    assert SharedValue.objects.get(name="cleanup").changed_at == later
-
-
-def test_a_process_asks_the_database_once_a_minute(clock, django_assert_num_queries):
-    assert is_due()
-    assert claim()
-    with django_assert_num_queries(0):
-        clock[0] += 59.9
-        assert not is_due()
-        assert not claim()
-    clock[0] += 0.2
-    assert is_due()
-    with CaptureQueriesContext(connection) as queries:
-        assert not claim()  # by the clock on the wall no minute has passed
-    assert [query["sql"].split()[0] for query in queries] == ["UPDATE", "SELECT"]
-
-
-def test_turns_are_told_apart_by_name_and_may_be_of_any_length(clock, now, monkeypatch):
-    assert claim("a", 5)
-    assert claim("b", 500)
-    clock[0] += 6
-    monkeypatch.setattr(timezone, "now", lambda: now + timedelta(seconds=6))
-    assert is_due("a", 5)
-    assert not is_due("b", 500)
-    assert claim("a", 5)
-
-
-def test_a_turn_in_the_future_is_the_mistake_of_a_clock(clock, now):
-    SharedValue.objects.create(name="cleanup", changed_at=now + timedelta(seconds=30))
-    assert not claim()
-    SharedValue.objects.update(changed_at=now + timedelta(days=400))
-    retention._asked.clear()
-    assert claim()
-
-
-def test_turns_with_naive_times(clock, settings):
-    settings.USE_TZ = False
-    assert claim()
-    retention._asked.clear()
-    assert not claim()
-
-
-@SERVERS_ONLY
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("known", [False, True])
-def test_one_of_all_who_claim_at_once_has_the_turn(known, monkeypatch):
-    if known:
-        SharedValue.objects.create(name="cleanup", changed_at=timezone.now() - timedelta(hours=1))
-    # As in processes of their own.
-    monkeypatch.setattr(retention, "is_due", lambda name, every: True)
-    assert sorted(in_threads(*[claim] * 8)) == [False] * 7 + [True]
 
 
 def run(capsys, *arguments):

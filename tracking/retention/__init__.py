@@ -1,0 +1,27 @@
+"""How long rows are kept, and deleting those that are older.
+
+    clean_up()                  # all expired rows: the command, the Celery task
+    delete_chunk(500)           # some of them: the middleware, once a minute
+
+=================  =====================================================================
+:mod:`.limits`     how long each table keeps its rows
+:mod:`.cleanup`    delete expired rows, in chunks
+:mod:`.turns`      one process of the site at a time, once a minute
+=================  =====================================================================
+"""
+
+from tracking.retention.cleanup import CHUNK_SIZE, clean_up, delete_chunk
+from tracking.retention.limits import TABLES, RetainedTable, setting_errors
+from tracking.retention.turns import claim_turn, is_turn_due, reset_turn
+
+__all__ = [
+    "CHUNK_SIZE",
+    "TABLES",
+    "RetainedTable",
+    "claim_turn",
+    "clean_up",
+    "delete_chunk",
+    "is_turn_due",
+    "reset_turn",
+    "setting_errors",
+]
