@@ -32,12 +32,24 @@ def test_the_mark_makes_any_object_a_coroutine_function():
     assert len(compat.COROUTINE_MARK) == 1
 
 
-def test_a_running_loop_is_seen():
-    async def see():
-        return compat.has_running_loop()
+def test_only_the_tasks_of_a_loop_are_in_it():
+    loop, seen = asyncio.new_event_loop(), []
 
-    assert not compat.has_running_loop()
-    assert asyncio.run(see())
+    async def task():
+        seen.append(compat.is_in_event_loop())
+        seen.append(await loop.run_in_executor(None, compat.is_in_event_loop))
+        loop.call_soon(callback)
+
+    def callback():
+        seen.append(compat.is_in_event_loop())
+        loop.stop()
+
+    seen.append(compat.is_in_event_loop())
+    waiting = loop.create_task(task())
+    loop.run_forever()
+    loop.close()
+    assert waiting.done()
+    assert seen == [False, True, False, False]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tracking.waiting import IN_LOOP, IN_THREAD, is_in_event_loop, run
+from tracking.waiting import IN_LOOP, IN_THREAD, run
 
 
 class Backend:
@@ -49,23 +49,3 @@ def test_a_flow_that_waits_for_a_loop_cannot_run_in_a_thread():
 
     with pytest.raises(RuntimeError, match="IN_THREAD"):
         run(wait_for_the_loop())
-
-
-def test_only_the_tasks_of_a_loop_are_in_it():
-    loop, seen = asyncio.new_event_loop(), []
-
-    async def task():
-        seen.append(is_in_event_loop())
-        seen.append(await loop.run_in_executor(None, is_in_event_loop))
-        loop.call_soon(callback)
-
-    def callback():
-        seen.append(is_in_event_loop())
-        loop.stop()
-
-    seen.append(is_in_event_loop())
-    waiting = loop.create_task(task())
-    loop.run_forever()
-    loop.close()
-    assert waiting.done()
-    assert seen == [False, True, False, False]

@@ -18,9 +18,13 @@ from django.utils.functional import LazyObject, empty
 COROUTINE_MARK: Mapping[str, Any] = vars(markcoroutinefunction(lambda: None))
 
 
-def has_running_loop() -> bool:
-    """Return whether an event loop runs in this thread; ``get_running_loop()`` raises if not."""
-    return asyncio._get_running_loop() is not None
+def is_in_event_loop() -> bool:
+    """Return whether a task of an event loop runs this code.
+
+    Code that a loop merely surrounds, such as tests with Playwright, may wait.
+    """
+    # get_running_loop() and current_task() raise if no loop runs in this thread, which is slow.
+    return asyncio._get_running_loop() is not None and asyncio.current_task() is not None
 
 
 def loaded_user(request: HttpRequest) -> Any:

@@ -13,6 +13,7 @@ An open, a click or a page view is not counted if
 
 A page view is not counted either if
 
+- the reader refuses (``TRACKING_CONSENT``): ``no consent``;
 - the response is a redirect: ``status 302``;
 - the URL is one of this app: ``a URL of tracking``;
 - the path begins with one of ``NO_TRACKING_PREFIXES``: ``prefix /family/``;
@@ -37,6 +38,7 @@ from tracking.models.change_signals import rows_changing
 
 OPT_OUT = "opt-out"
 UNTRACKED_AGENT = "untracked user agent"
+NO_CONSENT = "no consent"
 
 # Requests.
 
@@ -150,7 +152,8 @@ def exclude_page(request: HttpRequest, response: HttpResponseBase) -> str | None
         return reason
     if response.status_code in _REDIRECTS:
         return f"status {response.status_code}"
-    if "tracking" in _app_names(request):
+    match = request.resolver_match
+    if match and "tracking" in match.app_names:
         return "a URL of tracking"
     policy = _policy()
     if request.path.startswith(policy.prefixes):
@@ -166,12 +169,8 @@ _REDIRECTS = frozenset(range(300, 400)) - {NOT_MODIFIED}
 
 
 def _is_admin(request: HttpRequest, response: HttpResponseBase) -> bool:
-    return "admin" in _app_names(request)
-
-
-def _app_names(request: HttpRequest) -> list[str]:
     match = request.resolver_match
-    return match.app_names if match else []
+    return match is not None and "admin" in match.app_names
 
 
 def _is_static(request: HttpRequest, response: HttpResponseBase) -> bool:

@@ -15,14 +15,14 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 
 from tracking import generic_references, opens_and_clicks, responses, tokens
 from tracking.caching import snapshots
-from tracking.compat import COROUTINE_MARK
-from tracking.db.isolation import log_errors, log_errors_with_savepoints
+from tracking.compat import COROUTINE_MARK, is_in_event_loop
+from tracking.db.isolation import log_errors_with_savepoints
 from tracking.destinations import BadDestination
 from tracking.hits import Kind, Reference
 from tracking.identity.request_info import RequestInfo
 from tracking.models import Source, Target
 from tracking.responses import GIF, METHODS
-from tracking.waiting import IN_LOOP, IN_THREAD, Waiting, is_in_event_loop, run
+from tracking.waiting import IN_LOOP, IN_THREAD, Waiting, run
 
 __all__ = ["GIF", "pixel", "redirect", "source", "target", "trigger"]
 
@@ -85,11 +85,12 @@ async def pixel(request: HttpRequest, token: str, wait: Waiting) -> HttpResponse
         The GIF, always; with status 405 for methods other than GET and HEAD. In an event loop
         it is to be awaited.
     """
-    with log_errors(logger, "Pixel"):
-        try:
-            await opens_and_clicks.open_pixel(RequestInfo.of(request), token, wait)
-        except tokens.BadToken as error:
-            logger.info("This site has not made the token of a pixel: %s", error)
+    try:
+        await opens_and_clicks.open_pixel(RequestInfo.of(request), token, wait)
+    except tokens.BadToken as error:
+        logger.info("This site has not made the token of a pixel: %s", error)
+    except Exception:
+        logger.exception("Pixel failed")
     return _pixel_response(request)
 
 

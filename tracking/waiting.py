@@ -12,13 +12,10 @@ database or code of the site may let it wait::
     await record(hit, IN_LOOP)       # in an event loop: what may wait goes into a thread
 """
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from asgiref.sync import sync_to_async
-
-from tracking.compat import has_running_loop
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,11 +81,3 @@ def run(flow: Coroutine[Any, Any, T]) -> T:
         return result
     flow.close()
     raise RuntimeError("This flow waits for an event loop: give it IN_THREAD.")
-
-
-def is_in_event_loop() -> bool:
-    """Return whether a task of an event loop runs this code.
-
-    Code that a loop merely surrounds, such as tests with Playwright, may wait.
-    """
-    return has_running_loop() and asyncio.current_task() is not None

@@ -17,9 +17,6 @@ from tracking.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
-#: The attribute of a request that holds its ``RequestInfo``.
-_ATTRIBUTE = "_tracking_info"
-
 
 class RequestInfo:
     """What a request tells, for views, middlewares and the edge alike.
@@ -50,10 +47,10 @@ class RequestInfo:
     @classmethod
     def of(cls, request: HttpRequest) -> Self:
         """Return what is known of a request; it is the same object for the same request."""
-        info: Self | None = getattr(request, _ATTRIBUTE, None)
+        info: Self | None = getattr(request, "_tracking_info", None)
         if info is None:
             info = cls(request)
-            setattr(request, _ATTRIBUTE, info)
+            request._tracking_info = info  # type: ignore[attr-defined]
         elif info._request() is None:  # it was pickled, or copied with its request
             info.__init__(request)  # type: ignore[misc]
         return info
@@ -136,13 +133,18 @@ class RequestInfo:
         return visitor_cookie.read(self._request()) if self.consent is Consent.TRACK else None
 
     @cached_property
-    def visitor_key(self) -> str | None:
-        """The visitor's key, or ``None`` if the site tracks no visitors or the reader refuses."""
-        if not self.tracks_visitors or self.consent is Consent.REFUSE:
-            return None
+    def visitor_key(self) -> str:
+        """The visitor's key: that of the cookie, or else that of the day."""
         return self.cookie_key or visitor_key.day_key(
             self._request(), self.address, daily_salt.today()
         )
+
+    @property
+    def recorded_visitor(self) -> str | None:
+        """The visitor's key, or ``None`` if the site tracks no visitors or the reader refuses."""
+        if not self.tracks_visitors or self.consent is Consent.REFUSE:
+            return None
+        return self.visitor_key
 
     # Hits.
 
@@ -158,19 +160,15 @@ class RequestInfo:
             referrer=self.referrer,
             ip_address=self.recorded_address,
             user_agent=self.user_agent,
-            visitor=self.visitor_key,
+            visitor=self.recorded_visitor,
             **values,
         )
 
-    def make_page_hit(self, visitor: str) -> PageHit:
-        """Return the page view that this request is, once the page has been made.
-
-        Args:
-            visitor: the visitor's key.
-        """
+    def make_page_hit(self) -> PageHit:
+        """Return the page view that this request is, once the page has been made."""
         request = self._request()
         return PageHit(
-            visitor=visitor,
+            visitor=self.visitor_key,
             url=request.path,
             referrer=page_view.outside_referrer(request, self.referrer),
             campaign=page_view.campaign(request),

@@ -1,9 +1,9 @@
 """Refuse requests from banned addresses."""
 
 import logging
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
@@ -23,14 +23,15 @@ class BannedIPMiddleware(BaseMiddleware):
     open: an error is logged, and the page is served.
     """
 
-    async def respond(self, request: HttpRequest) -> HttpResponseBase:
+    async def respond(self, request: HttpRequest) -> Any:
         """Return the site's response, or the one for banned clients."""
         info = RequestInfo.of(request)
         if snapshots.is_due():
-            await info.refresh(self._wait)
+            await info.refresh(self.wait)
         if _is_banned(info):
             return _banned_response()
-        return await self.ask_site(request)
+        response = self.get_response(request)
+        return await response if self.is_async else response
 
 
 def _is_banned(info: RequestInfo) -> bool:

@@ -15,6 +15,10 @@ class BaseMiddleware(ABC):
     """A middleware that runs one flow under WSGI and under ASGI (:mod:`tracking.waiting`).
 
     Django's own mixin would send every request of an asynchronous site through a thread.
+
+    Attributes:
+        is_async: whether the site's response has to be awaited.
+        wait: how the flow waits.
     """
 
     sync_capable = True
@@ -22,9 +26,9 @@ class BaseMiddleware(ABC):
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
-        self._is_async = iscoroutinefunction(get_response)
-        self._wait = IN_LOOP if self._is_async else IN_THREAD
-        if self._is_async:
+        self.is_async = iscoroutinefunction(get_response)
+        self.wait = IN_LOOP if self.is_async else IN_THREAD
+        if self.is_async:
             markcoroutinefunction(self)
 
     def __call__(
@@ -32,19 +36,15 @@ class BaseMiddleware(ABC):
     ) -> HttpResponseBase | Coroutine[Any, Any, HttpResponseBase]:
         """Return the response; under ASGI, return a coroutine that returns it."""
         flow = self.respond(request)
-        return flow if self._is_async else run(flow)
+        return flow if self.is_async else run(flow)
 
     @abstractmethod
-    async def respond(self, request: HttpRequest) -> HttpResponseBase:
+    async def respond(self, request: HttpRequest) -> Any:
         """Return the response to a request.
 
-        Args:
-            request: the request; :meth:`ask_site` returns the site's response to it.
-        """
+        ``self.get_response(request)`` returns the site's response, which a flow awaits if
+        ``self.is_async``.
 
-    async def ask_site(self, request: HttpRequest) -> HttpResponseBase:
-        """Return the response of the view and the middlewares behind this one."""
-        response = self.get_response(request)
-        if self._is_async:
-            response = await response
-        return response  # type: ignore[no-any-return]
+        Args:
+            request: the request as Django hands it to a middleware.
+        """

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 from tracking import retention
 from tracking.db.isolation import log_errors_with_savepoints
@@ -27,11 +26,13 @@ class VisitorCleanUpMiddleware(BaseMiddleware):
         super().__init__(get_response)
         retention.reset_turn()
 
-    async def respond(self, request: HttpRequest) -> HttpResponseBase:
+    async def respond(self, request: HttpRequest) -> Any:
         """Return the site's response, and delete old rows once a minute."""
-        response = await self.ask_site(request)
+        response = self.get_response(request)
+        if self.is_async:
+            response = await response
         if retention.is_turn_due():
-            await self._wait.call(self.clean_up)
+            await self.wait.call(self.clean_up)
         return response
 
     def clean_up(self) -> None:

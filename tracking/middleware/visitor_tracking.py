@@ -12,7 +12,6 @@ from tracking import exclusions
 from tracking.backends import get_backend
 from tracking.caching import snapshots
 from tracking.conf import conf
-from tracking.db.isolation import log_errors
 from tracking.hits import PageHit
 from tracking.identity import daily_salt, visitor_cookie
 from tracking.identity.browser_consent import Consent
@@ -33,39 +32,44 @@ class VisitorTrackingMiddleware(BaseMiddleware):
         super().__init__(get_response)
         daily_salt.today()  # this process will need one
 
-    async def respond(self, request: HttpRequest) -> HttpResponseBase:
+    async def respond(self, request: HttpRequest) -> Any:
         """Return the site's response, and record a page view if it counts."""
         info = RequestInfo.of(request)
         info.tracks_visitors = True
-        response = await self.ask_site(request)
-        with log_errors(logger, "Tracking of %r", request.path):
+        response = self.get_response(request)
+        if self.is_async:
+            response = await response
+        try:
             if snapshots.is_due():
-                await info.refresh(self._wait)
-            if hit := await self._make_hit(info, request, response):
-                try:
-                    await self._wait.send(get_backend(), hit)
-                except Error:
-                    if not info.database_failed:  # else the log has a line on it
-                        raise
+                await info.refresh(self.wait)
+            reason = exclusions.exclude_page(request, response)
+            if reason is None and conf.consent:
+                await info.ask_consent(self.wait)
+            if reason is None:
+                reason = _exclude_reader(info, request, response)
+            if reason is not None:
+                logger.debug("%r is not counted: %s", request.path, reason)
+                return response
+            await self.wait.send(get_backend(), _make_hit(info, request, response))
+        except Exception as error:
+            # If the database is down, the failed refresh has logged it.
+            if not (info.database_failed and isinstance(error, Error)):
+                logger.exception("Tracking of %r failed", request.path)
         return response
 
-    async def _make_hit(
-        self, info: RequestInfo, request: HttpRequest, response: HttpResponseBase
-    ) -> PageHit | None:
-        """Return the hit for a page, or ``None`` if it does not count; set or delete the cookie."""
-        reason = exclusions.exclude_page(request, response)
-        if reason is None:
-            if conf.consent:
-                await info.ask_consent(self._wait)
-            if info.consent is Consent.REFUSE:
-                visitor_cookie.take_back(request, response)
-                reason = exclusions.OPT_OUT if info.opts_out else "no consent"
-            elif exclusions.is_untracked(info.user_agent):
-                reason = exclusions.UNTRACKED_AGENT
-        key = info.visitor_key if reason is None else None
-        if key is None:
-            logger.debug("%r is not counted: %s", request.path, reason)
-            return None
-        if info.cookie_key is None and info.consent is Consent.TRACK and conf.cookies:
-            visitor_cookie.set_on(request, response, key)
-        return info.make_page_hit(key)
+
+def _exclude_reader(
+    info: RequestInfo, request: HttpRequest, response: HttpResponseBase
+) -> str | None:
+    """Return why a reader is not tracked, and take back the cookie of a reader who refuses."""
+    if info.consent is Consent.REFUSE:
+        visitor_cookie.take_back(request, response)
+        return exclusions.OPT_OUT if info.opts_out else exclusions.NO_CONSENT
+    return exclusions.UNTRACKED_AGENT if exclusions.is_untracked(info.user_agent) else None
+
+
+def _make_hit(info: RequestInfo, request: HttpRequest, response: HttpResponseBase) -> PageHit:
+    """Return the hit for a page, and set the cookie of a new visitor."""
+    if info.cookie_key is None and info.consent is Consent.TRACK and conf.cookies:
+        visitor_cookie.set_on(request, response, info.visitor_key)
+    return info.make_page_hit()
