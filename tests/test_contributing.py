@@ -66,7 +66,7 @@ def test_the_variables_of_the_tests_are_read():
     names = set(re.findall(r"``(TRACKING_(?:TEST|REQUIRE)_\w+)``", TEXT))
     source = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
     assert {name for name in names if f'"{name}"' not in source} == set()
-    assert len(names) == 6
+    assert len(names) == 7
 
 
 def test_the_hooks_call_the_tools_of_make_check():
