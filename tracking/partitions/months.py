@@ -5,7 +5,7 @@
 Month(year=2027, month=1)
 >>> december.first_key
 UUID('01a22ee6-b000-0000-0000-000000000000')
->>> moment_of(december.first_key)
+>>> key_time(december.first_key)
 datetime.datetime(2026, 12, 1, 0, 0, tzinfo=datetime.timezone.utc)
 """
 

@@ -1,6 +1,6 @@
 """Names and key ranges of the partitions of a table.
 
->>> month_name("tracking_beacon", Month(2026, 12))
+>>> month_partition("tracking_beacon", Month(2026, 12))
 'tracking_beacon_2026_12'
 """
 
