@@ -228,7 +228,9 @@ def _totals(rows: QuerySet[Beacon], role: str) -> _ByKey:
 def _uniques(rows: QuerySet[Beacon], role: str, action: str, intervals: Intervals) -> _ByKey:
     rows = rows.filter(beacons_with(ACTIONS[action])).order_by()
     counted = rows.annotate(key=ExactText(f"{role}_id")).values("key")
-    counted = counted.annotate(n=Count(recipient(intervals.index("time")), distinct=True))
+    counted = counted.annotate(
+        n=Count(recipient(intervals.index_expression("time")), distinct=True)
+    )
     return {
         _text(key): ObjectCounts(**{action: number})
         for key, number in counted.values_list("key", "n")

@@ -107,7 +107,7 @@ class Intervals(NamedTuple):
         """
         return bisect_right(self.starts, time, 1, key=storable_time) - 1
 
-    def index(self, field: str) -> Combinable:
+    def index_expression(self, field: str) -> Combinable:
         """Return the expression of the index of the interval that contains a column.
 
         Args:

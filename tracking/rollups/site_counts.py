@@ -122,7 +122,7 @@ def count(
     if using is not None:
         rows = rows.using(using)
     value = Value("", output_field=TextField()) if facet.by is None else facet.by
-    grouped = rows.annotate(interval=intervals.index(_TIMES[facet.table]), value=value)
+    grouped = rows.annotate(interval=intervals.index_expression(_TIMES[facet.table]), value=value)
     measures = _MEASURES[facet.table]
     if facet.by is not None:  # bounces and lengths are only shown for all visits
         measures = {column: measures[column] for column in ("n", "who")}

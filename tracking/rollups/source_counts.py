@@ -74,7 +74,7 @@ def count(
     if not now.exists():
         return {name: {} for name in FACETS}
     known = _earlier_beacons(rows, intervals)
-    interval = intervals.index("time")
+    interval = intervals.index_expression("time")
     people = now.filter(HUMAN_HITS)
     actions, stages = _actions(now, intervals, known)
     kinds, times = _kinds_and_times(now, interval)
@@ -100,7 +100,7 @@ def count_human_hits(
         using: the database alias; by default that of reads.
     """
     rows = source_beacons(source_key, using).filter(HUMAN_HITS, intervals.within("time"))
-    counted = _totals(rows, intervals.index("time"), F("kind"))
+    counted = _totals(rows, intervals.index_expression("time"), F("kind"))
     return {key: numbers.total for key, numbers in counted.items()}
 
 
@@ -140,7 +140,9 @@ def quarters(
             )
             parts = Intervals.steps(start, end, QUARTER)
             found = rows.filter(HUMAN_HITS, parts.within("time"))
-            for (part, kind), numbers in _totals(found, parts.index("time"), F("kind")).items():
+            for (part, kind), numbers in _totals(
+                found, parts.index_expression("time"), F("kind")
+            ).items():
                 counted[number, f"{kind} {parts.starts[part].isoformat()}"] = numbers
     return counted
 
@@ -151,7 +153,9 @@ def _start_days(rows: QuerySet[Beacon], intervals: Intervals) -> set[date]:
         day_of(storable_time(intervals.starts[-1])),
     )
     days = Intervals.of_days(first_day, last_day)
-    sent = rows.filter(days.within("time"), kind=Kind.SENT).annotate(interval=days.index("time"))
+    sent = rows.filter(days.within("time"), kind=Kind.SENT).annotate(
+        interval=days.index_expression("time")
+    )
     found = {
         first_day + DAY * interval
         for interval in sent.values_list("interval", flat=True).distinct()
@@ -282,7 +286,7 @@ def _actions(
     rows: QuerySet[Beacon], intervals: Intervals, known: QuerySet[Beacon] | None
 ) -> tuple[IntervalCounts, IntervalCounts]:
     """Return the facets ``actions`` and ``stages``."""
-    firsts = list(_first_beacons(rows, intervals.index("time"), "kind", "verdict"))
+    firsts = list(_first_beacons(rows, intervals.index_expression("time"), "kind", "verdict"))
     before = _earlier_actions(rows, firsts, known, "kind", "verdict")
     done: dict[str, dict[tuple[str, ...], datetime]] = defaultdict(dict)
     for first in firsts:
@@ -332,8 +336,8 @@ def _links(
     clicks = rows.filter(kind=Kind.CLICK, verdict=HUMAN)
     if known is not None:
         known = known.filter(kind=Kind.CLICK, verdict=HUMAN)
-    counted = _totals(clicks, intervals.index("time"), F("url"))
-    firsts = list(_first_beacons(clicks, intervals.index("time"), "url"))
+    counted = _totals(clicks, intervals.index_expression("time"), F("url"))
+    firsts = list(_first_beacons(clicks, intervals.index_expression("time"), "url"))
     before = _earlier_actions(clicks, firsts, known, "url")
     done: dict[tuple[str, tuple[str, ...]], datetime] = {}
     for first in firsts:
