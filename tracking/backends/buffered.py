@@ -75,17 +75,21 @@ class BufferedBackend(BaseBackend):
     # Called by requests.
 
     def send(self, hit: AnyHit) -> None:
+        """Append one hit to the spool, or write it if the disk refuses."""
         self.send_many([hit])
 
     def send_in_savepoints(self, hit: AnyHit) -> None:
+        """Do the same as :meth:`send`, which needs no savepoints for an append."""
         self.send(hit)  # if the disk refuses, writing sets savepoints
 
     def send_many(self, hits: Iterable[AnyHit]) -> None:
+        """Append several hits by one write."""
         batch = list(hits)
         if not self._append_to_spool(batch):
             self._write_now(batch)
 
     async def asend(self, hit: AnyHit) -> None:
+        """Append one hit in the event loop; only a write to the database gets a thread."""
         # An append takes microseconds, less than a hop to a thread and back.
         if not self._append_to_spool([hit]):
             await sync_to_async(self._write_now)([hit])
@@ -120,6 +124,7 @@ class BufferedBackend(BaseBackend):
         self._counters.duplicate += duplicate
 
     def wake_writer(self) -> None:
+        """Start the writer thread if necessary, and let it write what waits."""
         if not self._work.is_set():
             self._work.set()
         if self.spool.waiting >= self.batch_size and not self._full.is_set():

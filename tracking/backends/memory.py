@@ -20,12 +20,15 @@ class MemoryBackend(BaseBackend):
         self.hits: list[AnyHit] = []
 
     def send(self, hit: AnyHit) -> None:
+        """Append one hit to the list."""
         self.hits.append(hit)
 
     def send_in_savepoints(self, hit: AnyHit) -> None:
+        """Append one hit to the list; no savepoint is needed."""
         self.send(hit)
 
     async def asend(self, hit: AnyHit) -> None:
+        """Append one hit to the list."""
         self.send(hit)
 
     def clear(self) -> None:

@@ -64,26 +64,23 @@ T = TypeVar("T")
 
 
 class Refreshable(Protocol):
-    """What the poller refreshes.
-
-    Attributes:
-        name: its name in the log.
-        is_loaded: whether it was loaded since the process started.
-        is_uncommitted: whether its content rests on a change that may still be rolled back.
-        expires_at: the POSIX time at which it must be reloaded even without a change.
-    """
+    """What the poller refreshes."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name in the log."""
 
     @property
-    def is_uncommitted(self) -> bool: ...
+    def is_uncommitted(self) -> bool:
+        """Whether its content rests on a change that may still be rolled back."""
 
     @property
-    def expires_at(self) -> float: ...
+    def expires_at(self) -> float:
+        """The POSIX time at which it must be reloaded even without a change."""
 
     @property
-    def is_loaded(self) -> bool: ...
+    def is_loaded(self) -> bool:
+        """Whether it was loaded since the process started."""
 
     def reload_if_changed(self, values: Mapping[str, str], using: str) -> None:
         """Reload the content if the shared values say that it changed.

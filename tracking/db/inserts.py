@@ -1,17 +1,17 @@
-"""Many rows into one table, by the fastest way that the database has.
+"""Insert many rows into one table, in the fastest way of each database.
 
 ==========  ============================================================================
 PostgreSQL  ``COPY`` in text format; ``INSERT`` for a single row, and with psycopg2
-SQLite      one prepared statement, run for each row: it is parsed once, and no limit of
-            parameters cuts the batch into pieces
-MariaDB     ``executemany``, of which the drivers make statements of many rows that stay
-            below what the server takes as one packet
+SQLite      one prepared statement, run for each row: it is parsed once, and the limit of
+            parameters does not split the batch
+MariaDB     ``executemany``, which the drivers turn into multi-row statements below the
+            packet size of the server
 others      ``bulk_create``
 ==========  ============================================================================
 
-A row that is there already is an error here. To have the database skip it would cost the
-answer to which rows are new; MariaDB's ``INSERT IGNORE`` would in addition write what does not
-fit, cut; and ``COPY`` has no such thing at all.
+A row that exists already is an error here. If the database skipped it, nobody would know which
+rows are new; MariaDB's ``INSERT IGNORE`` also truncates values that do not fit; and ``COPY`` cannot
+skip rows at all.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,52 +27,51 @@ from tracking import compat
 Row = tuple[Any, ...]
 T = TypeVar("T")
 
-#: Rows from which COPY is faster than INSERT, in spite of its two more round trips: three
-#: take 0.65 ms instead of 0.85, fifty 2.3 ms instead of 6.2.
+#: Rows from which COPY is faster than INSERT, despite two more round trips: three rows take
+#: 0.65 ms instead of 0.85, fifty 2.3 ms instead of 6.2.
 MIN_ROWS_FOR_COPY = 2
 
-#: Rows that are sent to COPY at once. While the server puts them into its indexes, the next
-#: are spelled; that halves the time of a batch.
+#: Rows that are sent to COPY at once. While the server indexes them, the next ones are
+#: converted; that halves the time of a batch.
 _ROWS_PER_COPY_WRITE = 100
 
-#: Rows of one INSERT of many rows.
+#: Rows of one multi-row INSERT.
 _MAX_ROWS_PER_STATEMENT = 500
 
 
 def insert(
     model: type[Model],
     attributes: Sequence[str],
-    things: Sequence[T],
-    row_of: Callable[[T], Row],
+    items: Sequence[T],
+    to_row: Callable[[T], Row],
     using: str,
     *,
     savepoint: bool = True,
 ) -> None:
-    """Insert a row for each of many things, all of them or none.
+    """Insert a row for each item, all of them or none.
 
     Args:
-        model: whose table it is.
-        attributes: the names of the columns, as attributes of the model.
-        things: what becomes rows; not empty.
-        row_of: returns the values of the columns for one of them, in the spelling of the
-            database (:func:`tracking.db.parameters.converters_for`), without NUL in any
-            text. It must not ask the same database, which may be amid a COPY.
+        model: the model of the table.
+        attributes: the columns, as attributes of the model.
+        items: what becomes rows; not empty.
+        to_row: returns the values of the columns for one item, converted for the database
+            (:func:`tracking.db.parameters.converters_for`), without NUL in any text. It must not
+            query the same database, which may be in the middle of a COPY.
         using: the alias of the database.
-        savepoint: whether a failure leaves the transaction of the caller, if there is one,
-            as good as new.
+        savepoint: whether the transaction of the caller, if any, stays usable after a failure.
 
     Raises:
-        django.db.IntegrityError: a row is there already, or is refused.
-        django.db.DatabaseError: what else the database refuses.
+        django.db.IntegrityError: a row exists already or violates a constraint.
+        django.db.DatabaseError: another error.
     """
     connection = connections[using]
-    if connection.vendor == "postgresql" and len(things) >= MIN_ROWS_FOR_COPY and compat.has_copy():
+    if connection.vendor == "postgresql" and len(items) >= MIN_ROWS_FOR_COPY and compat.has_copy():
         table = _table_with_columns(connection, model, attributes)
         with transaction.atomic(using=using, savepoint=savepoint):
-            _copy_rows(connection, table, map(row_of, things))
+            _copy_rows(connection, table, map(to_row, items))
         return
-    # Spelled before the transaction begins, which on SQLite nobody else can write beside.
-    rows = [row_of(thing) for thing in things]
+    # Converted before the transaction, during which nobody else can write to SQLite.
+    rows = [to_row(item) for item in items]
     with transaction.atomic(using=using, savepoint=savepoint):
         _insert_rows(connection, model, attributes, rows)
 
@@ -156,9 +155,9 @@ def _copy_text(rows: Sequence[Row]) -> str:
 
 
 def _needs_no_escaping(text: str, rows: Sequence[Row]) -> bool:
-    """Return whether no value has any of the characters that have a meaning.
+    """Return whether no value contains a special character.
 
-    To count them is much cheaper than to escape what hardly ever has any.
+    Counting them is much cheaper than escaping, which is hardly ever needed.
     """
     return (
         text.count("\n") == len(rows)
@@ -168,8 +167,8 @@ def _needs_no_escaping(text: str, rows: Sequence[Row]) -> bool:
     )
 
 
-#: What stands for NULL, between two values and between two rows until all is escaped. No
-#: text has a NUL, so that none can be taken for one of them.
+#: Placeholders for NULL, the end of a value and the end of a row, until all values are escaped.
+#: No value contains NUL characters, so none looks like a placeholder.
 _NULL, _NEXT, _END = "\0N", "\0,", "\0;"
 
 

@@ -1,8 +1,8 @@
-"""Values as Django's fields would give them to a database, without a field in between.
+"""Convert values for a database as Django's fields do, but faster.
 
-A field converts one value at a time, by half a dozen calls; with twenty-five columns that is
-most of what a row costs. Here each database has one plain function for each kind of value
-that needs any. A test compares the rows of both, byte by byte.
+A field converts one value by half a dozen calls; with twenty-five columns that is most of the
+cost of a row. Here each database has one function per kind of value that needs converting.
+A test compares the rows of both ways, byte by byte.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,22 +20,22 @@ from django.db.models import GenericIPAddressField
 
 from tracking.db.column_values import replace_nul
 
-#: What a mapping with nothing in it is in JSON.
+#: An empty mapping as JSON.
 _EMPTY_OBJECT = "{}"
 
-#: How JSON spells NUL, and a backslash followed by ``u0000``.
+#: NUL as JSON escapes it. (Also found in an escaped backslash followed by ``u0000``.)
 _ESCAPED_NUL = "\\u0000"
 
 
 class ParameterConverters(NamedTuple):
-    """How one database wants what it does not take as it is.
+    """Functions that convert values for one database.
 
     Attributes:
         uuid: converts a UUID.
-        time: of a time as :func:`tracking.db.column_values.storable_time` returns it.
-        data: of what becomes JSON.
-        address: of an IP address or ``None``.
-        number: of a number or ``None``.
+        time: converts a time that :func:`tracking.db.column_values.storable_time` returned.
+        json: converts a mapping for a JSON column.
+        ip_address: converts an IP address or ``None``.
+        number: converts a number or ``None``.
     """
 
     uuid: Callable[[UUID], Any]
@@ -46,14 +46,15 @@ class ParameterConverters(NamedTuple):
 
 
 def converters_for(connection: BaseDatabaseWrapper) -> ParameterConverters:
-    """Return how the database behind ``connection`` wants its values.
+    """Return the converters for the database of a connection.
 
-    For one that this app does not know it is :data:`LEAVE_TO_DJANGO`, which Django's fields take.
+    For a database that this app does not know they are :data:`LEAVE_TO_DJANGO`: their values are
+    fit for model instances.
     """
     if connection.vendor == "postgresql":
         return _POSTGRESQL
     if connection.vendor in {"sqlite", "mysql"}:
-        # Both have no time zones: the times are of the zone that the connection has.
+        # Both store times without a zone, in the zone of the connection.
         adapt = connection.ops.adapt_datetimefield_value
         time = _utc_time_converter(adapt) if connection.timezone is UTC else adapt
         return ParameterConverters(
@@ -63,7 +64,7 @@ def converters_for(connection: BaseDatabaseWrapper) -> ParameterConverters:
 
 
 def replace_nul_everywhere(value: Any) -> Any:
-    """Return ``value`` with NUL characters replaced wherever there are texts in it."""
+    """Return ``value`` with NUL characters replaced in all texts in it."""
     if isinstance(value, str):
         return replace_nul(value)
     if isinstance(value, Mapping):
@@ -75,10 +76,10 @@ def replace_nul_everywhere(value: Any) -> Any:
     return value
 
 
-#: All databases read a UUID without its hyphens.
+#: All databases accept a UUID without hyphens.
 _uuid_hex = attrgetter("hex")
 
-#: One for all, as it keeps nothing between two calls; ``json.dumps`` would make it each time.
+#: Made once: it has no state. ``json.dumps`` would make an encoder for each call.
 _encode_like_django = DjangoJSONEncoder().encode
 
 
@@ -87,13 +88,13 @@ def _json_text(data: Mapping[str, Any]) -> str:
         return _EMPTY_OBJECT
     try:
         text = _encode_like_django(data)
-    except TypeError:  # a mapping that is no dict, or what cannot be written at all
+    except TypeError:  # a mapping other than dict, or an unsupported value
         return _encode_like_django(replace_nul_everywhere(data))
-    # NUL is rare, and to look for it in the text costs less than a walk through the data.
+    # NUL is rare; searching the text is cheaper than walking through the data.
     return _encode_like_django(replace_nul_everywhere(data)) if _ESCAPED_NUL in text else text
 
 
-#: What a value of JSON is mostly, and what every encoder spells alike.
+#: The usual types of values; all encoders write them alike.
 _SIMPLE_TYPES = frozenset({str, int, bool, type(None)})
 
 _STRING_ONLY = frozenset({str})
@@ -102,7 +103,7 @@ _encode_fast = msgspec.json.Encoder().encode
 
 
 def _jsonb_text(data: Mapping[str, Any]) -> str:
-    """Return what becomes ``jsonb``, which keeps the values and not their spelling."""
+    """Return the text of a ``jsonb`` value, which keeps the values but not their formatting."""
     if (
         type(data) is dict
         and _SIMPLE_TYPES.issuperset(map(type, data.values()))
@@ -110,7 +111,7 @@ def _jsonb_text(data: Mapping[str, Any]) -> str:
     ):
         try:
             text = _encode_fast(data).decode()
-        except (TypeError, ValueError, OverflowError):  # a number or a key that it cannot spell
+        except (TypeError, ValueError, OverflowError):  # a number or key that it cannot encode
             return _json_text(data)
         if _ESCAPED_NUL not in text:
             return text
@@ -118,48 +119,48 @@ def _jsonb_text(data: Mapping[str, Any]) -> str:
 
 
 def _iso_time(time: datetime) -> str:
-    if time.tzinfo is UTC:  # a tenth of the time that str() takes
+    if time.tzinfo is UTC:  # ten times as fast as str()
         return _encode_fast(time)[1:-1].decode()
     return str(time)
 
 
 def _utc_time_converter(adapt: Callable[[datetime], Any]) -> Callable[[datetime], Any]:
-    def spelled(time: datetime) -> Any:
+    def convert(time: datetime) -> Any:
         if time.tzinfo is UTC:
             return time.isoformat(" ")[: -len("+00:00")]
         return adapt(time)
 
-    return spelled
+    return convert
 
 
 def _address_converter(connection: BaseDatabaseWrapper) -> Callable[[str | None], Any]:
     field = GenericIPAddressField()
 
-    def spelled(address: str | None) -> Any:
+    def convert(address: str | None) -> Any:
         if address and _is_canonical(address):
             return address
         return field.get_db_prep_save(address, connection)
 
-    return spelled
+    return convert
 
 
 def _is_canonical(address: str) -> bool:
-    """Return whether an address is IPv6 as its field would write it; that takes ten times longer.
+    """Return whether an IPv6 address has the form that its field would give it, ten times slower.
 
-    One with an IPv4 address in it has several spellings, which the C library and Python do
-    not agree about.
+    An address that embeds an IPv4 address has several forms; the C library and Python prefer
+    different ones.
     """
     if ":" not in address or "." in address:
         return False
     try:
         return inet_ntop(AF_INET6, inet_pton(AF_INET6, address)) == address
-    except (OSError, ValueError):  # none at all, or with NUL
+    except (OSError, ValueError):  # not an address, or with NUL
         return False
 
 
 def _checked_address(address: str | None) -> str | None:
-    # Parsed first: PostgreSQL would take a network for an address too. It takes any spelling
-    # of an address, so that the C library, which is the fastest, only has to find it valid.
+    # Parsed first: PostgreSQL would accept a network, too. It accepts any form of an address, so
+    # the C library, the fastest parser, need only find it valid.
     if not address:
         return None
     try:
@@ -177,10 +178,10 @@ def _unchanged(value: Any) -> Any:
     return value
 
 
-#: Nothing is converted, except that there is no NUL: what a model instance has.
+#: Only replaces NUL. The values are for model instances, whose fields convert the rest.
 LEAVE_TO_DJANGO = ParameterConverters(
     _unchanged, _unchanged, replace_nul_everywhere, _unchanged, _unchanged
 )
 
-#: All is text, which COPY and INSERT both read as the type of the column.
+#: Converts to text, which both COPY and INSERT read as the type of the column.
 _POSTGRESQL = ParameterConverters(_uuid_hex, _iso_time, _jsonb_text, _checked_address, _number_text)

@@ -1,7 +1,7 @@
-"""Rows that are inserted, or merged into those that have their keys, by few statements.
+"""Insert rows, or update those with the same key, by few statements.
 
-Values go to the database as :mod:`.converters` has them, and not through Django's compiler,
-which takes several times as long for a row as the database does.
+Values are converted by :mod:`.parameters`. Django's compiler takes several times as long for a
+row as the database does.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,19 +17,19 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tracking.db.parameters import LEAVE_TO_DJANGO, ParameterConverters, converters_for
 
-#: Rows of one statement, where the database has no limit of its own.
+#: Rows of one statement, unless the database has a lower limit for parameters.
 MAX_ROWS_PER_STATEMENT = 500
 
 Field: TypeAlias = "models.Field[Any, Any]"
 
 
 class SqlDialect(NamedTuple):
-    """How a statement calls what it merges.
+    """The names of a table and its columns in an upsert of one database.
 
     Attributes:
         table: the table, quoted.
         quote: quotes the name of a column.
-        is_mysql: whether it is spelled for MySQL and MariaDB.
+        is_mysql: whether the database is MySQL or MariaDB.
     """
 
     table: str
@@ -38,48 +38,45 @@ class SqlDialect(NamedTuple):
 
     @classmethod
     def of(cls, model: type[models.Model], connection: BaseDatabaseWrapper) -> Self:
-        """Return the words for the table of a model."""
+        """Return the dialect for the table of a model."""
         quote = connection.ops.quote_name
         return cls(quote(model._meta.db_table), quote, connection.vendor == "mysql")
 
     def existing(self, column: str) -> str:
-        """Return the value that the row has."""
+        """Return the SQL for the value of the row that exists."""
         return f"{self.table}.{self.quote(column)}"
 
     def incoming(self, column: str) -> str:
-        """Return the value that was to be inserted."""
+        """Return the SQL for the value that was to be inserted."""
         return (
             f"VALUES({self.quote(column)})" if self.is_mysql else f"excluded.{self.quote(column)}"
         )
 
     def overwrite(self, column: str) -> str:
-        """Return the assignment by which the new value takes the place of the old one."""
+        """Return the assignment that overwrites the existing value with the incoming one."""
         return f"{self.quote(column)} = {self.incoming(column)}"
 
 
 class PlainRow(SimpleNamespace):
-    """A row as a batch knows it: its values, by the attributes of the model.
-
-    An instance of the model takes ten times as long to make.
-    """
+    """A row with the attributes of a model, made ten times as fast as an instance of it."""
 
     @classmethod
-    def of(cls, model: type[models.Model], **values: Any) -> Self:
-        """Return a new row; what is not given has the default of its field.
+    def new(cls, model: type[models.Model], **values: Any) -> Self:
+        """Return a new row; attributes not given have the default of their field.
 
         Args:
-            model: its model. Defaults that are made for each row, such as keys, are to be given.
-            values: by attribute, ``user_id`` and not ``user``.
+            model: its model. Fields with a callable default, such as keys, must be given.
+            values: values by attribute (``user_id``, not ``user``).
         """
         return cls(**{**_defaults(model), **values})
 
     @classmethod
     def read(cls, rows: models.QuerySet[Any], *attributes: str) -> Iterator[Self]:
-        """Yield rows of the database.
+        """Yield rows from the database.
 
         Args:
-            rows: which ones.
-            attributes: what is read of them.
+            rows: the rows.
+            attributes: the attributes to read.
         """
         return (cls(**values) for values in rows.values(*attributes))
 
@@ -95,7 +92,7 @@ def _defaults(model: type[models.Model]) -> dict[str, Any]:
 
 
 def column_attributes(model: type[models.Model]) -> list[str]:
-    """Return the attributes of all columns of a model."""
+    """Return the attribute names of all columns of a model."""
     return [field.attname for field in model._meta.concrete_fields]
 
 
@@ -106,16 +103,16 @@ def upsert(
     assignments: Callable[[SqlDialect], Sequence[str]],
     using: str,
 ) -> None:
-    """Insert rows, or merge them into those that have their keys.
+    """Insert rows, or update those with the same key.
 
-    The rows stay locked until the transaction ends (on SQLite, the whole database does).
+    The rows stay locked until the transaction ends (on SQLite, the whole database).
 
     Args:
-        model: whose rows they are.
+        model: the model of the rows.
         rows: the rows, each key once.
-        key: the column by which a row is known, with a unique index.
-        assignments: returns the assignments for a row that is there. MySQL goes from left to right
-            and compares with what it has just set.
+        key: a column with a unique index.
+        assignments: returns the assignments for a row that exists. MySQL evaluates them from
+            left to right, each with the values that those before have set.
         using: the alias of the database.
 
     Raises:
@@ -134,12 +131,12 @@ def upsert(
 
 
 class _Statement(NamedTuple):
-    """What inserts or merges rows, apart from their values. Every name in it is the model's own.
+    """An upsert without its values. All names in it come from the model.
 
     Attributes:
-        sql: spells identifiers for the database.
+        sql: the dialect of the database.
         columns: the names of the columns, unquoted.
-        after: what follows the values.
+        after: the SQL after the values.
     """
 
     sql: SqlDialect
@@ -154,7 +151,7 @@ class _Statement(NamedTuple):
         assignments: Callable[[SqlDialect], Sequence[str]],
         sql: SqlDialect,
     ) -> Self:
-        """Return the statement for these fields."""
+        """Return the statement for fields of a model."""
         conflict = f"CONFLICT ({sql.quote(key)}) DO UPDATE SET"
         if sql.is_mysql:
             conflict = "DUPLICATE KEY UPDATE"
@@ -163,17 +160,17 @@ class _Statement(NamedTuple):
 
     @property
     def quoted(self) -> str:
-        """The names of the columns, as they stand in it."""
+        """The names of the columns, quoted."""
         return ", ".join(map(self.sql.quote, self.columns))
 
     def with_placeholders(self, number: int) -> str:
-        """Return it for so many rows, each value of which is a parameter."""
+        """Return the SQL for ``number`` rows, with a parameter for each value."""
         one = f"({', '.join(['%s'] * len(self.columns))})"
         marks = ", ".join([one] * number)
         return f"INSERT INTO {self.sql.table} ({self.quoted}) VALUES {marks}{self.after}"  # noqa: S608
 
     def from_json(self) -> str:
-        """Return it for any number of rows, which are one parameter; on PostgreSQL."""
+        """Return the SQL for any number of rows as one JSON parameter; for PostgreSQL."""
         rows = f"json_populate_recordset(NULL::{self.sql.table}, %s::json)"
         return (
             f"INSERT INTO {self.sql.table} ({self.quoted}) "  # noqa: S608
@@ -186,7 +183,7 @@ def _execute(
 ) -> None:
     number = len(statement.columns)
     with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":  # parsed once, and run for each row
+        if connection.vendor == "sqlite":  # parsed once, run for each row
             cursor.executemany(statement.with_placeholders(1), values)
             return
         if connection.vendor == "postgresql" and (rows := _rows_as_json(statement.columns, values)):
@@ -203,10 +200,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def _rows_as_json(columns: Sequence[str], values: Sequence[list[Any]]) -> str:
-    """Return rows as one text: each value as a parameter takes the driver far longer.
+    """Return rows as one JSON text; the driver takes far longer for a parameter per value.
 
     Returns:
-        The text; ``""`` if the key of a user is nothing that JSON can say.
+        The text; ``""`` if a value, such as the key of a user, has no JSON form.
     """
     try:
         return _encode([dict(zip(columns, row, strict=True)) for row in values]).decode()
@@ -217,7 +214,7 @@ def _rows_as_json(columns: Sequence[str], values: Sequence[list[Any]]) -> str:
 def _converted_rows(
     rows: Sequence[PlainRow], fields: Sequence[Field], connection: BaseDatabaseWrapper
 ) -> list[list[Any]]:
-    """Return the values of the fields of all rows, as the database wants them."""
+    """Return the values of the fields of all rows, converted for the database."""
     converters = converters_for(connection)
     conversions = [
         (position, convert)

@@ -49,7 +49,7 @@ class VisitHistory:
             for other in others:
                 self._absorb(visit, other)
         else:
-            visit = PlainRow.of(
+            visit = PlainRow.new(
                 Visit, id=hit.id, visitor_id=hit.visitor, started_at=time, ended_at=time
             )
             self.visits.append(visit)

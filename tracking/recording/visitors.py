@@ -114,7 +114,7 @@ class VisitorHits(NamedTuple):
 
 def _row(hits: Sequence[PageHit], user: PageUser | None, session_key: str) -> PlainRow:
     first, last = hits[0], hits[-1]
-    return PlainRow.of(
+    return PlainRow.new(
         Visitor,
         key=last.visitor,
         session_key=storable_text(session_key, 40),
