@@ -264,6 +264,6 @@ def test_an_empty_site_is_sound(page, shop):
     page.get_by_label("Slug").fill("empty")
     follow(page, page.get_by_role("button", name="Save and continue editing"))
     follow(page, page.get_by_role("link", name="Report", exact=True))
-    page.get_by_text("Opens and clicks appear here").wait_for()
+    page.get_by_text("To see opens and clicks here").wait_for()
     page.set_viewport_size({"width": 360, "height": 800})
     assert_is_sound(page)
