@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import browsers, services
 from tracking.caching import snapshots
-from tracking.callbacks import Tracker, tracker
+from tracking.pixel_callbacks import Tracker, tracker
 from tracking.signals import address_banned, beacon_recorded, beacons_recorded, visitor_seen
 
 # Hypothesis tries more examples in .ci/run, and fewer in ``make quick``.

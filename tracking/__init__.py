@@ -14,6 +14,6 @@ Code that wants to know of each pixel and link registers a callback in a module
     tracker.register(CampaignPixel)
 """
 
-from tracking.callbacks import TrackingPixel, tracker
+from tracking.pixel_callbacks import TrackingPixel, tracker
 
 __all__ = ["TrackingPixel", "tracker"]

@@ -13,7 +13,7 @@ from django.db import connections, transaction
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 
-from tracking import generic_references, opens_and_clicks, responses, tokens
+from tracking import generic_references, record_opens_and_clicks, responses, tokens
 from tracking.caching import snapshots
 from tracking.compat import COROUTINE_MARK, is_in_event_loop
 from tracking.db.isolation import log_errors_with_savepoints
@@ -22,7 +22,7 @@ from tracking.hits import Kind, Reference
 from tracking.identity.request_info import RequestInfo
 from tracking.models import Source, Target
 from tracking.responses import GIF, METHODS
-from tracking.waiting import IN_LOOP, IN_THREAD, Waiting, run
+from tracking.sync_and_async import IN_LOOP, IN_THREAD, Waiting, run
 
 __all__ = ["GIF", "pixel", "redirect", "source", "target", "trigger"]
 
@@ -86,7 +86,7 @@ async def pixel(request: HttpRequest, token: str, wait: Waiting) -> HttpResponse
         it is to be awaited.
     """
     try:
-        await opens_and_clicks.open_pixel(RequestInfo.of(request), token, wait)
+        await record_opens_and_clicks.open_pixel(RequestInfo.of(request), token, wait)
     except tokens.BadToken as error:
         logger.info("This site has not made the token of a pixel: %s", error)
     except Exception:
@@ -114,7 +114,9 @@ async def redirect(request: HttpRequest, token: str, wait: Waiting) -> HttpRespo
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
     try:
-        destination = await opens_and_clicks.follow_link(RequestInfo.of(request), token, wait)
+        destination = await record_opens_and_clicks.follow_link(
+            RequestInfo.of(request), token, wait
+        )
     except (tokens.BadToken, generic_references.NotFound, BadDestination) as error:
         raise _not_found(request, error) from error
     except Exception as error:
@@ -300,7 +302,7 @@ def _trigger_click(
         except generic_references.NotFound as error:
             missing = error
         else:
-            if opens_and_clicks.is_live(leads_to):
+            if record_opens_and_clicks.is_live(leads_to):
                 _record(request, Kind.CLICK, found, url=destination)
     if missing is not None:
         raise _not_found(request, missing)
@@ -325,7 +327,7 @@ def _record(
     references = {
         role: Reference.to(instance) for role, instance in found.items() if instance is not None
     }
-    run(opens_and_clicks.send_hit(info.make_hit(kind, url=url, **references), IN_THREAD))
+    run(record_opens_and_clicks.send_hit(info.make_hit(kind, url=url, **references), IN_THREAD))
 
 
 # Responses.

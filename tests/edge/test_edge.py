@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.site.models import Product
 from tests.support.edge_requests import BANNED, Notebook, Request, ask_asgi, ask_wsgi, requests
 from tests.support.processes import Site
-from tracking import links, opens_and_clicks, tokens
+from tracking import links, record_opens_and_clicks, tokens
 from tracking.backends import get_backend
 from tracking.edge import EdgeASGI, EdgeWSGI
 from tracking.middleware import BannedIPMiddleware
@@ -251,7 +251,7 @@ def test_what_the_app_cannot_do_is_left_to_django_before_anything_is_recorded(mo
     def fail(*_):
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(opens_and_clicks, "_decode", fail)
+    monkeypatch.setattr(record_opens_and_clicks, "_decode", fail)
     for name in ("pixel", "link"):
         assert ask_wsgi(edge, asked[name]) == ask_wsgi(django, asked[name])
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.site.models import Affiliate
 from tests.support.concurrency import together
-from tracking import links, waiting
+from tracking import links, sync_and_async
 from tracking.backends import BaseBackend, get_backend
 from tracking.caching import snapshots
 from tracking.models import Beacon, PageView, UntrackedUserAgent, Visit, Visitor
@@ -425,7 +425,7 @@ def test_the_event_loop_is_not_left_for_a_page(settings, monkeypatch):
     settings.MIDDLEWARE = [TRACKING]
     settings.TRACKING_BACKEND = MEMORY
     ask_async("/async-page/1")
-    monkeypatch.setattr(waiting, "sync_to_async", None)
+    monkeypatch.setattr(sync_and_async, "sync_to_async", None)
     monkeypatch.setattr(snapshots, "is_due", lambda: False)
     ask_async("/async-page/2", "/async-page/3")
     assert len(get_backend().hits) == 3

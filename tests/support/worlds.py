@@ -1,6 +1,6 @@
 """Small random worlds of hits, and every figure counted by loops written from the words alone.
 
-The words: :mod:`tracking.rollups.definitions`. Nothing here asks the database to count, and
+The words: :mod:`tracking.rollups.metric_definitions`. Nothing here asks the database to count, and
 nothing reads that module: a mistake in it shows.
 """
 

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from tracking.admin import columns
 from tracking.admin.beacon_filters import EntityFilter, SourceFilter, TargetFilter
 from tracking.admin.masking import may_view_full_addresses
-from tracking.admin.permitted import BeaconDisplay
+from tracking.admin.permitted_values import BeaconDisplay
 from tracking.admin.recorded_rows import RecordedRowsAdmin
 from tracking.admin.reports import campaign, overview
 from tracking.hits import ROLES

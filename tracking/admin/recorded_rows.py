@@ -13,7 +13,7 @@ from tracking import client_address
 from tracking.admin import columns
 from tracking.admin.large_tables import LargeTableAdmin, LargeTableChangeList
 from tracking.admin.masking import may_view_full_addresses
-from tracking.admin.permitted import RowDisplay
+from tracking.admin.permitted_values import RowDisplay
 
 
 class RecordedRowsChangeList(LargeTableChangeList):

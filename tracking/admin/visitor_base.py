@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from tracking.admin import columns
-from tracking.admin.permitted import VisitorDisplay
+from tracking.admin.permitted_values import VisitorDisplay
 from tracking.admin.recorded_rows import RecordedRowsAdmin
 
 

@@ -16,10 +16,10 @@ from django.db import connections
 from django.urls import set_script_prefix
 
 from tracking import compat
-from tracking.callbacks import tracker
 from tracking.edge.early_responses import Site, log_failure
+from tracking.pixel_callbacks import tracker
 from tracking.responses import METHODS, PlainResponse
-from tracking.waiting import IN_LOOP
+from tracking.sync_and_async import IN_LOOP
 
 Scope = MutableMapping[str, Any]
 

@@ -9,12 +9,12 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, get_script_prefix, reverse, set_script_prefix
 from django.utils.module_loading import import_string
 
-from tracking import bans, opens_and_clicks, responses
+from tracking import bans, record_opens_and_clicks, responses
 from tracking.caching import snapshots
 from tracking.identity.request_info import RequestInfo
 from tracking.middleware import BannedIPMiddleware, VisitorTrackingMiddleware
 from tracking.responses import PIXEL, PlainResponse
-from tracking.waiting import Waiting
+from tracking.sync_and_async import Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -102,9 +102,9 @@ class Site:
         if self.redirects_to_https and not request.is_secure():
             return None
         if token.endswith(IMAGE):
-            await opens_and_clicks.open_pixel(info, token.removesuffix(IMAGE), wait)
+            await record_opens_and_clicks.open_pixel(info, token.removesuffix(IMAGE), wait)
             return PIXEL
-        return responses.redirect_to(await opens_and_clicks.follow_link(info, token, wait))
+        return responses.redirect_to(await record_opens_and_clicks.follow_link(info, token, wait))
 
 
 def log_failure(path: str, response: PlainResponse | None, error: Exception) -> None:

@@ -9,10 +9,10 @@ from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.urls import set_script_prefix
 
-from tracking.callbacks import tracker
 from tracking.edge.early_responses import Site, log_failure
+from tracking.pixel_callbacks import tracker
 from tracking.responses import METHODS, PlainResponse
-from tracking.waiting import IN_THREAD, run
+from tracking.sync_and_async import IN_THREAD, run
 
 
 class Responder:

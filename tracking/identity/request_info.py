@@ -13,7 +13,7 @@ from tracking.caching import snapshots
 from tracking.hits import Hit, PageHit
 from tracking.identity import browser_consent, daily_salt, page_view, visitor_cookie, visitor_key
 from tracking.identity.browser_consent import Consent
-from tracking.waiting import Waiting
+from tracking.sync_and_async import Waiting
 
 logger = logging.getLogger(__name__)
 

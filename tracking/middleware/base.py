@@ -8,11 +8,11 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from tracking.waiting import IN_LOOP, IN_THREAD, run
+from tracking.sync_and_async import IN_LOOP, IN_THREAD, run
 
 
 class BaseMiddleware(ABC):
-    """A middleware that runs one flow under WSGI and under ASGI (:mod:`tracking.waiting`).
+    """A middleware that runs one flow under WSGI and under ASGI (:mod:`tracking.sync_and_async`).
 
     Django's own mixin would send every request of an asynchronous site through a thread.
 

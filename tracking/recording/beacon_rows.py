@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
 
-from tracking.callbacks import rename_keys
 from tracking.db.column_values import replace_nul, storable_text, storable_time
 from tracking.db.inserts import Row
 from tracking.db.parameters import ParameterConverters
@@ -16,6 +15,7 @@ from tracking.enrichment import enrich
 from tracking.enrichment.verdict_rules import Label, describes_reader
 from tracking.hits import ROLES, Hit, Kind
 from tracking.models.base import EnrichmentColumns
+from tracking.pixel_callbacks import rename_keys
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from tracking.hits import Hit
 from tracking.models import Beacon
 from tracking.recording import written_batches
 from tracking.recording.beacon_rows import COLUMNS, BeaconRows
-from tracking.recording.each_once import save_missing
+from tracking.recording.deduplication import save_missing
 from tracking.rollups import late_days
 from tracking.signals import announce, beacon_recorded, beacons_recorded
 

@@ -27,7 +27,7 @@ from tracking.db.upserts import PlainRow, SqlDialect, column_attributes
 from tracking.hits import PageHit
 from tracking.models import PageView, Visit, Visitor
 from tracking.recording import written_batches
-from tracking.recording.each_once import save_missing
+from tracking.recording.deduplication import save_missing
 from tracking.recording.visit_history import GAP, UTM_COLUMNS, VisitHistory
 from tracking.recording.visitors import (
     BROWSER_COLUMNS,

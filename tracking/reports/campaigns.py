@@ -3,7 +3,7 @@
     report = campaign(affiliate)
     report.opened.confirmed, report.clicked.unique, report.click_to_open
 
-What a recipient is, and opened and clicked: :mod:`tracking.rollups.definitions`.
+What a recipient is, and opened and clicked: :mod:`tracking.rollups.metric_definitions`.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ from tracking.reports.periods import Bucket
 from tracking.rollups import read, source_counts
 from tracking.rollups.counts import Counts
 from tracking.rollups.days import Intervals, day_of, zone_name
-from tracking.rollups.definitions import TERMS, opened_parts
+from tracking.rollups.metric_definitions import TERMS, opened_parts
 from tracking.rollups.source_counts import SourceKey
 
 #: The time after sending that is shown by quarter of an hour.

@@ -32,7 +32,7 @@ from tracking.hits import Kind
 from tracking.models import Beacon, DailyCount
 from tracking.rollups.build import first_day
 from tracking.rollups.days import DAY, EARLIEST, Intervals, day_of, start_of, today
-from tracking.rollups.definitions import (
+from tracking.rollups.metric_definitions import (
     ACTIONS,
     HAS_ENTITY,
     HUMAN_HITS,
@@ -191,7 +191,7 @@ def _new_recipients(rows: QuerySet[Beacon], action: str, start: datetime) -> Que
 
     Args:
         rows: beacons, with ``source_began`` and ``recognized_visitor``.
-        action: one of :data:`tracking.rollups.definitions.ACTIONS`.
+        action: one of :data:`tracking.rollups.metric_definitions.ACTIONS`.
         start: before when.
     """
     earlier = Beacon.objects.filter(

@@ -23,7 +23,7 @@ from tracking.reports.overview import Overview, overview
 from tracking.reports.periods import Period
 from tracking.reports.recipients import each_recipient
 from tracking.reports.top_lists import LISTS, listing
-from tracking.rollups.definitions import TERMS
+from tracking.rollups.metric_definitions import TERMS
 
 #: Tables of a campaign.
 CAMPAIGN_TABLES = ("recipients", "links", "countries", "clients", "quarters", "days")

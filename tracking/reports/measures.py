@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tracking.reports.figures import Text, share
 from tracking.reports.interval_totals import Totals
-from tracking.rollups.definitions import TERMS
+from tracking.rollups.metric_definitions import TERMS
 
 
 class Measure(NamedTuple):

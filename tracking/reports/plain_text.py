@@ -8,7 +8,7 @@ from tracking.reports.campaigns import Campaign
 from tracking.reports.figures import Figure, Listing
 from tracking.reports.formatting import change, clicks, count, day, figure, opens, rate, time
 from tracking.reports.overview import Overview
-from tracking.rollups.definitions import TERMS
+from tracking.rollups.metric_definitions import TERMS
 
 #: The maximum length of a name. Longer ones are cut.
 WIDTH = 48

@@ -34,7 +34,7 @@ from tracking.models import Beacon
 from tracking.reports.filters import type_of
 from tracking.reports.periods import BadQuery
 from tracking.rollups import read, source_counts
-from tracking.rollups.definitions import (
+from tracking.rollups.metric_definitions import (
     FUNNEL_STAGES,
     HAS_ENTITY,
     HUMAN,
@@ -65,7 +65,7 @@ _FOR_ONE = 5
 
 
 class State(TextChoices):
-    """How far a recipient has come: one of :data:`tracking.rollups.definitions.FUNNEL_STAGES`."""
+    """How far a recipient has come: a stage of the funnel (``metric_definitions``)."""
 
     CLICKED = "clicked", TERMS["clicked"].title
     CONFIRMED = "confirmed", _("Confirmed open")

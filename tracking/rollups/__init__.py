@@ -1,16 +1,16 @@
 """Counts of visits, pages and beacons by day.
 
-======================  ================================================================
-:mod:`.definitions`     what recipient, unique, open, click, opened and visitor mean
-:mod:`.days`            days of the site, and intervals of time
-:mod:`.counts`          what is counted of a group of rows
-:mod:`.site_counts`     the whole site, counted from rows
-:mod:`.source_counts`   one source, counted from rows
-:mod:`.hourly`          hours of a day
-:mod:`.build`           counts past days and stores them
-:mod:`.read`            reads stored counts, and counts the other days from rows
-:mod:`.late_days`       days that got rows after they were counted
-:mod:`.completeness`    up to when rows may have been deleted
-:mod:`.sql_text`        SQL expressions of texts
-======================  ================================================================
+==========================  ================================================================
+:mod:`.metric_definitions`  what recipient, unique, open, click, opened and visitor mean
+:mod:`.days`                days of the site, and intervals of time
+:mod:`.counts`              what is counted of a group of rows
+:mod:`.site_counts`         the whole site, counted from rows
+:mod:`.source_counts`       one source, counted from rows
+:mod:`.hourly`              hours of a day
+:mod:`.build`               counts past days and stores them
+:mod:`.read`                reads stored counts, and counts the other days from rows
+:mod:`.late_days`           days that got rows after they were counted
+:mod:`.completeness`        up to when rows may have been deleted
+:mod:`.sql_text`            SQL expressions of texts
+==========================  ================================================================
 """

@@ -22,7 +22,7 @@ from tracking.db.column_values import storable_time
 from tracking.db.retry import retry_on_deadlock
 from tracking.models import Beacon, CountedDay, DailyCount, LateDay, PageView, SharedValue, Visit
 from tracking.models.daily_counts import thing_key
-from tracking.rollups import completeness, definitions, hourly, site_counts, source_counts
+from tracking.rollups import completeness, hourly, metric_definitions, site_counts, source_counts
 from tracking.rollups.days import DAY, EARLIEST, Intervals, day_of, span, start_of, zone_name
 from tracking.rollups.site_counts import IntervalCounts
 from tracking.rollups.source_counts import SourceKey
@@ -81,7 +81,7 @@ def roll_up(
     """Count all past days that are not counted yet or got late rows.
 
     It can be stopped at any time, and several processes can run it at once. After a change of
-    :data:`tracking.rollups.definitions.VERSION` it counts all days again.
+    :data:`tracking.rollups.metric_definitions.VERSION` it counts all days again.
 
     Args:
         since: the first day to count.
@@ -131,7 +131,7 @@ def counted_days(using: str) -> QuerySet[CountedDay]:
         using: the database alias.
     """
     return CountedDay.objects.using(using).filter(
-        Exists(SharedValue.objects.filter(name=_ROLLUP, value=definitions.VERSION))
+        Exists(SharedValue.objects.filter(name=_ROLLUP, value=metric_definitions.VERSION))
     )
 
 
@@ -142,8 +142,8 @@ def _is_current(using: str) -> bool:
 
 def _note_version(using: str) -> None:
     rows, now = SharedValue.objects.using(using).filter(name=_ROLLUP), timezone.now()
-    if not rows.update(value=definitions.VERSION):
-        defaults = {"changed_at": now, "value": definitions.VERSION}
+    if not rows.update(value=metric_definitions.VERSION):
+        defaults = {"changed_at": now, "value": metric_definitions.VERSION}
         rows.get_or_create(name=_ROLLUP, defaults=defaults)
 
 

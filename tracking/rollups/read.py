@@ -256,7 +256,7 @@ def stage_totals(
 ) -> Mapping[str, int] | None:
     """Return the number of entities by funnel stage, from stored counts.
 
-    The stages are :data:`tracking.rollups.definitions.FUNNEL_STAGES`.
+    The stages are :data:`tracking.rollups.metric_definitions.FUNNEL_STAGES`.
 
     Returns ``None`` if the counts are not complete: a day with beacons of the source is not
     counted, or counted rows may have been deleted.

@@ -26,7 +26,7 @@ from tracking.hits import Kind
 from tracking.models import Beacon, PageView, Visit
 from tracking.rollups.counts import Counts
 from tracking.rollups.days import Intervals
-from tracking.rollups.definitions import HUMAN, recipient
+from tracking.rollups.metric_definitions import HUMAN, recipient
 from tracking.rollups.sql_text import host, joined
 
 #: Counts by the index of the interval and the value of the facet.

@@ -16,7 +16,7 @@ from tracking.hits import Kind
 from tracking.models import Beacon
 from tracking.rollups.counts import Counts
 from tracking.rollups.days import DAY, Intervals, day_of
-from tracking.rollups.definitions import (
+from tracking.rollups.metric_definitions import (
     ACTIONS,
     FUNNEL_STAGES,
     HAS_ENTITY,

@@ -23,7 +23,7 @@ from tracking.active_visitors.visitors import current_visits, latest_visitors
 from tracking.admin import columns
 from tracking.admin.active_visitors import visitor_details
 from tracking.admin.admin_page import full_page
-from tracking.admin.permitted import VisitorDisplay
+from tracking.admin.permitted_values import VisitorDisplay
 from tracking.conf import conf
 from tracking.enrichment.verdict_rules import Label
 from tracking.models import Visit, Visitor

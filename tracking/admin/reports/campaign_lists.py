@@ -14,7 +14,7 @@ from tracking.admin.reports.source_object import SourceObject
 from tracking.reports import formatting
 from tracking.reports.campaigns import Campaign
 from tracking.reports.figures import Listing, Row
-from tracking.rollups.definitions import TERMS
+from tracking.rollups.metric_definitions import TERMS
 
 _HUMANS_ONLY = _("Hits by people only: proxies and machines say nothing about the reader.")
 _NOBODY = _("No opens or clicks yet.")

@@ -13,7 +13,7 @@ from tracking.admin.reports.source_object import SourceObject
 from tracking.reports import formatting
 from tracking.reports.formatting import UNKNOWN
 from tracking.reports.recipients import Recipient, Recipients, State, recipients
-from tracking.rollups.definitions import TERMS
+from tracking.rollups.metric_definitions import TERMS
 
 #: The maximum length of a search.
 MAX_SEARCH = 200

@@ -11,7 +11,7 @@ from tracking.admin.charts.bars import swatch
 from tracking.reports import formatting
 from tracking.reports.campaigns import Campaign
 from tracking.reports.figures import share
-from tracking.rollups.definitions import TERMS
+from tracking.rollups.metric_definitions import TERMS
 
 
 class Step(NamedTuple):

@@ -21,7 +21,7 @@ from tracking.admin.admin_page import admin_url
 from tracking.hits import Reference
 from tracking.reports import formatting
 from tracking.reports.counts_per_object import counts_per_object
-from tracking.rollups.definitions import TERMS
+from tracking.rollups.metric_definitions import TERMS
 
 if TYPE_CHECKING:  # Django's own class takes no type arguments when it runs
     _ModelAdmin = admin.ModelAdmin[Any]

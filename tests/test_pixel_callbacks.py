@@ -4,7 +4,7 @@ import pytest
 from django.test import RequestFactory
 
 from tracking import TrackingPixel, tracker
-from tracking.callbacks import Tracker, rename_keys
+from tracking.pixel_callbacks import Tracker, rename_keys
 
 
 class Notebook(TrackingPixel):

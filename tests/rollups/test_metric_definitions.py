@@ -28,7 +28,7 @@ from tracking.reports import (
 )
 from tracking.reports.counts_per_object import ObjectCounts, counts_per_object
 from tracking.reports.plain_text import campaign_text, overview_text
-from tracking.rollups import build, definitions
+from tracking.rollups import build, metric_definitions
 from tracking.rollups.build import roll_up
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -118,10 +118,10 @@ def compare_overview(loops):
     # In a file and in a terminal.
     head, *rows = read(overview_table("series", period))
     for name, number in expected.items():
-        column = head.index(str(definitions.TERMS[name].title))
+        column = head.index(str(metric_definitions.TERMS[name].title))
         assert sum(int(row[column]) for row in rows) == number, name
     said = told(overview_text(report))
-    assert {name: said[str(definitions.TERMS[name].title)] for name in FIGURES} == expected
+    assert {name: said[str(metric_definitions.TERMS[name].title)] for name in FIGURES} == expected
 
 
 def compare_filtered(source, loops):
@@ -159,7 +159,7 @@ def compare_campaign(source, loop):
     assert {row[0]: (int(row[2]), int(row[3])) for row in rows} == loop["links"]
     said = told(campaign_text(report))
     words = ("opened", "confirmed", "proxied", "without_image", "machine", "clicked", "opens")
-    numbers = {name: said[str(definitions.TERMS[name].title)] for name in words}
+    numbers = {name: said[str(metric_definitions.TERMS[name].title)] for name in words}
     assert numbers == {
         name: loop[
             {"without_image": "clicked without image", "machine": "machine only"}.get(name, name)
@@ -224,7 +224,7 @@ def test_days_counted_by_other_definitions_are_read_from_their_rows_and_counted_
     with override_settings(TIME_ZONE=worlds.zone_of(0)):
         world = worlds.world(0)
         write(world.hits)
-        monkeypatch.setattr(definitions, "VERSION", "1")
+        monkeypatch.setattr(metric_definitions, "VERSION", "1")
         monkeypatch.setattr(build, "FACETS_OF", {table: [] for table in build.FACETS_OF})
         roll_up()
         monkeypatch.undo()
@@ -235,17 +235,17 @@ def test_days_counted_by_other_definitions_are_read_from_their_rows_and_counted_
         assert "counted again" in caplog.text
         compare(world, loops)
         assert roll_up().days == 0
-        assert SharedValue.objects.get(name="rollup").value == definitions.VERSION
+        assert SharedValue.objects.get(name="rollup").value == metric_definitions.VERSION
 
 
 def test_a_recipient_is_found_by_its_words_in_python_and_in_the_database():
     world = worlds.world(1)
     write(world.hits)
-    known = Beacon.objects.filter(definitions.IS_RECOGNIZED)
-    rows = known.annotate(who=definitions.recipient())
+    known = Beacon.objects.filter(metric_definitions.IS_RECOGNIZED)
+    rows = known.annotate(who=metric_definitions.recipient())
     names = ("entity_type_id", "entity_id", "visitor_id")
     found = list(rows.values_list("who", *names))
     assert len(found) > 20
     for who, *columns in found:
         text = who.decode() if isinstance(who, bytes) else who
-        assert text == definitions.recognized_recipient(*columns)
+        assert text == metric_definitions.recognized_recipient(*columns)

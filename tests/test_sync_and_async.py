@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from tracking.waiting import IN_LOOP, IN_THREAD, run
+from tracking.sync_and_async import IN_LOOP, IN_THREAD, run
 
 
 class Backend:

@@ -1,9 +1,9 @@
 """A token came back: a pixel was loaded, or a link was followed. Record it.
 
 Views and the edge (:mod:`tracking.edge`) run the same flows, in threads and in event loops (see
-:mod:`tracking.waiting`). A flow waits for the database or for code of the site at five places:
-the refresh of the snapshots, the look-up of a target, the consent callable, the callbacks, and
-sending the hit.
+:mod:`tracking.sync_and_async`). A flow waits for the database or for code of the site at five
+places: the refresh of the snapshots, the look-up of a target, the consent callable, the callbacks,
+and sending the hit.
 """
 
 import logging
@@ -12,15 +12,15 @@ from typing import Any
 from tracking import generic_references, tokens
 from tracking.backends import get_backend
 from tracking.caching import snapshots
-from tracking.callbacks import rename_keys, tracker
 from tracking.conf import conf
 from tracking.db.isolation import log_errors, log_errors_with_savepoints, savepoints
 from tracking.destinations import clean_destination
 from tracking.hits import Hit, Kind
 from tracking.identity.request_info import RequestInfo
 from tracking.models import Target
+from tracking.pixel_callbacks import rename_keys, tracker
+from tracking.sync_and_async import Waiting
 from tracking.tokens import Payload
-from tracking.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
