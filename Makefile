@@ -1,6 +1,6 @@
 # make demo    an example shop with a campaign in its outbox, on http://127.0.0.1:8000/
 # make test    all tests, on SQLite; those that need a service that is not running are skipped
-# make quick   the tests of a minute: no browser, no other processes, fewer random examples
+# make quick   the tests of a minute: none that take long, start processes or drive a browser
 # make check   lint, formatting, types and layers; style sheets and scripts where npm is present
 # make bench   the benchmarks
 #
@@ -23,7 +23,8 @@ test: $(VENV)/.check
 	@$(BIN)/python -m pytest -n auto
 
 quick: $(VENV)/.check
-	@$(BIN)/python -m pytest -n auto -q -m "not slow and not browser" --hypothesis-profile=quick
+	@$(BIN)/python -m pytest -n auto -q --hypothesis-profile=quick \
+		-m "not long and not slow and not browser"
 
 check: $(VENV)/.check $(NODE)
 	@$(BIN)/ruff check .

@@ -16,10 +16,9 @@ from tracking.signals import address_banned, beacon_recorded, beacons_recorded, 
 
 # Hypothesis tries more examples in .ci/run, and fewer in ``make quick``.
 settings.register_profile("default", deadline=None)
-settings.register_profile("quick", deadline=None, max_examples=10)
-settings.register_profile(
-    "ci", deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow]
-)
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", patient, max_examples=10)
+settings.register_profile("ci", patient, max_examples=300)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 

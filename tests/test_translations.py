@@ -470,6 +470,7 @@ def addresses_of(letter):
     ]
 
 
+@pytest.mark.long
 def test_pages_hold_nothing_in_english(pages, observed):
     for address in addresses_of(observed):
         found = said(pages.get(address))
@@ -477,6 +478,7 @@ def test_pages_hold_nothing_in_english(pages, observed):
         assert len(found) > 5, address
 
 
+@pytest.mark.long
 def test_what_is_not_translated_is_a_name(pages, observed):
     assert alike(pages, *addresses_of(observed)) == []
 

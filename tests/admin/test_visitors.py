@@ -118,6 +118,7 @@ def test_the_page_of_a_visit_lists_its_pages(admin_client):
     assert html.index("/one/") < html.index("/two/") < html.index("/three/")
 
 
+@pytest.mark.long
 def test_the_lists_ask_no_more_questions_for_more_rows(admin_client):
     user = get_user_model().objects.create_user("anna")
 

@@ -80,6 +80,7 @@ def test_a_row_that_makes_no_sense_is_left_out_with_one_line(text, caplog):
     assert "2 banned networks" in record.getMessage()
 
 
+@pytest.mark.long
 def test_at_110000_entries_it_is_small_and_quick_to_look_up():
     rows = [str(ipaddress.IPv4Address((11 << 24) + 37 * n)) for n in range(100_000)]
     rows += [str(ipaddress.IPv4Network(((12 << 24) + (n << 8), 24))) for n in range(10_000)]

@@ -161,12 +161,14 @@ def test_one_row_is_as_the_orm_writes_it(places, hit):
     check([hit])
 
 
+@pytest.mark.long
 @HYPOTHESIS
 @given(hits=st.lists(any_hit, min_size=inserts.MIN_ROWS_FOR_COPY, max_size=12))
 def test_many_rows_are_as_the_orm_writes_them(places, hits):
     check(hits)
 
 
+@pytest.mark.long
 @HYPOTHESIS
 @given(hits=st.lists(any_hit, min_size=4, max_size=12))
 def test_a_driver_without_copy_writes_the_same(places, monkeypatch, hits):
@@ -175,6 +177,7 @@ def test_a_driver_without_copy_writes_the_same(places, monkeypatch, hits):
     check(hits)
 
 
+@pytest.mark.long
 @HYPOTHESIS
 @given(hits=st.lists(any_hit, min_size=1, max_size=12))
 def test_a_site_without_time_zones_writes_the_same(places, settings, hits):
@@ -198,6 +201,7 @@ page_hits = st.builds(
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("use_tz", [True, False])
 @HYPOTHESIS
 @given(hits=st.lists(page_hits, min_size=1, max_size=12))

@@ -319,6 +319,7 @@ def test_no_damage_breaks_a_look_up(tmp_path_factory, position, value):
         logging.disable(logging.NOTSET)
 
 
+@pytest.mark.long
 def test_look_ups_go_on_while_the_file_is_replaced(places):
     build(places)
     assert locate(ADDRESS) == IN_SYDNEY

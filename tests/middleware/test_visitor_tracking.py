@@ -434,6 +434,7 @@ def test_the_event_loop_is_not_left_for_a_page(settings, monkeypatch):
 # Whatever comes.
 
 
+@pytest.mark.long
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
     query=st.text(max_size=60),

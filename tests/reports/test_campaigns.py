@@ -16,6 +16,7 @@ from tracking.reports import BadQuery, State, campaign, recipients
 
 @pytest.mark.django_db
 class TestCampaign:
+    @pytest.mark.long
     @pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
     @pytest.mark.parametrize("seed", range(3))
     def test_every_count_is_that_of_a_loop(self, zone, seed):

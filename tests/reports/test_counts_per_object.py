@@ -38,6 +38,7 @@ def of_list(sources):
     return [found[type(source), str(source.pk)] for source in sources]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_counts_are_those_of_reports_before_and_after_days_are_counted(seed):
     references = brute_force.mailings()

@@ -17,6 +17,7 @@ from tracking.reports.top_lists import LISTS
 
 @pytest.mark.django_db
 class TestTables:
+    @pytest.mark.long
     def test_csv_of_each_table(self):
         (source,) = brute_force.mailings(1)
         tied = {"sources": [source], "entities": brute_force.readers()}

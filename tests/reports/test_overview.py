@@ -17,6 +17,7 @@ from tracking.reports.top_lists import LISTS
 
 @pytest.mark.django_db
 class TestOverview:
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("zone", "first", "last"),
         [
@@ -46,6 +47,7 @@ class TestOverview:
                     loop = brute_force.figures(point.bucket.start, point.bucket.end, zone=zone)
                     assert point.value == loop[name], (name, point.bucket)
 
+    @pytest.mark.long
     def test_lists_are_those_of_a_loop(self):
         write(brute_force.traffic(date(2026, 3, 20), date(2026, 3, 31), number=300))
         period = custom_period("2026-03-21", "2026-03-30")
@@ -81,6 +83,7 @@ class TestOverview:
         assert lists["pages"].whole == len(pages)
         assert sum(row.share for row in lists["pages"].rows) == pytest.approx(1)
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         ("filters", "visit", "page", "beacon"),
         [

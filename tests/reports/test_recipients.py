@@ -15,6 +15,7 @@ from tracking.rollups.build import roll_up
 
 @pytest.mark.django_db
 class TestWhatIsRead:
+    @pytest.mark.long
     def test_the_first_page_is_that_of_all(self, monkeypatch, django_assert_max_num_queries):
         tied = {"sources": brute_force.mailings(), "entities": brute_force.readers(12)}
         days = (date(2026, 3, 27), date(2026, 4, 1))
@@ -45,6 +46,7 @@ class TestWhatIsRead:
         with django_assert_max_num_queries(9):
             recipients(source, limit=3)
 
+    @pytest.mark.long
     def test_counted_days_tell_how_many_recipients_there_are(self, monkeypatch):
         tied = {"sources": brute_force.mailings(), "entities": brute_force.readers(40)}
         days = (date(2026, 3, 27), date(2026, 4, 1))

@@ -44,6 +44,7 @@ FIGURES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(4))
 def test_the_same_words_are_the_same_number_live_counted_late_and_counted_again(seed):
     with override_settings(TIME_ZONE=worlds.zone_of(seed)):
@@ -218,6 +219,7 @@ def test_an_entity_is_not_the_anonymous_visitor_of_the_same_browser():
         roll_up()
 
 
+@pytest.mark.long
 def test_days_counted_by_other_definitions_are_read_from_their_rows_and_counted_again(
     monkeypatch, caplog
 ):

@@ -87,6 +87,7 @@ def test_reports_read_no_raw_row_of_a_day_that_is_counted(traffic, mailings):
         }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_counted_again", [False, True])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_late_hits_correct_days_that_are_counted(mailings, is_counted_again, seed):
@@ -126,6 +127,7 @@ def test_a_visit_that_begins_earlier_than_was_known_moves_to_another_day():
         roll_up(now=LATER)
 
 
+@pytest.mark.long
 @given(
     st.lists(
         st.tuples(

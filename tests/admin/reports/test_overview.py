@@ -214,6 +214,7 @@ class AnyQuery(TestCase):
         visit("anna", "/tea/")
         cls.user = get_user_model().objects.create_superuser("boss")
 
+    @pytest.mark.long
     @settings(max_examples=40, suppress_health_check=list(HealthCheck))
     @given(
         st.dictionaries(
