@@ -158,7 +158,7 @@ def test_a_backend_that_cannot_be_made_breaks_no_export(registry, caplog):
     with override_settings(TRACKING_BACKEND="tracking.backends.nowhere.Backend"):
         page = prometheus_client.generate_latest(registry.registry).decode()
     assert "tracking_hits_received_total 0.0" in page
-    assert "Updating of the metrics failed" in caplog.text
+    assert "Updating the metrics failed" in caplog.text
 
 
 def test_they_are_in_the_default_registry_once():

@@ -1,4 +1,4 @@
-"""How the recording is doing, for people and for monitoring."""
+"""The state of recording, for people and for monitoring."""
 
 import os
 import threading
@@ -12,17 +12,17 @@ from django.utils.translation import gettext_noop
 from tracking.backends import BaseBackend, get_backend
 from tracking.conf import conf
 
-#: Seconds for which a look at the disk is good: strangers may ask as often as they like.
-GOOD_FOR = 1.0
+#: Seconds that a report is cached: anyone may request the health view as often as they like.
+MAX_AGE = 1.0
 
 METHODS = ("GET", "HEAD")
 
 
 class Report(NamedTuple):
-    """How the recording is doing.
+    """The state of recording.
 
     Attributes:
-        problems: what is wrong, in a few words each; in English, for monitors.
+        problems: a few English words per problem, for monitoring.
         figures: waiting hits and the counters of this process, by name.
     """
 
@@ -31,13 +31,13 @@ class Report(NamedTuple):
 
 
 def report(backend: BaseBackend) -> Report:
-    """Return how a backend is doing. Asks neither the database nor a broker."""
+    """Return the state of a backend. Queries neither the database nor a broker."""
     problems: list[str] = []
     figures: dict[str, Any] = {}
     spool = getattr(backend, "spool", None)
     if spool is None:
         return Report(problems, figures)
-    # Not available everywhere, and so not imported for sites that have no spool.
+    # Imported only for sites with a spool: it needs fcntl, which Windows lacks.
     from tracking.backends.buffered import BufferedBackend  # noqa: PLC0415
     from tracking.pipeline.spool import folder_status  # noqa: PLC0415
 
@@ -58,48 +58,51 @@ def report(backend: BaseBackend) -> Report:
     return Report(problems, figures)
 
 
-class _Memory:
-    """The last report, so that not every request looks at the disk."""
+class _CachedReport:
+    """The last report, so that not every request reads the disk."""
 
     def __init__(self) -> None:
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
-        """Begin with a lock that nobody holds."""
+    def reset(self) -> None:
+        """Start with a free lock and no report."""
         self._lock = threading.Lock()
-        self._known: tuple[BaseBackend, float, Report] | None = None
+        self._cached: tuple[BaseBackend, float, Report] | None = None
 
     def report(self) -> Report:
         backend = get_backend()
         with self._lock:
-            known = self._known
-            if known is None or known[0] is not backend or monotonic() > known[1] + GOOD_FOR:
-                known = self._known = backend, monotonic(), report(backend)
-                if known[2].problems:
+            cached = self._cached
+            if cached is None or cached[0] is not backend or monotonic() > cached[1] + MAX_AGE:
+                cached = self._cached = backend, monotonic(), report(backend)
+                if cached[2].problems:
                     backend.wake_writer()  # the late hits may be those of a dead process
-            return known[2]
+            return cached[2]
 
 
-_memory = _Memory()
+_cached_report = _CachedReport()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_memory.forget)
+    os.register_at_fork(after_in_child=_cached_report.reset)
 
 
 def health(request: HttpRequest) -> HttpResponse:
-    """Answer how the recording is doing, as JSON, for a load balancer or a monitor.
+    """Return the state of recording as JSON, for a load balancer or monitoring.
 
-    ``{"status": "ok", "problems": [], "waiting": 0, "lag": 0.0, "rejected": 0}``; ``waiting`` are
-    hits that are not delivered yet, of all processes on this machine, ``lag`` the seconds for
-    which the oldest has been waiting. Nothing in it is about anybody.
+    ``{"status": "ok", "problems": [], "waiting": 0, "lag": 0.0, "rejected": 0}``: ``waiting``
+    counts hits not written yet, of all processes on this machine; ``lag`` is the age of the
+    oldest, in seconds. It contains no personal data.
+
+    Args:
+        request: GET or HEAD.
 
     Returns:
-        The figures; with status 503 and ``"degraded"`` if something is wrong, 405 for other
-        methods than GET and HEAD.
+        The figures; with status 503 and ``"degraded"`` if there is a problem, or status 405 for
+        another method.
     """
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
-    problems, figures = _memory.report()
+    problems, figures = _cached_report.report()
     answer = {name: figures[name] for name in ("waiting", "lag", "rejected") if name in figures}
     status = "degraded" if problems else "ok"
     return JsonResponse(
@@ -109,6 +112,6 @@ def health(request: HttpRequest) -> HttpResponse:
     )
 
 
-# A database that is away is not to stop who asks about it.
+# Without a transaction per request, so that it answers while a database is down.
 for _alias in connections:
     health = transaction.non_atomic_requests(using=_alias)(health)

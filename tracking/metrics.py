@@ -1,11 +1,11 @@
-"""The counters of the recording, for Prometheus.
+"""Metrics of recording, for Prometheus.
 
-Where ``prometheus_client`` is installed, they are in its default registry, which django-prometheus
-and every other exporter reads. This module is imported there only.
+If ``prometheus_client`` is installed, they are in its default registry, which django-prometheus
+and all other exporters read. Only then is this module imported.
 
-They are brought up to date when somebody asks, and by the writer's thread after each round: where
-several processes share a folder (``PROMETHEUS_MULTIPROC_DIR``), nobody asks each of them. A
-request never does anything for them.
+They are updated when they are collected, and by the writer thread after each round, because
+processes that share a folder (``PROMETHEUS_MULTIPROC_DIR``) are not collected one by one. Requests
+spend no time on them.
 """
 
 import logging
@@ -25,19 +25,28 @@ from tracking.db.isolation import log_errors
 
 logger = logging.getLogger(__name__)
 
-#: What is counted by each process, by the names in :class:`tracking.pipeline.write_batch.Counters`.
+#: Counters of each process, by the names in :class:`tracking.pipeline.write_batch.Counters`.
 _COUNTED = {
-    "received": ("tracking_hits_received", "Hits taken over."),
-    "written": ("tracking_hits_written", "Hits delivered, to the database or the broker."),
-    "duplicate": ("tracking_hits_duplicate", "Of those delivered, how many had been before."),
-    "at_once": ("tracking_hits_at_once", "Hits written in the request, as the disk took none."),
-    "failures": ("tracking_delivery_failures", "Times the database or the broker was away."),
+    "received": ("tracking_hits_received", "Hits received."),
+    "written": (
+        "tracking_hits_written",
+        "Hits written to the database or confirmed by the broker.",
+    ),
+    "duplicate": (
+        "tracking_hits_duplicate",
+        "Hits among the written ones that had been written before.",
+    ),
+    "at_once": (
+        "tracking_hits_at_once",
+        "Hits written in the request because the disk refused them.",
+    ),
+    "failures": ("tracking_delivery_failures", "Times the database or the broker was down."),
 }
 
-#: What all processes of a machine have in common, by the names in a report of the health.
+#: Gauges of the machine, by the names of the figures in :class:`tracking.health.Report`.
 _SHARED = {
-    "waiting": ("tracking_hits_waiting", "Hits in the spool, not delivered yet."),
-    "lag": ("tracking_lag_seconds", "For how long the oldest of them has been waiting."),
+    "waiting": ("tracking_hits_waiting", "Hits in the spool, not written yet."),
+    "lag": ("tracking_lag_seconds", "Age of the oldest hit in the spool."),
     "rejected": ("tracking_hits_set_aside", "Hits set aside, for tracking_replay."),
 }
 
@@ -46,22 +55,27 @@ class Metrics(Collector):
     """The metrics of one registry.
 
     Args:
-        registry: where they are to be found.
+        registry: the registry to add them to.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._lock = threading.Lock()
         self._seen: dict[tuple[str, str], int] = {}
         self._backend: BaseBackend | None = None
-        # First, so that it is asked before those that it brings up to date.
+        # Registered first, so that it is collected before the metrics that it updates.
         registry.register(self)
         self._counters = {
             name: Counter(title, text, registry=registry)
             for name, (title, text) in _COUNTED.items()
         }
-        self._spooled = Counter("tracking_hits_spooled", "Hits put on disk.", registry=registry)
+        self._spooled = Counter(
+            "tracking_hits_spooled", "Hits appended to the spool.", registry=registry
+        )
         self._rejected = Counter(
-            "tracking_hits_rejected", "Hits refused, and set aside.", ["reason"], registry=registry
+            "tracking_hits_rejected",
+            "Hits that the database refused, set aside.",
+            ["reason"],
+            registry=registry,
         )
         self._gauges = {
             name: Gauge(title, text, registry=registry, multiprocess_mode="livemostrecent")
@@ -69,17 +83,17 @@ class Metrics(Collector):
         }
 
     def describe(self) -> Iterable[Metric]:
-        """Return nothing: there is nothing in it but those registered by themselves."""
+        """Return nothing: the metrics are registered on their own."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        """Bring all up to date, and return nothing besides."""
-        with log_errors(logger, "Updating of the metrics"):
+        """Update all metrics; return none, as they are registered on their own."""
+        with log_errors(logger, "Updating the metrics"):
             self.update(get_backend())
         return ()
 
     def update(self, backend: BaseBackend) -> None:
-        """Take over the counters of a backend, and what the disk says."""
+        """Update the metrics from the counters of a backend and from the spool folder."""
         _, figures = health.report(backend)
         with self._lock:
             if backend is not self._backend:
@@ -91,37 +105,37 @@ class Metrics(Collector):
                 self._count(figures["process"])
 
     def before_fork(self) -> None:
-        """See to it that no thread is amid an update, of which the child would have the locks."""
+        """Wait until no thread is updating: the child would inherit locked locks."""
         self._lock.acquire()
 
     def after_fork(self, *, is_child: bool) -> None:
-        """Go on; in a child, whose backend counts from zero, with nothing seen."""
+        """Continue; a child starts from zero, as its backend does."""
         if is_child:
             self._seen = {}
         self._lock.release()
 
     def _count(self, counted: Mapping[str, Any]) -> None:
         for name, counter in self._counters.items():
-            counter.inc(self._news(name, "", counted[name]))
-        self._spooled.inc(self._news("spooled", "", counted["received"] - counted["at_once"]))
+            counter.inc(self._increase(name, "", counted[name]))
+        self._spooled.inc(self._increase("spooled", "", counted["received"] - counted["at_once"]))
         for reason, number in list(counted["rejected"].items()):
-            self._rejected.labels(reason).inc(self._news("rejected", reason, number))
+            self._rejected.labels(reason).inc(self._increase("rejected", reason, number))
 
-    def _news(self, name: str, reason: str, number: int) -> int:
-        """Return by how much a figure has grown since it was last seen."""
+    def _increase(self, name: str, reason: str, number: int) -> int:
+        """Return by how much a figure has grown since the last update."""
         before = self._seen.get((name, reason), 0)
         self._seen[name, reason] = number
-        # A forked process begins anew.
+        # A smaller figure comes from a forked process, which starts from zero.
         return number - before if number >= before else number
 
 
-#: Those of the default registry, once there are any.
+#: The metrics in the default registry, once registered.
 _metrics: Metrics | None = None
 
 
 def register() -> None:
-    """Put the metrics into the default registry, once."""
-    global _metrics  # noqa: PLW0603 - the registry is one for the process, too
+    """Add the metrics to the default registry, once."""
+    global _metrics  # noqa: PLW0603 - like the registry, one per process
     if _metrics is None:
         _metrics = metrics = Metrics(REGISTRY)
         round_observers.append(_after_round)

@@ -1,4 +1,4 @@
-"""Celery tasks. Celery finds them by itself, in this module of an installed app.
+"""Celery tasks. Celery finds them in this module by itself.
 
 They need Celery: ``pip install django-beacons[celery]``.
 """
@@ -17,26 +17,26 @@ from tracking.rollups import build
 
 @shared_task(name="tracking.clean_up", ignore_result=True)
 def clean_up() -> None:
-    """Delete all rows that are too old."""
+    """Delete all expired rows."""
     retention.clean_up()
 
 
 @shared_task(name="tracking.partition", ignore_result=True)
 def partition() -> None:
-    """Make the parts of the next months, for tables that are in parts by months."""
+    """Add the partitions of the next months to partitioned tables."""
     partitions.add_all_future_partitions()
 
 
 @shared_task(name="tracking.roll_up", ignore_result=True)
 def roll_up() -> None:
-    """Count the days that are over."""
+    """Count past days."""
     build.roll_up()
 
 
 @shared_task(name="tracking.mail_report", ignore_result=True)
 def mail_report() -> None:
-    """Send the report about the last seven days to who wants it."""
-    # By its name: reports stand a floor above what runs in the background.
+    """Mail the report of the last seven days to ``TRACKING_REPORT_RECIPIENTS``."""
+    # The command also checks that there are recipients.
     call_command("tracking_report", "--mail", verbosity=0)
 
 

@@ -1,1 +1,1 @@
-"""The management commands of the app."""
+"""The management commands, and what they share."""

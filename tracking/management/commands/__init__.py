@@ -1,1 +1,1 @@
-"""One module a command; each is a thin call into the rooms below."""
+"""One module per command; each calls a function of another package."""

@@ -1,4 +1,4 @@
-"""``manage.py tracking_ban``: who is kept out."""
+"""``manage.py tracking_ban``: bans addresses and networks."""
 
 import sys
 from argparse import ArgumentParser
@@ -10,7 +10,6 @@ from typing import Any, TextIO
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -19,21 +18,22 @@ from tracking.bans import bulk_ban, import_export
 from tracking.bans.bulk_ban import BanEntry
 from tracking.bans.import_export import InvalidLine
 from tracking.db.chunks import read_in_chunks
+from tracking.management.output import grouped
 from tracking.models import BannedIP
 
 
 class Command(BaseCommand):
-    """Bans and lets in again, lists, imports and exports."""
+    """Bans networks, lifts bans, and lists, imports or exports them."""
 
     help = _("Ban addresses and networks, lift bans, and list, import or export them.")
 
-    #: Lines between two signs of life of an import.
+    #: Lines between two progress messages of an import.
     PROGRESS = 50_000
-    #: Lines with errors that are shown.
+    #: Most lines with errors that are shown.
     MAX_FLAWS = 20
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare what to do, and with what."""
+        """Add the options."""
         parser.add_argument(
             "networks",
             nargs="*",
@@ -85,7 +85,7 @@ class Command(BaseCommand):
     def handle(
         self, *, networks: list[str], source: str | None, target: str | None, **options: Any
     ) -> None:
-        """Do the one thing that is asked for."""
+        """Do the one thing that the options ask for."""
         takes_networks = not (source or target or options["list"])
         if takes_networks != bool(networks):
             raise CommandError(
@@ -113,7 +113,9 @@ class Command(BaseCommand):
     def _ban(
         self, networks: list[str], reason: str, expires_at: datetime | None, *, force: bool
     ) -> None:
-        for network in networks:  # all or nothing: no half of a list that has a slip in it
+        for (
+            network
+        ) in networks:  # all or nothing: a typing error must not leave half of the list banned
             BannedIP(network=network, reason=reason, expires_at=expires_at).clean_fields()
             if (found := bans.find_objections(network, own_address=None)) and not force:
                 raise CommandError(_("%s is not banned.") % network + " " + " ".join(found))
@@ -125,7 +127,7 @@ class Command(BaseCommand):
                 "Banned %(network)s: affects %(count)s current visitors.",
                 hit[network],
             )
-            self.stdout.write(line % {"network": banned, "count": _number(hit[network])})
+            self.stdout.write(line % {"network": banned, "count": grouped(hit[network])})
 
     def _remove(self, networks: list[str]) -> None:
         for network in networks:
@@ -161,7 +163,7 @@ class Command(BaseCommand):
     ) -> None:
         BannedIP(reason=reason, expires_at=expires_at).clean_fields(exclude=["network"])
         flaws: list[InvalidLine] = []
-        with _opened(source) as lines:
+        with _open(source) as lines:
             entries = [
                 entry._replace(
                     reason=entry.reason or reason, expires_at=entry.expires_at or expires_at
@@ -172,9 +174,9 @@ class Command(BaseCommand):
         for flaw in flaws[: self.MAX_FLAWS]:
             self.stderr.write(_("Line %(line)d: %(text)s: %(why)s") % flaw._asdict())
         counts = {
-            "new": _number(len(added.new)),
-            "known": _number(len(added.updated)),
-            "flaws": _number(len(flaws)),
+            "new": grouped(len(added.new)),
+            "known": grouped(len(added.updated)),
+            "flaws": grouped(len(flaws)),
         }
         line = _("%(new)s new bans, %(known)s existing bans, %(flaws)s lines skipped.") % counts
         if not entries:
@@ -184,10 +186,10 @@ class Command(BaseCommand):
     def _entries(
         self, lines: Iterable[str], flaws: list[InvalidLine], *, force: bool
     ) -> Iterator[BanEntry]:
-        """Yield what can be banned; the rest goes into ``flaws``."""
+        """Yield valid bans; add the other lines to ``flaws``."""
         for count, found in enumerate(import_export.parse_lines(lines), start=1):
             if count % self.PROGRESS == 0:
-                self.stderr.write(_("%s lines ...") % _number(count))
+                self.stderr.write(_("%s lines ...") % grouped(count))
             if isinstance(found, InvalidLine):
                 flaws.append(found)
             elif found.is_expired:
@@ -215,10 +217,10 @@ class Command(BaseCommand):
 def _expiry(
     hours: float | None, days: float | None, until: str | None, **_options: Any
 ) -> datetime | None:
-    """Return when the bans end.
+    """Return when the bans expire.
 
     Raises:
-        CommandError: not in the future.
+        CommandError: the time is invalid or in the past.
     """
     now = timezone.now()
     try:
@@ -232,14 +234,10 @@ def _expiry(
     return ends
 
 
-def _opened(source: str) -> AbstractContextManager[TextIO]:
+def _open(source: str) -> AbstractContextManager[TextIO]:
     return nullcontext(sys.stdin) if source == "-" else open(source, encoding="utf-8-sig")
 
 
 def _minute(moment: datetime) -> str:
     local = timezone.localtime(moment) if timezone.is_aware(moment) else moment
     return f"{local:%Y-%m-%d %H:%M}"
-
-
-def _number(count: int) -> str:
-    return number_format(count, force_grouping=True)

@@ -1,4 +1,4 @@
-"""``manage.py tracking_cleanup``: deletes what is too old."""
+"""``manage.py tracking_cleanup``: deletes expired rows."""
 
 import math
 from argparse import ArgumentParser, ArgumentTypeError
@@ -7,20 +7,20 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import ProtectedError, RestrictedError
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from tracking import retention
+from tracking.management.output import ProgressLine, grouped
 
 
 class Command(BaseCommand):
-    """Deletes rows that are older than the settings allow."""
+    """Deletes rows that are past their retention."""
 
     help = _("Delete rows that are past their retention, in chunks.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare how much at once, and of what."""
+        """Add the options."""
         parser.add_argument(
             "--chunk",
             type=_positive,
@@ -53,35 +53,30 @@ class Command(BaseCommand):
         verbosity: int,
         **options: Any,
     ) -> None:
-        """Print a line for each table."""
-        shows_progress = verbosity > 0 and self.stdout.isatty()
+        """Delete the rows, and print a line for each table."""
+        line = ProgressLine(self, verbosity)
         try:
             counts = retention.clean_up(
                 chunk=chunk,
                 pause=pause,
                 tables=table,
                 dry_run=dry_run,
-                progress=self._show if shows_progress else None,
+                progress=lambda deleted: line.show(
+                    _("%s rows deleted") % grouped(sum(deleted.values()))
+                ),
             )
         except (ValueError, ProtectedError, RestrictedError) as error:
             raise CommandError(error.args[0]) from error
+        line.clear()
         if verbosity > 0:
             self._report(counts, table or list(retention.TABLES), dry_run=dry_run)
 
-    def _show(self, removed: Mapping[str, int]) -> None:
-        total = _grouped(sum(removed.values()))
-        self.stdout.write("\r" + _("%s rows deleted") % total, ending="")
-        self.stdout.flush()
-
     def _report(self, counts: Mapping[str, int], names: Sequence[str], *, dry_run: bool) -> None:
-        heading = _("Would be deleted:") if dry_run else _("Deleted:")
-        # Over the line of the progress, if there was one.
-        clear = "\r\x1b[K" if self.stdout.isatty() else ""
-        self.stdout.write(clear + heading)
+        self.stdout.write(_("Would be deleted:") if dry_run else _("Deleted:"))
         for name, table in retention.TABLES.items():
             if name not in names and name not in counts:
                 continue
-            count = _grouped(counts.get(name, 0))
+            count = grouped(counts.get(name, 0))
             what = str(table.model._meta.verbose_name_plural)
             self.stdout.write(f"  {what:<16}{count:>13}  {_limit(table)}")
 
@@ -95,10 +90,6 @@ def _limit(table: retention.RetainedTable) -> str:
     else:
         age = ngettext("older than %s day", "older than %s days", plural)
     return age % f"{table.max_age:g}"
-
-
-def _grouped(number: int) -> str:
-    return str(number_format(number, force_grouping=True))
 
 
 def _positive(text: str) -> int:

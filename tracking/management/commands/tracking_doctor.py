@@ -1,4 +1,4 @@
-"""``manage.py tracking_doctor``: what is wrong, what is waiting, and how an address is found."""
+"""``manage.py tracking_doctor``: problems, waiting hits, and how a client address is found."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -9,11 +9,11 @@ from django.utils.translation import gettext as _
 from tracking import client_address, health
 from tracking.backends import get_backend
 from tracking.conf import conf
-from tracking.management.spool_command import print_figures
+from tracking.management.output import print_figures
 
 
 class Command(BaseCommand):
-    """Shows how the recording is doing, or how the client's address of a request is derived."""
+    """Shows the state of recording, or how a client address is determined."""
 
     help = _(
         "Run the system checks and show the state of recording. With --remote-addr, show "
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     requires_system_checks = "__all__"
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare what tells of the request."""
+        """Add the options."""
         parser.add_argument(
             "--remote-addr",
             default=None,
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, remote_addr: str | None, header: str, **options: Any) -> None:
-        """Print one line for each figure or hop, and the result."""
+        """Print a line for each figure or hop, and the result."""
         if remote_addr is None:
             self._show_recording()
         else:
@@ -46,11 +46,11 @@ class Command(BaseCommand):
     def _show_recording(self) -> None:
         backend = get_backend()
         problems, figures = health.report(backend)
-        # Not within the f-string: what collects the texts to be translated looks past those.
-        name_of_backend, name_of_spool = _("backend"), _("spool")
-        self.stdout.write(f"  {name_of_backend:<24}{conf.backend}")
+        # Outside the f-string, where makemessages does not find texts.
+        backend_label, spool_label = _("backend"), _("spool")
+        self.stdout.write(f"  {backend_label:<24}{conf.backend}")
         if spool := getattr(backend, "spool", None):
-            self.stdout.write(f"  {name_of_spool:<24}{spool.folder}")
+            self.stdout.write(f"  {spool_label:<24}{spool.folder}")
         names = {
             "waiting": _("hits waiting"),
             "lag": _("oldest hit, seconds"),

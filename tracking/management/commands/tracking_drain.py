@@ -1,7 +1,7 @@
-"""``manage.py tracking_drain``: writes what dead processes have left in the spool."""
+"""``manage.py tracking_drain``: writes hits that dead processes left in the spool."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -10,12 +10,12 @@ from tracking.pipeline.drain import DrainResult, drain
 
 
 class Command(SpoolCommand):
-    """Writes what dead processes have left in the spool."""
+    """Writes hits that dead processes left in the spool."""
 
     help = _(
         "Write hits that dead processes left in the spool. Files of running processes are skipped."
     )
 
-    def work(self, folder: Path, progress: Any) -> DrainResult:
-        """Drain the folder."""
+    def write_hits(self, folder: Path, progress: Callable[[DrainResult], None]) -> DrainResult:
+        """Write hits that dead processes left in the spool."""
         return drain(folder, progress)

@@ -1,4 +1,4 @@
-"""``manage.py tracking_partition``: large tables in parts by months, on PostgreSQL."""
+"""``manage.py tracking_partition``: monthly partitions of large tables, on PostgreSQL."""
 
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable, Sequence
@@ -8,15 +8,15 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import router
 from django.db.models import Model
 from django.template.defaultfilters import filesizeformat
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from tracking import partitions
+from tracking.management.output import grouped
 from tracking.partitions import Partition, Plan
 
 
 class Command(BaseCommand):
-    """Keeps large tables in parts by months."""
+    """Partitions large tables by month, and adds partitions for future months."""
 
     help = _(
         "PostgreSQL only. Without options, create the partitions of the next months for "
@@ -26,7 +26,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare what to do, and with what."""
+        """Add the options."""
         parser.add_argument(
             "--table",
             action="append",
@@ -69,10 +69,10 @@ class Command(BaseCommand):
         verbosity: int,
         **options: Any,
     ) -> None:
-        """Do it for each table."""
+        """Convert, undo or add partitions, for each table."""
         if rewrite and not convert:
             raise CommandError(_("--rewrite needs --convert."))
-        self._agreed = yes
+        self._confirmed = yes
         self._dry_run = dry_run
         for name in dict.fromkeys(table or partitions.TABLES):
             model = partitions.TABLES[name]
@@ -83,7 +83,7 @@ class Command(BaseCommand):
                 elif undo:
                     self._undo(model, using)
                 elif not dry_run:
-                    self._keep_up(model, using, ahead)
+                    self._add_partitions(model, using, ahead)
                 if verbosity > 0:
                     self._show(model, using)
             except (partitions.UnsuitableTable, partitions.TableBusy) as error:
@@ -94,39 +94,41 @@ class Command(BaseCommand):
             return
         planned = partitions.plan(model, using, ahead=ahead, rewrite=rewrite)
         self._show_plan(planned)
-        self._after_asking(lambda: partitions.convert(model, using, ahead=ahead, rewrite=rewrite))
+        self._run_if_confirmed(
+            lambda: partitions.convert(model, using, ahead=ahead, rewrite=rewrite)
+        )
 
     def _undo(self, model: type[Model], using: str) -> None:
-        known = partitions.layout(model, using)
-        if not known.is_partitioned:
+        layout = partitions.layout(model, using)
+        if not layout.is_partitioned:
             return
         self.stdout.write(
             _("%(table)s: %(rows)s rows will be copied into one table. Hits wait meanwhile.")
-            % {"table": model._meta.db_table, "rows": _about(known.rows)}
+            % {"table": model._meta.db_table, "rows": _row_count(layout.rows)}
         )
-        self._after_asking(lambda: partitions.undo(model, using))
+        self._run_if_confirmed(lambda: partitions.undo(model, using))
 
-    def _keep_up(self, model: type[Model], using: str, ahead: int) -> None:
-        for made in partitions.add_future_partitions(model, using, ahead=ahead):
-            self.stdout.write(_("Created: %s") % made)
+    def _add_partitions(self, model: type[Model], using: str, ahead: int) -> None:
+        for name in partitions.add_future_partitions(model, using, ahead=ahead):
+            self.stdout.write(_("Created: %s") % name)
 
-    def _after_asking(self, do: Callable[[], None]) -> None:
+    def _run_if_confirmed(self, work: Callable[[], None]) -> None:
         if self._dry_run:
             return
-        if not self._agreed:
+        if not self._confirmed:
             try:
                 answer = input(_("Type 'yes' to continue: "))
             except EOFError:
                 answer = ""
             if answer.strip() != "yes":
                 raise CommandError(_("Nothing changed."))
-        do()
+        work()
 
     def _show_plan(self, planned: Plan) -> None:
         table = planned.model._meta.db_table
         values = {
             "table": table,
-            "rows": _about(planned.before.rows),
+            "rows": _row_count(planned.before.rows),
             "size": filesizeformat(planned.before.size),
             "until": f"{planned.boundary.start:%Y-%m-%d}",
         }
@@ -145,17 +147,17 @@ class Command(BaseCommand):
         if planned.beyond:
             self.stdout.write(
                 _("  %(rows)s rows have later keys and will be copied. Hits wait meanwhile.")
-                % {"rows": _about(planned.beyond)}
+                % {"rows": _row_count(planned.beyond)}
             )
 
     def _show(self, model: type[Model], using: str) -> None:
-        known = partitions.layout(model, using)
-        state = _("partitioned:") if known.is_partitioned else _("not partitioned")
+        layout = partitions.layout(model, using)
+        state = _("partitioned:") if layout.is_partitioned else _("not partitioned")
         self.stdout.write(f"{model._meta.db_table}: {state}")
-        for part in known.partitions:
+        for part in layout.partitions:
             size = filesizeformat(part.size)
             self.stdout.write(
-                f"  {part.name:<32}{_span(part):<28}{_about(part.rows):>13}{size:>12}"
+                f"  {part.name:<32}{_span(part):<28}{_row_count(part.rows):>13}{size:>12}"
             )
 
 
@@ -167,8 +169,8 @@ def _span(part: Partition) -> str:
     return f"{begin:<10} .. {end:<10}"
 
 
-def _about(rows: int) -> str:
-    return "?" if rows < 0 else str(number_format(rows, force_grouping=True))
+def _row_count(rows: int) -> str:
+    return "?" if rows < 0 else grouped(rows)
 
 
 def _months(text: str) -> int:

@@ -1,7 +1,7 @@
-"""``manage.py tracking_replay``: writes what was set aside, once more."""
+"""``manage.py tracking_replay``: writes hits that were set aside, once more."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -10,13 +10,13 @@ from tracking.pipeline.drain import DrainResult, replay
 
 
 class Command(SpoolCommand):
-    """Writes what was set aside, once more."""
+    """Writes hits that were set aside, once more."""
 
     help = _(
         "Write hits that were set aside, after you have fixed the cause. Hits that fail again "
         "are set aside again."
     )
 
-    def work(self, folder: Path, progress: Any) -> DrainResult:
-        """Replay what is in the folder."""
+    def write_hits(self, folder: Path, progress: Callable[[DrainResult], None]) -> DrainResult:
+        """Write hits that were set aside, once more."""
         return replay(folder, progress)

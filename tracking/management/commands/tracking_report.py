@@ -1,4 +1,4 @@
-"""``manage.py tracking_report``: what has happened, in a terminal or by mail."""
+"""``manage.py tracking_report``: prints or mails a report."""
 
 import json
 from argparse import ArgumentParser
@@ -21,12 +21,12 @@ from tracking.rollups.days import today
 
 
 class Command(BaseCommand):
-    """Prints the report about the site, or about one mailing."""
+    """Prints the report of the site, or of one mailing."""
 
     help = _("Print the report of the last days, or of one mailing.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare what about, and in what form."""
+        """Add the options."""
         parser.add_argument(
             "--days",
             type=int,
@@ -54,7 +54,7 @@ class Command(BaseCommand):
         verbosity: int,
         **options: Any,
     ) -> None:
-        """Print the report, or send it."""
+        """Print the report, or send it by mail."""
         as_json = options["json"]
         if source is not None:
             if mail:
@@ -70,7 +70,7 @@ class Command(BaseCommand):
     def _campaign(self, source: str, *, as_json: bool) -> None:
         reference = _reference(source)
         report = campaign(reference)
-        if report.began_at is None:  # an object that is gone is told of while its beacons are there
+        if report.began_at is None:  # a deleted object has a report while its beacons exist
             _look_for(reference)
         self.stdout.write(_json(report.as_dict()) if as_json else campaign_text(report))
 
