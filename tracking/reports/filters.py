@@ -7,7 +7,7 @@ is unknown (``None``), and never that of the whole site.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 from django.apps import apps
@@ -106,19 +106,6 @@ class Filters:
         """Return the filters that are set, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
-
-    def without(self, name: str) -> "Filters":
-        """Return the filters without one of them."""
-        return replace(self, **{name: None})
-
-    def narrowed(self, name: str, value: str) -> "Filters":
-        """Return the filters with another one.
-
-        Args:
-            name: one of the attributes.
-            value: its value, ``""`` for rows without a value.
-        """
-        return replace(self, **{name: value})
 
     def as_query(self) -> dict[str, str]:
         """Return the parameters of a query string for these filters."""

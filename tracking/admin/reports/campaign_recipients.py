@@ -66,7 +66,7 @@ def link_context(source: SourceObject) -> dict[str, Any]:
 
 def _recipients_section(source: SourceObject, found: Recipients) -> Section:
     rows = RelatedObjects((one.entity for one in found.rows), source.request, source.site)
-    is_narrowed = bool(found.search or found.state)
+    is_filtered = bool(found.search or found.state)
     return Section(
         key="recipients",
         title=gettext("Recipients"),
@@ -79,7 +79,7 @@ def _recipients_section(source: SourceObject, found: Recipients) -> Section:
         ],
         rows=[_recipient(one, rows) for one in found.rows],
         empty=gettext("No matching recipients.")
-        if is_narrowed
+        if is_filtered
         else gettext("No recipients yet: no beacon has an entity."),
         hint=gettext("Only recipients with an entity are listed. The figures above count all."),
         csv_url=source.path_to("tracking_report_csv", "recipients"),

@@ -263,7 +263,7 @@ class OverviewPage:
             leads = reference is not None or found.name != "mailings"
             yield TableRow(
                 name=names.get(row.value, row.label),
-                url=self._narrowed(row, path) if leads else "",
+                url=self._filtered_url(row, path) if leads else "",
                 url_title=gettext("Filter by this"),
                 outside=outside(row.value) if found.name == "links" else "",
                 report=report_url(self.site, reference) if reference else "",
@@ -271,7 +271,7 @@ class OverviewPage:
                 cells=[Cell(formatting.count(row.figure)), Cell(formatting.rate(row.share))],
             )
 
-    def _narrowed(self, row: Row, path: str) -> str:
+    def _filtered_url(self, row: Row, path: str) -> str:
         return self.page_urls.to({row.filter_key: row.filter_value}, path=path)
 
     def with_names(self, rows: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
