@@ -1,11 +1,13 @@
 """Bans in force: changes, ends and expiry."""
 
+import asyncio
 import time
 from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from tracking import bans
@@ -55,6 +57,44 @@ def test_bans_apply_at_once_whatever_way_they_are_made(tmp_path):
     )
     call_command("loaddata", str(fixture), verbosity=0)
     assert banned("192.0.2.14")
+
+
+@TABLE
+def test_a_ban_is_seen_at_once_where_no_request_refreshes():
+    bans.ban("192.0.2.7")
+    assert bans.is_banned("192.0.2.7")
+    bans.unban(["192.0.2.7"])
+    assert not bans.is_banned("192.0.2.7")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_process_that_only_looks_bans_up_sees_those_of_others():
+    assert not bans.is_banned("192.0.2.7")
+    # What another process writes: the poller of this one does not know of it.
+    QuerySet(BannedIP).bulk_create([BannedIP(network="192.0.2.7")])
+    snapshots._save_token("bans", "of another process", "default")
+    time.sleep(snapshots.INTERVAL + 0.1)
+    assert bans.is_banned("192.0.2.7")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_event_loop_is_never_blocked_by_a_look_up(django_assert_num_queries, caplog):
+    async def look_up():
+        return bans.is_banned("192.0.2.7")
+
+    bans.ban("192.0.2.7")
+    with django_assert_num_queries(0):
+        asyncio.run(look_up())
+    assert not caplog.records
+    assert bans.is_banned("192.0.2.7")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_look_ups_one_after_another_need_no_query(django_assert_num_queries):
+    bans.ban("192.0.2.7")
+    bans.is_banned("192.0.2.7")
+    with django_assert_num_queries(0):
+        assert all(bans.is_banned("192.0.2.7") for _ in range(100))
 
 
 @TABLE

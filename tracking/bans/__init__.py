@@ -1,7 +1,7 @@
 """Bans: addresses and networks that may not use the site.
 
 ban("192.0.2.0/24", reason="Scrapes the shop")
-is_banned("192.0.2.7")            # True, from memory
+is_banned("192.0.2.7")            # True
 """
 
 from tracking.bans.banning import ban, unban
@@ -12,7 +12,7 @@ from tracking.bans.preview import (
     count_affected_visitors,
     find_objections,
 )
-from tracking.bans.snapshot import is_banned
+from tracking.bans.snapshot import is_banned, is_in_snapshot
 
 __all__ = [
     "ban",
@@ -22,6 +22,7 @@ __all__ = [
     "count_affected_visitors",
     "find_objections",
     "is_banned",
+    "is_in_snapshot",
     "network_to_ban",
     "unban",
 ]

@@ -2,9 +2,13 @@
 
 A change by any process is effective in all processes within half a second::
 
+    is_banned("192.0.2.7")            # refreshes the list if that is due: a short query
+
+Middleware refreshes the list at the start of a request, and then looks the address up::
+
     if snapshots.is_due():
         snapshots.refresh()
-    is_banned("192.0.2.7")            # a look-up in memory, below a microsecond
+    is_in_snapshot("192.0.2.7")       # a look-up in memory, below a microsecond
 """
 
 from collections.abc import Iterable
@@ -12,6 +16,7 @@ from typing import Any
 
 from django.dispatch import receiver
 
+from tracking import compat
 from tracking.bans.prefix_set import PrefixSet
 from tracking.caching import snapshots
 from tracking.db.chunks import read_in_chunks
@@ -23,7 +28,19 @@ from tracking.signals import address_banned, announce
 def is_banned(address: str | None) -> bool:
     """Return whether an address is banned.
 
-    It reads the snapshot only. The caller refreshes it.
+    It sees the bans of this process at once, those of others within half a second. If a refresh of
+    the list is due, it queries the database, unless an event loop runs it.
+
+    Args:
+        address: the client's address; ``None`` is never banned.
+    """
+    if snapshots.is_due() and not compat.is_in_event_loop():
+        snapshots.refresh()
+    return is_in_snapshot(address)
+
+
+def is_in_snapshot(address: str | None) -> bool:
+    """Return whether an address is banned as far as this process knows; without any query.
 
     Args:
         address: the client's address; ``None`` is never banned.

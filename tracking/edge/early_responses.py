@@ -97,7 +97,7 @@ class Site:
         if self.checks_bans:
             if snapshots.is_due():
                 await info.refresh(wait)
-            if bans.is_banned(info.address):
+            if bans.is_in_snapshot(info.address):
                 return None
         if self.redirects_to_https and not request.is_secure():
             return None

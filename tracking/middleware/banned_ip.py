@@ -36,7 +36,7 @@ class BannedIPMiddleware(BaseMiddleware):
 
 def _is_banned(info: RequestInfo) -> bool:
     try:
-        return bans.is_banned(info.address)
+        return bans.is_in_snapshot(info.address)
     except Exception:
         logger.exception("Looking for a ban failed")
         return False
