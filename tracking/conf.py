@@ -314,10 +314,10 @@ class Settings:
 
     @cached_property
     def geoip_cache_type(self) -> int:
-        """``GEOIP_CACHE_TYPE``: 0, 1, 2 or 4, as for the predecessor. Default 4.
+        """``GEOIP_CACHE_TYPE``: how the GeoIP database is read. Default 4.
 
-        All mean the same by now: the file is mapped into memory, and opened again when it
-        is replaced.
+        As in django-user-tracking, 1 loads the file into memory. 0, 2 and 4 map it, so that
+        the system keeps the parts in use in memory. All are reopened when the file is replaced.
         """
         cache_type: int = self._get_plain("GEOIP_CACHE_TYPE", 4)
         return cache_type

@@ -3,10 +3,12 @@ import logging
 import os
 import sys
 import threading
+from pathlib import Path
 from unittest import mock
 
 import maxminddb
 import pytest
+from django.core.checks import run_checks
 from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,6 +80,38 @@ def test_every_cache_type_of_the_predecessor_reads_fast(settings, places, cache_
     build(places)
     assert locate(ADDRESS) == IN_SYDNEY
     assert type(geoip._database()._reader) is type(maxminddb.open_database(places))
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="only Linux copies files to memory")
+@pytest.mark.parametrize(
+    ("cache_type", "in_memory"), [(0, False), (1, True), (2, False), (4, False)]
+)
+def test_cache_type_1_loads_the_file_into_memory(settings, places, cache_type, in_memory):
+    settings.GEOIP_CACHE_TYPE = cache_type
+    build(places)
+    assert locate(ADDRESS) == IN_SYDNEY
+    mapped = Path("/proc/self/maps").read_text()
+    assert ("memfd:tracking-geoip" in mapped) is in_memory
+    assert (str(places) in mapped) is not in_memory
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="only Linux copies files to memory")
+def test_a_database_in_memory_survives_overwriting_and_is_replaced(settings, places):
+    """A mapped file that is truncated would kill the process (SIGBUS)."""
+    settings.GEOIP_CACHE_TYPE = 1
+    build(places)
+    assert locate(ADDRESS) == IN_SYDNEY
+    places.write_bytes(b"")
+    assert locate(ADDRESS) == IN_SYDNEY
+    build(places, {"192.0.2.0/24": BERLIN})
+    assert locate(ADDRESS) == IN_BERLIN
+
+
+@pytest.mark.parametrize("cache_type", [0, 1, 2, 4, 3, -1, "1", None, True])
+def test_a_cache_type_that_is_not_documented_is_an_error(settings, cache_type):
+    settings.GEOIP_CACHE_TYPE = cache_type
+    found = [message.id for message in run_checks() if message.id == "tracking.E021"]
+    assert bool(found) is (cache_type not in [0, 1, 2, 4] or cache_type is True)
 
 
 def test_ipv6_is_nowhere_in_a_database_of_ipv4(places, caplog):
@@ -289,7 +323,7 @@ def test_a_damaged_record_is_nowhere_and_told_once(places, caplog, monkeypatch):
             raise maxminddb.InvalidDatabaseError("bad pointer")
 
     build(places)
-    monkeypatch.setattr(geoip, "_open", lambda path: Damaged())
+    monkeypatch.setattr(geoip, "_open", lambda path, **_: Damaged())
     assert [locate(ADDRESS), locate(ADDRESS)] == [None, None]
     (message,) = told(caplog)
     assert message.endswith("places.mmdb is damaged: bad pointer")
@@ -300,7 +334,7 @@ def test_no_damage_breaks_a_look_up(tmp_path_factory, position, value):
     """With the reader in Python: that in C may end the process over one wrong byte."""
     from django.test import override_settings
 
-    def slowly(path):
+    def slowly(path, **_):
         try:
             return maxminddb.open_database(path, maxminddb.MODE_MEMORY)
         except Exception as error:

@@ -6,18 +6,22 @@
 ``GEOIP_PATH`` names the database: a ``.mmdb`` file of MaxMind, of DB-IP or with the same layout, or
 a folder with such a file. No request leaves the machine, and a look-up takes a few microseconds.
 
-The file is mapped into memory, and reopened when another file replaces it. Replace it by renaming,
-as geoipupdate does: overwriting or truncating a mapped file kills the process that reads it
-(``SIGBUS``), and a damaged file may do so too.
+The file is mapped, and reopened when another file replaces it. Replace it by renaming, as
+geoipupdate does: overwriting or truncating a mapped file kills the process that reads it
+(``SIGBUS``), and a damaged file may do so too. ``GEOIP_CACHE_TYPE = 1`` copies the file into memory
+first, which costs its size for each process and protects against overwriting.
 """
 
 import ipaddress
 import logging
 import math
 import os
+import shutil
 import stat
 import threading
 import time as clock
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -31,6 +35,10 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two checks whether the file was replaced.
 CHECK_INTERVAL = 1.0
+
+#: The bit of ``GEOIP_CACHE_TYPE`` that asks for the whole file in memory (GEOIP_MEMORY_CACHE of
+#: MaxMind's first C library, whose numbers django-user-tracking documented).
+MEMORY_CACHE = 1
 
 
 def locate(address: str | None) -> Location | None:
@@ -88,8 +96,9 @@ class _FileStamp(NamedTuple):
 class _Database:
     """The database, opened on first use and reopened when its file is replaced."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, in_memory: bool = False) -> None:
         self._path = path
+        self._in_memory = in_memory
         self._lock = threading.Lock()
         self._reader: Reader | None = None
         self._stamp: _FileStamp | None = None
@@ -136,7 +145,7 @@ class _Database:
         self._stamp = stamp
         try:
             # The previous reader is not closed: another thread may be using it.
-            self._reader = _open(stamp.path)
+            self._reader = _open(stamp.path, in_memory=self._in_memory)
             self._logged = None
         except _UnusableError as error:
             # The file may be half copied. The previous reader still works.
@@ -196,10 +205,11 @@ def _rank(path: str) -> int:
     return 2 if "city" in name else 1 if "country" in name else 0
 
 
-def _open(path: str) -> "Reader":
+def _open(path: str, *, in_memory: bool = False) -> "Reader":
     """Open a database, with the C extension of maxminddb if it was built.
 
-    ``MODE_MEMORY`` never uses the extension and is twenty times slower.
+    ``MODE_MEMORY`` never uses the extension and is twenty times slower, so for ``in_memory``
+    the extension maps a copy of the file in memory.
 
     Raises:
         _UnusableError: the file cannot be opened.
@@ -211,16 +221,41 @@ def _open(path: str) -> "Reader":
             "The package maxminddb is not installed. Install django-beacons[geoip]."
         ) from error
     try:
-        return maxminddb.open_database(path, maxminddb.MODE_AUTO)
+        with _copy_in_memory(path) if in_memory else nullcontext(path) as name:
+            return maxminddb.open_database(name, maxminddb.MODE_AUTO)
     except Exception as error:  # the site must survive any content of that file
         raise _UnusableError(f"{path} is not a readable database: {error}") from error
+
+
+@contextmanager
+def _copy_in_memory(path: str) -> Iterator[str]:
+    """Copy a file into memory, and give the name of the copy; a mapping of it outlives the block.
+
+    Only Linux can do this. Elsewhere the name is that of the file itself.
+
+    Raises:
+        OSError: the file cannot be read, or memory is short.
+    """
+    if not hasattr(os, "memfd_create"):
+        yield path
+        return
+    descriptor = os.memfd_create("tracking-geoip")
+    with os.fdopen(descriptor, "wb") as copy, open(path, "rb") as file:
+        shutil.copyfileobj(file, copy)
+        copy.flush()
+        yield f"/proc/self/fd/{descriptor}"
 
 
 @until_settings_change
 @cache
 def _database() -> _Database | None:
     """Return the database of the settings, or ``None`` if ``TRACKING_USE_GEOIP`` is off."""
-    return _Database(conf.geoip_path) if conf.use_geoip else None
+    if not conf.use_geoip:
+        return None
+    # A wrong value is reported by a system check (E021).
+    is_flags = isinstance(conf.geoip_cache_type, int)
+    in_memory = is_flags and bool(conf.geoip_cache_type & MEMORY_CACHE)
+    return _Database(conf.geoip_path, in_memory=in_memory)
 
 
 # Another thread of the parent may have held the lock. Not on Windows, which has no fork.
