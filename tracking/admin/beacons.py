@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from tracking.admin import columns
+from tracking.admin import columns, index_entries
 from tracking.admin.beacon_filters import EntityFilter, SourceFilter, TargetFilter
 from tracking.admin.masking import may_view_full_addresses
 from tracking.admin.permitted_values import BeaconDisplay
@@ -71,6 +71,11 @@ class BeaconAdmin(RecordedRowsAdmin):
     MAX_FOUND = 100
     #: ... and at most this many of their latest beacons per model and role.
     MAX_FOUND_BEACONS = 1_000
+
+    def __init__(self, model: type[Beacon], admin_site: admin.AdminSite) -> None:
+        """Add the entries of this app's pages to the index of the same site."""
+        super().__init__(model, admin_site)
+        index_entries.register(admin_site)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the overview and the reports of single objects."""

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking import bans
-from tracking.admin import columns
+from tracking.admin import columns, index_entries
 from tracking.admin.active_visitors import live_page
 from tracking.admin.bans.candidates import ban_choices
 from tracking.admin.bans.confirmation import ban_confirmation, can_ban, confirmation_url
@@ -62,6 +62,11 @@ class VisitorAdmin(BaseVisitorAdmin):
 
     #: The page of a visitor lists at most this many visits.
     MAX_VISITS = 20
+
+    def __init__(self, model: type[Visitor], admin_site: admin.AdminSite) -> None:
+        """Add the entries of this app's pages to the index of the same site."""
+        super().__init__(model, admin_site)
+        index_entries.register(admin_site)
 
     def get_urls(self) -> list[URLPattern]:
         """Add the page of active visitors, and the overview unless the list of beacons has it."""

@@ -44,7 +44,7 @@ def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
     """Return the URL patterns of the page and of the JSON that it fetches."""
     wrap = model_admin.admin_site.admin_view
     return [
-        path("active/", wrap(partial(_page_view, model_admin)), name="tracking_visitor_active"),
+        path("active/", wrap(partial(page, model_admin)), name="tracking_visitor_active"),
         path(
             "active/now/",
             wrap(partial(_data_view, model_admin)),
@@ -58,8 +58,16 @@ def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
     ]
 
 
-def _page_view(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> HttpResponse:
-    """Return the page; it includes its first data."""
+def page(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> HttpResponse:
+    """Return the page; it includes its first data.
+
+    Args:
+        model_admin: the admin of visitors.
+        request: the current request.
+
+    Raises:
+        PermissionDenied: the user may not view visitors.
+    """
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
     site = model_admin.admin_site

@@ -74,10 +74,20 @@ def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
         return path(f"overview/{route}", site.admin_view(partial(view, site)), name=name)
 
     return [
-        pattern("", _overview, "tracking_overview"),
+        pattern("", overview_page, "tracking_overview"),
         pattern("<slug:name>.csv", _file, "tracking_overview_csv"),
         pattern("<slug:name>/", _whole_list, "tracking_overview_list"),
     ]
+
+
+def may_see(request: HttpRequest) -> bool:
+    """Return whether the user may see any part of the overview."""
+    return bool(_permissions(request))
+
+
+def _permissions(request: HttpRequest) -> list[str]:
+    """Return the permissions to see parts of the overview that the user has."""
+    return [name for name in FIGURES if request.user.has_perm(f"tracking.{name}")]
 
 
 class Viewer:
@@ -86,7 +96,7 @@ class Viewer:
     def __init__(self, request: HttpRequest, site: admin.AdminSite) -> None:
         self.request = request
         self.site = site
-        self._held = [name for name in FIGURES if request.user.has_perm(f"tracking.{name}")]
+        self._held = _permissions(request)
         if not self._held:
             raise PermissionDenied
 
@@ -295,7 +305,16 @@ def _source(value: str) -> Reference | None:
         return None
 
 
-def _overview(site: admin.AdminSite, request: HttpRequest) -> HttpResponse:
+def overview_page(site: admin.AdminSite, request: HttpRequest) -> HttpResponse:
+    """Return the overview.
+
+    Args:
+        site: the admin site.
+        request: the current request.
+
+    Raises:
+        PermissionDenied: the user may see no part of the overview.
+    """
     shown = OverviewPage(Viewer(request, site), request.path)
     report = overview(shown.period, shown.filters)
     shown.choose_series(report)
