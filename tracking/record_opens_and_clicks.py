@@ -13,7 +13,7 @@ from tracking import generic_references, tokens
 from tracking.backends import get_backend
 from tracking.caching import snapshots
 from tracking.conf import conf
-from tracking.db.isolation import log_errors, log_errors_with_savepoints, savepoints
+from tracking.db.isolation import log_errors_with_savepoints, savepoints
 from tracking.destinations import clean_destination
 from tracking.hits import Hit, Kind
 from tracking.identity.request_info import RequestInfo
@@ -38,8 +38,10 @@ async def open_pixel(info: RequestInfo, token: str, wait: Waiting) -> None:
     """
     payload, counts = _decode(token, tokens.PIXEL)
     if counts:
-        with log_errors(logger, "Pixel"):
+        try:
             await _record(info, Kind.OPEN, payload, wait)
+        except Exception:
+            logger.exception("Pixel failed")
 
 
 async def follow_link(info: RequestInfo, token: str, wait: Waiting) -> str:
@@ -66,8 +68,10 @@ async def follow_link(info: RequestInfo, token: str, wait: Waiting) -> str:
     else:
         destination, is_live = await wait.call(_find_destination, payload)
     if counts and is_live:
-        with log_errors(logger, "Redirect"):
+        try:
             await _record(info, Kind.CLICK, payload, wait, url=destination)
+        except Exception:
+            logger.exception("Redirect failed")
     return destination
 
 
@@ -78,8 +82,10 @@ async def send_hit(hit: Hit, wait: Waiting) -> None:
         hit: the hit.
         wait: how to wait.
     """
-    with log_errors(logger, "Recording of %s %s", hit.kind, hit.id):
+    try:
         await wait.send(get_backend(), hit)
+    except Exception:
+        logger.exception("Recording of %s %s failed", hit.kind, hit.id)
 
 
 def is_live(target: Any) -> bool:

@@ -119,7 +119,7 @@ def key_of(cookie=None, **meta):
     request = RequestFactory(HTTP_USER_AGENT="Firefox").get("/", **meta)
     if cookie:
         request.COOKIES["visitor"] = cookie
-    return tracked(request).recorded_visitor
+    return tracked(request).make_hit(Kind.OPEN).visitor
 
 
 def test_a_cookie_is_the_visitor_wherever_it_comes_from():
@@ -146,7 +146,7 @@ def test_who_refuses_has_no_key(settings):
 
 def test_without_visitors_there_is_no_key():
     request = RequestFactory().get("/")
-    assert RequestInfo(request).recorded_visitor is None
+    assert RequestInfo(request).make_hit(Kind.OPEN).visitor is None
 
 
 # Hits.

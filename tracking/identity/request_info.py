@@ -10,6 +10,7 @@ from django.utils.functional import cached_property
 
 from tracking import client_address, exclusions
 from tracking.caching import snapshots
+from tracking.conf import conf
 from tracking.hits import Hit, PageHit
 from tracking.identity import browser_consent, daily_salt, page_view, visitor_cookie, visitor_key
 from tracking.identity.browser_consent import Consent
@@ -75,17 +76,21 @@ class RequestInfo:
     @property
     def recorded_address(self) -> str | None:
         """The client's address as far as ``TRACKING_ANONYMIZE_IP`` lets it be recorded."""
+        if conf.anonymize_ip is False:
+            return self.address
         return client_address.anonymize(self.address)
 
     @cached_property
     def user_agent(self) -> str:
-        """The header ``User-Agent``."""
-        return header(self._request(), "HTTP_USER_AGENT")
+        """The header ``User-Agent`` as text."""
+        value: str = self._request().META.get("HTTP_USER_AGENT", "")
+        return value if value.isascii() else _decode(value)
 
     @property
     def referrer(self) -> str:
-        """The header ``Referer``."""
-        return header(self._request(), "HTTP_REFERER")
+        """The header ``Referer`` as text."""
+        value: str = self._request().META.get("HTTP_REFERER", "")
+        return value if value.isascii() else _decode(value)
 
     # Whether it counts.
 
@@ -139,13 +144,6 @@ class RequestInfo:
             self._request(), self.address, daily_salt.today()
         )
 
-    @property
-    def recorded_visitor(self) -> str | None:
-        """The visitor's key, or ``None`` if the site tracks no visitors or the reader refuses."""
-        if not self.tracks_visitors or self.consent is Consent.REFUSE:
-            return None
-        return self.visitor_key
-
     # Hits.
 
     def make_hit(self, kind: str, **values: Any) -> Hit:
@@ -155,12 +153,13 @@ class RequestInfo:
             kind: one of :class:`tracking.hits.Kind`.
             values: further fields of the hit.
         """
+        has_visitor = self.tracks_visitors and self.consent is not Consent.REFUSE
         return Hit(
             kind=kind,
             referrer=self.referrer,
             ip_address=self.recorded_address,
             user_agent=self.user_agent,
-            visitor=self.recorded_visitor,
+            visitor=self.visitor_key if has_visitor else None,
             **values,
         )
 
@@ -179,19 +178,12 @@ class RequestInfo:
         )
 
 
-def header(request: HttpRequest, key: str) -> str:
+def _decode(header: str) -> str:
     """Return a header as text: UTF-8 if it is valid UTF-8, else Latin-1.
 
     WSGI (PEP 3333) and Django's ASGI handler decode all headers as Latin-1.
-
-    Args:
-        request: the request as Django hands it to a view or middleware.
-        key: the header as ``request.META`` names it.
     """
-    value: str = request.META.get(key, "")
-    if value.isascii():
-        return value
     try:
-        return value.encode("latin-1").decode()
+        return header.encode("latin-1").decode()
     except UnicodeError:  # it is Latin-1, or code of the site has set it to text
-        return value
+        return header
