@@ -19,7 +19,7 @@ A request first calls :func:`is_due`, which is one comparison, and then :func:`r
 queries the database::
 
     if snapshots.is_due():
-        snapshots.refresh()            # under ASGI: await snapshots.arefresh()
+        snapshots.refresh()            # in an event loop: by sync_to_async
     words.current
 
 While the database is down, the last content stays in use. A snapshot that cannot be loaded keeps
@@ -35,7 +35,6 @@ from collections.abc import Callable, Iterator, Mapping
 from time import monotonic, time
 from typing import Any, Generic, Protocol, TypeVar
 
-from asgiref.sync import sync_to_async
 from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import post_migrate
@@ -308,11 +307,6 @@ def refresh() -> bool:
         Whether the database answered, as far as it was queried; failures are logged.
     """
     return _poller.run()
-
-
-async def arefresh() -> bool:
-    """Do the same without blocking the event loop."""
-    return await sync_to_async(refresh, thread_sensitive=True)()
 
 
 def refresh_soon() -> None:
