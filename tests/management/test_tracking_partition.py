@@ -30,7 +30,7 @@ def test_the_command_shows_its_plan_and_asks(calendar, capsys, monkeypatch):
     monkeypatch.setattr("builtins.input", lambda _: next(answers))
     with pytest.raises(CommandError, match="Nothing changed"):
         call_command("tracking_partition", "--convert", "--table=beacon")
-    assert "the part for all before 2026-12-01" in capsys.readouterr().out
+    assert "the partition for everything before 2026-12-01" in capsys.readouterr().out
     assert not partitions.layout(Beacon, "default").is_partitioned
     call_command("tracking_partition", "--convert", "--table=beacon")
     out = capsys.readouterr().out
@@ -80,8 +80,8 @@ def test_the_command_daily(calendar, capsys):
     capsys.readouterr()
     call_command("tracking_partition", "--verbosity=0")
     assert capsys.readouterr().out.splitlines() == [
-        "Made: tracking_beacon_2027_03",
-        "Made: tracking_pageview_2027_03",
+        "Created: tracking_beacon_2027_03",
+        "Created: tracking_pageview_2027_03",
     ]
     call_command("tracking_partition", "--undo", "--yes")
     assert capsys.readouterr().out.count("not partitioned") == 2

@@ -196,7 +196,7 @@ def test_the_clean_up_goes_on_by_rows_where_a_part_is_held(another, monkeypatch,
         with another.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM tracking_beacon")
         assert retention.clean_up(tables=["beacon"]) == {"beacon": 1}
-        assert "No part of tracking_beacon could be dropped" in caplog.text
+        assert "No partition of tracking_beacon could be dropped" in caplog.text
         another.rollback()
         assert retention.clean_up(tables=["beacon"]) == {"beacon": 0}
         assert len(parts_of()) == 5
