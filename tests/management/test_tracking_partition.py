@@ -34,7 +34,7 @@ def test_the_command_shows_its_plan_and_asks(calendar, capsys, monkeypatch):
     assert not partitions.layout(Beacon, "default").is_partitioned
     call_command("tracking_partition", "--convert", "--table=beacon")
     out = capsys.readouterr().out
-    assert "Parts of their own: 2026-12, 2027-01, 2027-02" in out
+    assert "New partitions: 2026-12, 2027-01, 2027-02" in out
     assert "tracking_beacon_default" in out
     assert not partitions.layout(PageView, "default").is_partitioned
     call_command("tracking_partition", "--convert", "--table=beacon")  # nothing is asked
