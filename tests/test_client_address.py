@@ -101,7 +101,7 @@ def test_addresses_behind_a_number_of_proxies(settings, count, remote, header, e
     assert ask(remote, **headers) == expected
 
 
-def test_both_believe_only_what_both_allow(settings):
+def test_networks_and_number_of_proxies_both_limit_trust(settings):
     settings.TRACKING_TRUSTED_PROXIES = OURS
     settings.TRACKING_PROXY_COUNT = 1
     assert ask(PROXY, **{"X-Forwarded-For": f"{CLIENT}, {NEAR}"}) == NEAR
@@ -149,7 +149,7 @@ def test_another_header_can_be_the_one(settings):
     assert ask(EVIL, **{"X-Real-IP": CLIENT}) == EVIL
 
 
-def test_no_header_is_believed_by_default():
+def test_no_header_is_trusted_by_default():
     assert (
         ask(EVIL, **{"X-Forwarded-For": CLIENT, "X-Real-IP": CLIENT, "Forwarded": CLIENT}) == EVIL
     )

@@ -1,4 +1,4 @@
-"""The documents are true: their code runs, their links lead somewhere, nothing is left out."""
+"""The documentation: its code runs, its links work, nothing is missing."""
 
 import doctest
 import importlib

@@ -1,4 +1,4 @@
-"""What is not counted."""
+"""Requests that are not counted."""
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -141,7 +141,7 @@ def test_spaces_around_a_keyword_are_taken_off():
     assert word.keyword == "monitor"
 
 
-def test_the_snapshot_is_the_one_that_is_told_of():
+def test_the_snapshot_is_the_one_that_was_published():
     assert exclusions.untracked_agents.name == "filters"
 
 
@@ -220,7 +220,7 @@ def test_the_media_folder_is_no_page(settings):
     assert page("/uploads/manual.html") == "static"
 
 
-def test_a_site_that_serves_files_from_its_root_has_pages_all_the_same(settings):
+def test_a_site_that_serves_files_from_its_root_has_pages_nevertheless(settings):
     settings.STATIC_URL = "/"
     settings.MEDIA_URL = ""
     assert page("/tea/") is None

@@ -1,4 +1,4 @@
-"""What Prometheus is told, by its own library."""
+"""Metrics for Prometheus."""
 
 import os
 import subprocess
@@ -84,7 +84,7 @@ def test_what_is_refused_is_counted_with_its_reason(backend, registry, monkeypat
     assert registry.value("tracking_hits_set_aside") == 1
 
 
-def test_a_disk_that_takes_nothing_is_told(backend, registry, monkeypatch):
+def test_a_disk_that_takes_nothing_is_counted(backend, registry, monkeypatch):
     def full(hits):
         raise OSError("No space left on device")
 
@@ -149,7 +149,7 @@ thread.join()
 """
 
 
-def test_a_backend_without_a_spool_has_nothing_to_tell(registry):
+def test_a_backend_without_a_spool_exports_nothing(registry):
     assert registry.value("tracking_hits_received_total") == 0
     assert registry.value("tracking_hits_waiting") == 0
 

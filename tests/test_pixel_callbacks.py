@@ -98,7 +98,7 @@ def test_unregistered_callbacks_are_silent(notify):
     assert Notebook.seen == []
 
 
-def test_a_callback_without_record_is_told_so(notify, caplog):
+def test_a_callback_without_record_is_logged(notify, caplog):
     class Empty(TrackingPixel):
         pass
 

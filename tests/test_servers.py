@@ -1,4 +1,4 @@
-"""The app over real sockets, from a WSGI and an ASGI server."""
+"""The app behind real WSGI and ASGI servers."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The tasks run: at once, and through a broker and a worker."""
+"""The Celery tasks, called at once and through a worker."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""The view that sites put into their own URLconf, and the app's own short links."""
+"""The view ``trigger``, and short links to targets and sources."""
 
 import uuid
 from datetime import UTC, datetime
@@ -311,7 +311,7 @@ def test_other_methods_are_refused(method, offer, affiliate):
     assert not Beacon.objects.exists()
 
 
-def test_a_database_that_goes_away_never_shows(client, offer, affiliate, caplog):
+def test_an_outage_of_the_database_never_shows(client, offer, affiliate, caplog):
     def refuse(*args):
         raise OperationalError("gone away")
 

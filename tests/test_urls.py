@@ -1,4 +1,4 @@
-"""Which view a URL leads to, in a thread and in an event loop."""
+"""The views that URLs lead to, with and without an event loop."""
 
 import asyncio
 import threading

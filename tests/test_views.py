@@ -1,4 +1,4 @@
-"""Pixels and redirects by token: what the reader gets, and what is recorded."""
+"""Pixels and redirects: the response, and what is recorded."""
 
 import logging
 import sqlite3
@@ -181,7 +181,7 @@ def test_head_is_answered_as_usual_and_not_counted(client, notebook):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "BREW"])
-def test_other_methods_are_refused_and_a_pixel_is_a_pixel_all_the_same(method, notebook):
+def test_other_methods_are_refused_but_a_pixel_is_still_a_pixel(method, notebook):
     client = Client(enforce_csrf_checks=True)
     pixel = client.generic(method, pixel_path())
     assert_is_pixel(pixel, status=405)

@@ -1,4 +1,4 @@
-"""The package, as it is installed from an index."""
+"""The wheel contains the whole package."""
 
 import subprocess
 import sys

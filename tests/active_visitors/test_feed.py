@@ -97,7 +97,7 @@ def test_names_are_for_who_may_see_users(watcher):
     assert [user["user"] for user in answer_of(watcher)["users"]] == ["anna", None]
 
 
-def test_neither_session_key_nor_address_is_told(watcher):
+def test_the_feed_has_neither_session_keys_nor_addresses(watcher):
     visitor(session_key="the-session-key", ip_address="192.0.2.77", key="the-visitor-key")
     text = json.dumps(answer_of(watcher))
     assert "the-session-key" not in text
@@ -106,7 +106,7 @@ def test_neither_session_key_nor_address_is_told(watcher):
     assert answer_of(watcher)["users"][0]["network"] == "192.0.2.0"
 
 
-def test_the_place_is_told_as_far_as_it_is_known(watcher):
+def test_the_feed_has_the_place_as_far_as_it_is_known(watcher):
     visitor(country="DE", city="Berlin", latitude=52.5, longitude=13.4)
     visitor(5)
     known, unknown = (user["geoip"] for user in answer_of(watcher)["users"])
@@ -117,7 +117,7 @@ def test_the_place_is_told_as_far_as_it_is_known(watcher):
     assert unknown == {}
 
 
-def test_the_feed_tells_when_a_visit_began_and_by_which_campaign(watcher):
+def test_the_feed_has_the_start_and_the_campaign_of_a_visit(watcher):
     began = timezone.now() - timedelta(minutes=3)
     campaign = {"source": "<b>letter</b>", "medium": "email"}
     write([PageHit(visitor="anna", time=began, url="/tea/", campaign=campaign)])

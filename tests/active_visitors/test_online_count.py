@@ -1,4 +1,4 @@
-"""How many visitors are here, in templates."""
+"""The template tags that count visitors online."""
 
 from datetime import timedelta
 

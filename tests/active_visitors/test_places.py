@@ -1,4 +1,4 @@
-"""Who is on the site, and where."""
+"""Places of active visitors."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -101,7 +101,7 @@ def test_who_is_not_logged_in_is_asked_to(client):
 
 
 @override_settings(ROOT_URLCONF=__name__)
-def test_sites_of_ones_own_have_entries_of_the_pages_they_have(admin_client):
+def test_custom_admin_sites_have_entries_of_their_pages(admin_client):
     listed = entries(admin_client.get("/both/"))
     assert [url for url, _ in listed[:2]] == [
         "/both/tracking/overview/",

@@ -1,4 +1,4 @@
-"""Lists of large tables: pages, dates and filters cost little."""
+"""Lists of large tables: pages, dates and filters use indexes."""
 
 from datetime import UTC, datetime
 
@@ -51,7 +51,7 @@ def test_no_address_makes_the_list_count_its_filters(admin_client):
     )
 
 
-def test_more_rows_than_can_be_paged_through_are_told(admin_client, monkeypatch):
+def test_a_list_with_too_many_rows_to_page_through_says_so(admin_client, monkeypatch):
     assert BoundedPaginator.limit() == "10,000"
     monkeypatch.setattr(BoundedPaginator, "MAX_ROWS", 5)
     write([Hit(kind=Kind.OPEN) for _ in range(5)])

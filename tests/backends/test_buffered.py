@@ -1,4 +1,4 @@
-"""The buffered backend: what it promises, with something broken each time."""
+"""The buffered backend, with failures of database, disk and process."""
 
 import asyncio
 import errno
@@ -276,7 +276,7 @@ def test_a_backlog_stays_on_disk(backend, table):
     assert max(seen) <= 200
 
 
-def test_late_hits_are_told_once(backend, table, settings, caplog):
+def test_late_hits_are_logged_once(backend, table, settings, caplog):
     settings.TRACKING_MAX_LAG = 0.05
     caplog.set_level(logging.INFO, "tracking")
     backend.interval = 0.2

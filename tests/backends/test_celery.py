@@ -1,4 +1,4 @@
-"""Batches through Celery: real brokers, real workers, and what is killed on the way."""
+"""The backend for Celery, with a broker in memory."""
 
 import logging
 import time
@@ -168,7 +168,7 @@ def test_a_backend_without_celery_says_so(spool, monkeypatch):
 
 
 @pytest.mark.django_db  # which checks of Django look at
-def test_a_celery_that_takes_no_json_is_told_of(celery, settings, spool, monkeypatch):
+def test_a_celery_that_takes_no_json_fails_a_check(celery, settings, spool, monkeypatch):
     app = celery.Celery("tests", set_as_current=False, broker="memory://", fixups=[])
     app.conf.accept_content = ["pickle"]
     monkeypatch.setattr(celery, "current_app", app)

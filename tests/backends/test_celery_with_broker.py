@@ -1,4 +1,4 @@
-"""The backend for Celery with a real broker, and workers that are killed."""
+"""The backend for Celery with a real broker and workers that are killed."""
 
 import os
 import random

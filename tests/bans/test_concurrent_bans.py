@@ -1,4 +1,4 @@
-"""Bans that are made at the same moment: nobody waits for one who waits for them."""
+"""Bans that are made at the same time do not deadlock."""
 
 import itertools
 import threading

@@ -54,7 +54,7 @@ def test_lists_are_read_line_by_line():
         "192.0.2.7,a\rb",
     ],
 )
-def test_a_line_that_makes_no_sense_is_told_with_its_number(line):
+def test_an_invalid_line_is_reported_with_its_number(line):
     first, second, third = import_export.parse_lines(["192.0.2.1", line, "192.0.2.2"])
     if line == '"192.0.2.7':  # a quote that is left open does not swallow the next line
         assert second == BanEntry(2, "192.0.2.7", "", None)

@@ -1,4 +1,4 @@
-"""What a ban would do, told before it is made."""
+"""Objections to a ban, and the visitors that it would affect."""
 
 from datetime import timedelta
 
@@ -32,7 +32,7 @@ def test_objections(settings):
     assert "neither" in against("rubbish")[0]
 
 
-def test_believing_the_whole_world_does_not_make_bans_impossible(settings):
+def test_trusting_all_proxies_does_not_make_bans_impossible(settings):
     settings.TRACKING_TRUSTED_PROXIES = ["0.0.0.0/0"]
     assert bans.find_objections("192.0.2.7", own_address=None) == []
 

@@ -1,4 +1,4 @@
-"""The capacity on paper is what the measured figures say."""
+"""The capacity calculation and its document."""
 
 from benchmarks import capacity
 from tests.support import documents

@@ -1,4 +1,4 @@
-"""The benchmarks over sockets."""
+"""The benchmarks of servers."""
 
 import importlib
 import os
@@ -138,7 +138,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_what_is_not_there_is_told(folder):
+def test_a_missing_module_is_reported(folder):
     with pytest.raises(Absent, match=r"there is no tracking\.nowhere yet"):
         Site(Variant(name="nowhere", title="", module="tracking.nowhere"), folder)
 
@@ -168,7 +168,7 @@ def test_sites_are_asked_and_every_answer_is_a_row(folder):
 
 
 @pytest.mark.slow
-def test_a_row_that_is_missing_is_told(folder, monkeypatch):
+def test_a_missing_row_is_reported(folder, monkeypatch):
     monkeypatch.setattr("benchmarks.servers.rounds.PATIENCE", 0.1)
     # Says of itself that it records, and does not.
     variant = Variant(
@@ -182,7 +182,7 @@ def test_a_row_that_is_missing_is_told(folder, monkeypatch):
     assert re.fullmatch(r"[\d,]+ answers, 0 rows", absent["forgetful"])
 
 
-def test_tables_tell_whether_a_target_is_met_and_how_sure_that_is():
+def test_tables_show_whether_a_target_is_met_and_how_sure_that_is():
     measured = {
         "bare": Measured(rates=[100.0, 200.0], cpu=[50.0, 60.0], writer=[0.0, 0.0]),
         "raw": Measured(rates=[200.0, 400.0], cpu=[10.0, 10.0], writer=[0.0, 0.0]),

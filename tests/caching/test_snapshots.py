@@ -108,7 +108,7 @@ def test_a_change_is_in_force_within_its_transaction_and_gone_with_it(words, tab
 
 
 @pytest.mark.django_db(transaction=True)
-def test_once_it_is_committed_a_change_is_no_longer_looked_after(words, table):
+def test_a_committed_change_is_no_longer_provisional(words, table):
     words.get()
     with transaction.atomic():
         changed("words")
@@ -119,7 +119,7 @@ def test_once_it_is_committed_a_change_is_no_longer_looked_after(words, table):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_rolled_back_to_a_savepoint_is_told_anew(words, table):
+def test_a_change_rolled_back_to_a_savepoint_is_published_again(words, table):
     words.get()
     with transaction.atomic():
         with transaction.atomic():
@@ -132,7 +132,7 @@ def test_what_is_rolled_back_to_a_savepoint_is_told_anew(words, table):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_changes_of_one_transaction_are_told_once(words, django_assert_num_queries):
+def test_many_changes_in_one_transaction_are_published_once(words, django_assert_num_queries):
     with transaction.atomic():
         changed("words")
         with django_assert_num_queries(0):

@@ -84,7 +84,7 @@ def test_a_good_order_is_fine(settings, order):
     assert ids() == set()
 
 
-def test_a_site_behind_a_proxy_is_asked_whom_to_believe(settings):
+def test_a_site_behind_a_proxy_is_asked_which_proxies_to_trust(settings):
     settings.MIDDLEWARE = [BAN]
     settings.USE_X_FORWARDED_HOST = True
     assert ids() == {"tracking.W011"}
@@ -92,7 +92,7 @@ def test_a_site_behind_a_proxy_is_asked_whom_to_believe(settings):
     assert ids() == set()
 
 
-def test_hits_that_wait_among_temporary_files_are_told_of_when_it_is_deployed(settings):
+def test_a_spool_among_temporary_files_fails_a_deployment_check(settings):
     settings.TRACKING_BACKEND = "tracking.backends.buffered.BufferedBackend"
     assert "tracking.W012" in ids(include_deployment_checks=True)
     settings.TRACKING_SPOOL = "/var/spool/site"

@@ -1,4 +1,4 @@
-"""Rows written without the ORM are, byte by byte, those that it would have written."""
+"""Rows written without the ORM equal those that it writes."""
 
 import uuid
 from datetime import UTC, date, datetime, timedelta
@@ -266,7 +266,7 @@ def made():
     pre_init.disconnect(note, sender=Beacon)
 
 
-def test_nobody_listens_and_no_instance_is_made(made):
+def test_without_receivers_no_instance_is_made(made):
     hits = [Hit(kind=Kind.OPEN) for _ in range(30)]
     written = write(hits)
     assert len(written) == 30
@@ -286,7 +286,7 @@ def test_an_instance_is_as_one_that_was_loaded():
     assert repr(write([hit := Hit(kind=Kind.OPEN)])) == f"[<Beacon: Open {hit.id}>]"
 
 
-def test_a_batch_is_told_once(restore_receivers, made):
+def test_the_signal_of_a_batch_is_sent_once(restore_receivers, made):
     batches, singles = [], []
 
     def batch(sender, beacons, **kwargs):

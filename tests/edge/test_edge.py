@@ -1,4 +1,4 @@
-"""The edge ahead of Django: the same answers, and the same records."""
+"""The edge answers and records exactly as the views do."""
 
 import json
 from wsgiref.util import setup_testing_defaults

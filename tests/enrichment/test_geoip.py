@@ -282,7 +282,7 @@ def test_the_file_is_looked_at_once_a_second(places, monkeypatch):
     assert locate(ADDRESS) == IN_BERLIN
 
 
-def test_half_a_copy_keeps_the_old_database_and_is_told_once(places, caplog):
+def test_half_a_copy_keeps_the_old_database_and_is_logged_once(places, caplog):
     whole = build(places).read_bytes()
     assert locate(ADDRESS) == IN_SYDNEY
     draft = places.with_suffix(".draft")
@@ -317,7 +317,7 @@ def test_rubbish_is_no_database(places, caplog, content):
     assert database_problem().startswith(f"{places} is not a readable database")
 
 
-def test_a_damaged_record_is_nowhere_and_told_once(places, caplog, monkeypatch):
+def test_a_damaged_record_is_nowhere_and_logged_once(places, caplog, monkeypatch):
     class Damaged:
         def get(self, address):
             raise maxminddb.InvalidDatabaseError("bad pointer")

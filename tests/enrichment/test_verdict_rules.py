@@ -83,7 +83,7 @@ def test_a_verdict_is_reached_once():
     ("label", "expected"),
     [("human", True), ("bot", True), ("proxy", False), ("prefetch", False), (Label.PROXY, False)],
 )
-def test_a_proxy_tells_neither_place_nor_device(label, expected):
+def test_a_mail_proxy_has_neither_place_nor_device(label, expected):
     """Gmail's proxy hides the client (gophish #1390, pytracking #24)."""
     assert describes_reader(label) is expected
 

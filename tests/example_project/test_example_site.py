@@ -104,7 +104,7 @@ def test_opening_a_message_and_following_its_link_is_seen_in_the_admin(shop, bro
 # --- Who is in the shop now --------------------------------------------------------------
 
 
-def test_a_page_tells_how_many_readers_there_are(shop):
+def test_a_page_shows_the_number_of_readers(shop):
     page = shop.visit("192.0.2.201")
     readers, here = re.search(r"(\d+) readers? in the shop, (\d+) on this page", page).groups()
     assert 1 <= int(here) <= int(readers)

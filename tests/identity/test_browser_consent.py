@@ -1,4 +1,4 @@
-"""How far a reader agrees to be tracked."""
+"""Consent of a browser: headers and the callable of the site."""
 
 import pytest
 from django.test import RequestFactory

@@ -1,4 +1,4 @@
-"""The salt of the day."""
+"""The daily salt."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -19,7 +19,7 @@ def run(*arguments):
     return out.getvalue(), err.getvalue()
 
 
-def test_it_bans_and_tells_whom_it_hits():
+def test_it_bans_and_prints_how_many_visitors_are_affected():
     Visitor.objects.create(ip_address="192.0.2.7")
     out, _err = run("192.0.2.9/24", "2001:db8::1", "--reason", "scrapes", "--days", "2")
     assert out.splitlines() == [
@@ -75,7 +75,7 @@ def test_one_slip_and_nothing_is_banned():
     assert not BannedIP.objects.exists()
 
 
-def test_force_bans_all_the_same(settings):
+def test_force_bans_anyway(settings):
     settings.TRACKING_TRUSTED_PROXIES = ["10.0.0.0/8"]
     run("10.1.1.1", "::/0", "--force")
     assert BannedIP.objects.count() == 2
@@ -95,7 +95,7 @@ def test_the_list_is_aligned():
     assert first.endswith("scrapes")
 
 
-def test_an_import_tells_what_it_left_out(tmp_path, settings, monkeypatch):
+def test_an_import_reports_what_it_left_out(tmp_path, settings, monkeypatch):
     monkeypatch.setattr("tracking.management.commands.tracking_ban.Command.PROGRESS", 2)
     settings.TRACKING_TRUSTED_PROXIES = ["10.0.0.0/8"]
     bans.ban("192.0.2.7")

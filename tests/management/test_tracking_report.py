@@ -1,4 +1,4 @@
-"""``tracking_report``: the report in a terminal, and by mail."""
+"""The command tracking_report: in a terminal and by mail."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -45,7 +45,7 @@ def last_week():
     return Period.custom(last - timedelta(days=6), last)
 
 
-def test_the_last_seven_days_are_told(mailing):
+def test_the_last_seven_days_are_printed(mailing):
     text = said()
     report = overview(last_week())
     assert text == overview_text(report) + ("" if text.endswith("\n") else "\n")
@@ -66,7 +66,7 @@ def test_columns_are_aligned(mailing):
 
 
 @pytest.mark.parametrize("how", ["spring", "tracking.source:{pk}"])
-def test_a_mailing_is_told_by_its_slug_or_key(mailing, how):
+def test_a_mailing_is_named_by_its_slug_or_key(mailing, how):
     how = how.format(pk=mailing.pk)
     report = campaign(mailing)
     assert said("--source", how) == campaign_text(report)
@@ -81,7 +81,7 @@ def test_the_time_of_sending_is_that_of_the_site():
     assert "sent on March 29, 2026, 12:30 a.m. CET\n" in said("--source", "night")
 
 
-def test_a_source_that_was_deleted_is_told_as_long_as_its_beacons_are_there():
+def test_a_deleted_source_has_a_report_while_its_beacons_exist():
     source = Source.objects.create(name="Old letter", slug="old")
     write([Hit(kind=Kind.CLICK, source=Reference.to(source), url="/x", user_agent="curl/8")])
     pk = source.pk
@@ -89,7 +89,7 @@ def test_a_source_that_was_deleted_is_told_as_long_as_its_beacons_are_there():
     assert said("--source", f"tracking.source:{pk}").startswith(f"tracking.source {pk}\n")
 
 
-def test_any_object_is_told():
+def test_any_object_has_a_report():
     source = Affiliate.objects.create(name="Leaf")
     write([Hit(kind=Kind.CLICK, source=Reference.to(source), url="/x", user_agent="curl/8")])
     assert said("--source", f"site.affiliate:{source.pk}").startswith("Leaf\n")
@@ -107,7 +107,7 @@ def test_any_object_is_told():
         ["--mail", "--source", "nobody"],
     ],
 )
-def test_what_makes_no_sense_is_told(arguments):
+def test_invalid_arguments_are_reported(arguments):
     with pytest.raises(CommandError):
         said(*arguments)
     assert not mail.outbox

@@ -15,7 +15,7 @@ FIRST, LAST = date(2026, 3, 26), date(2026, 4, 1)
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_the_command_tells_what_it_does():
+def test_the_command_prints_what_it_does():
     mailings, readers = brute_force.mailings(), brute_force.readers(5)
     write(brute_force.traffic(FIRST, LAST, number=250, sources=mailings, entities=readers))
     out = StringIO()

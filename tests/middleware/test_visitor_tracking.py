@@ -357,7 +357,7 @@ def test_a_database_without_our_tables_leaves_the_page_served_and_its_own_work_d
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("ask", ["under WSGI", "under ASGI"])
-def test_a_database_that_is_gone_is_told_of_in_one_line(settings, monkeypatch, one_error, ask):
+def test_a_database_that_is_gone_is_one_line_of_the_log(settings, monkeypatch, one_error, ask):
     settings.MIDDLEWARE = [BAN, TRACKING]
     ask_async("/async-page/1")
 

@@ -33,7 +33,7 @@ def told():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_ban_that_nobody_can_be_told_of_is_not_made(monkeypatch):
+def test_a_ban_is_not_made_if_other_processes_cannot_learn_of_it(monkeypatch):
     def fail(*args):
         raise OperationalError("away")
 
@@ -46,7 +46,7 @@ def test_a_ban_that_nobody_can_be_told_of_is_not_made(monkeypatch):
 
 
 @TABLE
-def test_who_listens_is_told_of_new_bans_only(told):
+def test_the_signal_is_sent_for_new_bans_only(told):
     bans.ban("192.0.2.7")
     bans.ban("192.0.2.7", "again")
     BannedIP.objects.update(reason="changed")
@@ -89,7 +89,7 @@ def test_a_saved_ban_has_its_canonical_spelling():
 
 
 @TABLE
-def test_what_changes_nothing_tells_nobody():
+def test_what_changes_nothing_is_not_published():
     bans.ban("192.0.2.7")
     before = dict(SharedValue.objects.values_list("name", "value"))
     rows = BannedIP.objects

@@ -149,7 +149,7 @@ def test_foreign_keys_of_the_site_go_along(calendar):
         ("CREATE TABLE child () INHERITS (tracking_beacon)", "the table child"),
     ],
 )
-def test_what_could_not_go_along_is_told(statement, name):
+def test_what_cannot_be_converted_is_refused(statement, name):
     with connection.cursor() as cursor:
         cursor.execute(re.sub("f$", "suppress_redundant_updates_trigger()", statement))
     with pytest.raises(UnsuitableTable, match=name):

@@ -1,4 +1,4 @@
-"""Partitions come with each month, and leave when all of their rows are old."""
+"""Future partitions are added, expired ones are dropped."""
 
 from datetime import UTC, datetime, timedelta
 

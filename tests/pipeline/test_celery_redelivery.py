@@ -1,4 +1,4 @@
-"""What was sent to workers is followed up until it is known to be written."""
+"""Batches that were sent to workers are resent until they are written."""
 
 import os
 import time
@@ -229,7 +229,7 @@ def test_draining_by_hand_writes_what_has_not_arrived(post, capsys):
     assert Beacon.objects.count() == 7
 
 
-def test_what_no_worker_writes_is_told_to_a_monitor(post, settings):
+def test_batches_that_no_worker_writes_make_the_health_check_fail(post, settings):
     settings.TRACKING_BACKEND = "tracking.backends.celery.CeleryBackend"
     post.send(ago=30)
     post.send(ago=50, number=2)

@@ -132,7 +132,7 @@ def test_any_text_can_be_written(text, data):
     assert Beacon.objects.get(pk=hit.id).user_agent == text.replace("\0", "\ufffd")
 
 
-def test_what_the_database_refuses_is_told_and_does_not_poison_the_site_s_transaction():
+def test_what_the_database_refuses_is_raised_without_breaking_the_site_s_transaction():
     Affiliate.objects.create(name="before")
     with pytest.raises(DatabaseError):
         write([Hit(kind=Kind.OPEN), Hit(kind=None)])
@@ -142,7 +142,7 @@ def test_what_the_database_refuses_is_told_and_does_not_poison_the_site_s_transa
     assert Affiliate.objects.count() == 2
 
 
-def test_a_batch_delivered_again_tells_of_what_the_database_refuses(announced):
+def test_a_batch_delivered_again_raises_what_the_database_refuses(announced):
     known = Hit(kind=Kind.OPEN)
     write([known])
     with pytest.raises(DatabaseError):

@@ -1,4 +1,4 @@
-"""Receipts: a batch that is delivered again is known, and written once."""
+"""Receipts: a batch that is delivered twice is written once."""
 
 import uuid
 from datetime import timedelta
@@ -118,7 +118,7 @@ def test_pages_without_rows_are_counted_once_however_often_they_are_delivered(se
     assert WrittenBatch.objects.count() == 1
 
 
-def test_where_rows_tell_there_is_no_receipt(settings):
+def test_no_receipt_where_rows_show_what_was_written(settings):
     write_batch.write_records(records([*hits(2), *pages(2)]))
     settings.TRACKING_PAGE_VIEWS = False
     write_batch.write_records(records(hits(2)))

@@ -1,4 +1,4 @@
-"""The report of a campaign says what a loop over its rows counts."""
+"""The report on a campaign equals what a loop over its rows counts."""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -41,7 +41,7 @@ class TestCampaign:
         assert report.click_to_open is report.open_rate is report.goal is None
         assert json.loads(json.dumps(report.as_dict()))["links"]["rows"] == []
 
-    def test_the_first_day_is_told_by_quarters(self):
+    def test_the_first_day_is_shown_by_quarters_of_an_hour(self):
         (source,) = brute_force.mailings(1)
         sent = datetime(2026, 3, 28, 23, 10, tzinfo=UTC)  # clocks change an hour later
         times = [0, 4, 5, 19, 20, 24 * 60 - 11, 24 * 60 - 9, 24 * 60 + 60]

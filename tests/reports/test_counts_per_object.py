@@ -1,4 +1,4 @@
-"""Opens and clicks of many objects at once are those of their reports."""
+"""Opens and clicks of many objects at once equal those of their reports."""
 
 from datetime import UTC, date, datetime
 

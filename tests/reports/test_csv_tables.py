@@ -1,4 +1,4 @@
-"""Tables as CSV, in which no cell of a stranger begins a formula."""
+"""Tables as CSV."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The overview says what a loop over the rows counts."""
+"""The overview equals what a loop over the rows counts."""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -151,7 +151,7 @@ class TestOverview:
         (row,) = report.lists["mailings"].rows
         assert (row.label, row.value) == ("Spring", f"tracking.source:{ours.pk}")
 
-    def test_lists_are_told_in_pages(self):
+    def test_lists_have_pages(self):
         write(brute_force.traffic(date(2026, 3, 20), date(2026, 3, 31), number=300))
         period = custom_period("2026-03-20", "2026-03-31")
         whole = listing("pages", period, limit=None)
@@ -167,7 +167,7 @@ class TestOverview:
         assert report.figures["bounce_rate"].value is None
         assert all(listing.rows == () for listing in report.lists.values())
 
-    def test_without_page_views_visits_tell_how_many(self):
+    def test_without_page_views_visits_have_their_number(self):
         with override_settings(TRACKING_PAGE_VIEWS=False):
             write(brute_force.traffic(date(2026, 3, 20), date(2026, 3, 20), number=100))
             period = custom_period("2026-03-20", "2026-03-20")

@@ -1,4 +1,4 @@
-"""Periods: what is asked for, and their buckets."""
+"""Periods and their buckets."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -96,7 +96,7 @@ class TestPeriods:
             "page=" + "x" * 3000,
         ],
     )
-    def test_a_bad_query_is_told_and_never_fails(self, query):
+    def test_a_bad_query_is_reported_and_never_fails(self, query):
         asked = read_query(QueryDict(query), NOW)
         assert len(asked.problems) == 1
         assert asked.period == Period.from_query({}, NOW)

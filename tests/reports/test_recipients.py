@@ -47,7 +47,7 @@ class TestWhatIsRead:
             recipients(source, limit=3)
 
     @pytest.mark.long
-    def test_counted_days_tell_how_many_recipients_there_are(self, monkeypatch):
+    def test_counted_days_give_the_number_of_recipients(self, monkeypatch):
         tied = {"sources": brute_force.mailings(), "entities": brute_force.readers(40)}
         days = (date(2026, 3, 27), date(2026, 4, 1))
         hits = brute_force.traffic(*days, number=400, seed=5, **tied)

@@ -1,4 +1,4 @@
-"""Days are counted once, and what reports say is the same before and after."""
+"""Reports are the same before and after days are counted."""
 
 from datetime import UTC, date, datetime, timedelta
 

@@ -134,7 +134,7 @@ def test_a_source_that_is_no_instance_is_an_error_that_names_it():
         render("{% tracking_pixel entity=unsaved %}", unsaved=Affiliate())
 
 
-def test_nobody_is_no_entity():
+def test_an_anonymous_user_is_not_an_entity():
     html = render(
         "{% tracking_pixel entity=user source=unknown target=None %}",
         user=SimpleLazyObject(AnonymousUser),

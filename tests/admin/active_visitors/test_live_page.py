@@ -1,4 +1,4 @@
-"""The page of active visitors, as the site answers with it."""
+"""The page of active visitors and its JSON."""
 
 import json
 import re
@@ -231,7 +231,7 @@ def test_a_visitor_opens(admin_client):
     assert "Will be banned" in confirmation
 
 
-def test_who_would_ban_oneself_is_told(admin_client):
+def test_banning_oneself_is_objected_to(admin_client):
     write([seen(ip_address="127.0.0.1")])
     offered = opened(admin_client, Visitor.objects.get())["bans"]
     assert len(offered) == 2
@@ -269,7 +269,7 @@ def test_what_strangers_send_stays_data(admin_client):
         assert response["X-Content-Type-Options"] == "nosniff"
 
 
-def test_a_site_without_the_map_library_is_told(admin_client, settings):
+def test_a_missing_map_library_is_reported(admin_client, settings):
     html = admin_client.get(PAGE).content.decode()
     assert "pip install django-beacons[map]" in html
     assert "leaflet" not in html.replace("js_lib_leaflet", "")

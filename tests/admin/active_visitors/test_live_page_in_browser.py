@@ -1,4 +1,4 @@
-"""The page of active visitors, served by the example shop and used by a real browser."""
+"""The page of active visitors in a browser."""
 
 import re
 import time

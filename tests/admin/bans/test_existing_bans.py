@@ -1,4 +1,4 @@
-"""Who may change bans that exist, and who may learn that they do."""
+"""Permissions to change and to see existing bans."""
 
 from datetime import timedelta
 
@@ -120,7 +120,7 @@ def masked(staff):
 
 
 @pytest.mark.parametrize("extra", [{}, {"_continue": "1"}, {"_addanother": "1"}, {"_popup": "1"}])
-def test_adding_tells_who_must_not_know_nothing(masked, extra):
+def test_adding_reveals_nothing_without_permission(masked, extra):
     bans.ban("192.0.2.7", "for good reason")
     answers = []
     for network in ("192.0.2.7", "192.0.2.8"):
@@ -148,7 +148,7 @@ def test_a_wide_ban_is_not_narrowed_to_ask_for_an_address(masked):
     assert not any("already" in one for one in said)
 
 
-def test_import_and_confirmation_tell_who_must_not_know_nothing(masked):
+def test_import_and_confirmation_reveal_nothing_without_permission(masked):
     bans.ban("192.0.2.7", "for good reason")
     shown = text_of(masked.post(f"{BANS}import/", {"text": "192.0.2.7\n192.0.2.8"}))
     assert "2 networks will be banned." in shown

@@ -61,7 +61,7 @@ def test_hostile_lists_are_shown_as_what_they_are(admin_client):
     assert not BannedIP.objects.exists()
 
 
-def test_an_import_does_not_tell_single_addresses(staff):
+def test_an_import_does_not_reveal_single_addresses(staff):
     bans.ban("192.0.2.7")
     visitor("192.0.2.7")
     html = text_of(staff("add_bannedip").post(f"{BANS}import/", {"text": "192.0.2.7"}))

@@ -220,7 +220,7 @@ def test_a_question_is_no_error(admin_client):
     assert "Not saved yet. Please confirm." not in shown
 
 
-def test_an_end_beyond_all_calendars_is_told_in_the_form(admin_client):
+def test_an_expiry_beyond_all_calendars_is_an_error_of_the_form(admin_client):
     far = {"expires_at_0": "9999-12-31", "expires_at_1": "23:59:59"}
     assert "Enter a year from 1970 to 9998." in text_of(add_ban(admin_client, "192.0.2.7", **far))
 

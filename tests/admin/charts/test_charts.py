@@ -1,4 +1,4 @@
-"""Charts: what is drawn is well-formed, within its frame, and true."""
+"""Charts are well-formed, stay within their frame and show the values."""
 
 import re
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""The report of a mailing in the admin, and the ways there from the site's own models."""
+"""The report on a campaign in the admin."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ def test_the_funnel_counts_each_recipient_once(mailing, admin_client):
     assert "Clicked 1 20.0% of sent 2 clicks 33.3% of opened" in text
 
 
-def test_what_was_opened_is_told_in_three_parts(mailing, admin_client):
+def test_opens_are_shown_in_three_parts(mailing, admin_client):
     html = text_of(admin_client.get(report_url(mailing)))
     text = plain(html)
     assert "Confirmed 2 (40.0%)" in text

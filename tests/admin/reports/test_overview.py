@@ -1,4 +1,4 @@
-"""The overview in the admin: its numbers, its links, and who sees what of it."""
+"""The overview in the admin: figures, links and permissions."""
 
 import csv
 import io
@@ -175,7 +175,7 @@ def test_the_chart_has_a_point_for_each_piece_of_the_period(admin_client, period
     assert html.count('<g class="tracking-point">') in buckets
 
 
-def test_days_of_ones_own(admin_client):
+def test_a_custom_period(admin_client):
     visit("anna", ago=timedelta(days=40))
     first, last = (timezone.now() - timedelta(days=days) for days in (45, 35))
     query = {"period": "custom", "first": f"{first:%Y-%m-%d}", "last": f"{last:%Y-%m-%d}"}
@@ -360,7 +360,7 @@ def test_a_list_is_a_file_that_no_spreadsheet_calculates(admin_client):
     assert {row[0] for row in rows[1:]} == {"'=cmd|' /C calc'!A0", "/tea/"}
 
 
-def test_an_empty_site_is_told_how_to_begin(admin_client, staff):
+def test_an_empty_site_shows_how_to_begin(admin_client, staff):
     html = text_of(admin_client.get(OVERVIEW))
     assert "VisitorTrackingMiddleware" in html
     assert "{% tracking_pixel source=news entity=reader %}" in html
@@ -406,7 +406,7 @@ urlpatterns = [path("other/", other.urls), path("visitors/", visitors_only.urls)
 
 
 @override_settings(ROOT_URLCONF=__name__)
-def test_sites_of_ones_own_have_an_overview(admin_client):
+def test_custom_admin_sites_have_an_overview(admin_client):
     visit()
     beacon(Kind.CLICK, url="https://shop.example/")
     for name, model in (("other", "beacon"), ("visitors", "visitor")):

@@ -1,4 +1,4 @@
-"""The overview and the report of a mailing, simulated in the real shop and used in a browser."""
+"""The overview and the report on a campaign in a browser."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""Records of the spool, in whatever state a file of them is."""
+"""Records of the spool, whole and damaged."""
 
 import json
 import uuid

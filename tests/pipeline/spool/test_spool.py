@@ -1,4 +1,4 @@
-"""Hits on disk: whole, torn, damaged, left behind, set aside."""
+"""The spool: append, drain, take over files of dead processes."""
 
 import os
 import subprocess
