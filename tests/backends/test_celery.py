@@ -1,4 +1,4 @@
-"""The backend for Celery, with a broker in memory."""
+"""The backend for Celery, with a broker that cannot be reached or that the test replaces."""
 
 import logging
 import time
