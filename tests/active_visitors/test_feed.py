@@ -2,10 +2,12 @@
 
 import json
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
 
@@ -51,6 +53,15 @@ def test_the_feed_is_for_who_may_see_visitors(client):
         response = client.get(reverse("tracking:active"))
         assert response.status_code == 403
         assert "users" not in response.json()
+
+
+def test_a_user_model_without_permissions_sees_no_feed_and_no_map(rf):
+    """A model that extends AbstractBaseUser alone has no ``has_perm``."""
+    request = rf.get("/")
+    request.user = SimpleNamespace(pk=1, is_authenticated=True)
+    assert feed.active(request).status_code == 403
+    with pytest.raises(Http404):
+        feed.redirect_to_map(request)
 
 
 def test_the_feed_lists_who_is_active_the_latest_first(still_clock, watcher):

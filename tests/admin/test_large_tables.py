@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -138,3 +139,20 @@ def test_dates_that_are_none_break_nothing(admin_client, query):
 
 def test_an_empty_list_is_a_page(admin_client):
     assert "0 beacons" in text_of(admin_client.get(BEACONS))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *("beacon", "visitor", "visit", "source", "target", "bannedip", "untrackeduseragent"),
+        *("overview", "activevisitors"),
+    ],
+)
+def test_no_field_that_a_popup_asks_for_breaks_a_list(admin_client, model):
+    """A generic foreign key or a relation backwards is no field that Django can ask for."""
+    fields = {"id", "nothing", "\0", ""}
+    for one in apps.get_app_config("tracking").get_models():
+        fields |= {field.name for field in one._meta.get_fields(include_hidden=True)}
+    for field in sorted(fields):
+        response = admin_client.get(f"/admin/tracking/{model}/", {"_to_field": field})
+        assert response.status_code in {200, 302, 400}, field

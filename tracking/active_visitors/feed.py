@@ -40,7 +40,7 @@ def active(request: HttpRequest) -> HttpResponse:
         The feed, or status 403 and ``{"error": ...}`` without the permission.
     """
     user = getattr(request, "user", None)
-    if user is None or not user.has_perm("tracking.view_visitor"):
+    if not _may_view_visitors(user):
         response = JsonResponse({"error": "tracking.view_visitor is needed."}, status=403)
     else:
         listed = latest_visitors(MAX_LISTED + 1)
@@ -60,12 +60,21 @@ def redirect_to_map(request: HttpRequest) -> HttpResponse:
     """Redirect from the URL of django-user-tracking's map to the page of active visitors.
 
     Raises:
-        django.http.Http404: the site's admin does not show visitors.
+        django.http.Http404: the user may not view visitors, so strangers do not learn where the
+            admin is; or the site's admin does not show visitors.
     """
+    if not _may_view_visitors(getattr(request, "user", None)):
+        raise Http404
     try:
         return HttpResponseRedirect(reverse("admin:tracking_visitor_active"))
     except NoReverseMatch as error:
         raise Http404 from error
+
+
+def _may_view_visitors(user: Any) -> bool:
+    """Return whether a user may view visitors. A site's own user model may lack ``has_perm``."""
+    has_perm = getattr(user, "has_perm", None)
+    return has_perm is not None and bool(has_perm("tracking.view_visitor"))
 
 
 def _user_names(visitors: Iterable[Visitor], reader: Any) -> dict[Any, str]:

@@ -91,6 +91,11 @@ class LargeTableAdmin(_ModelAdmin):
         """Return the class of the list."""
         return LargeTableChangeList
 
+    def to_field_allowed(self, request: HttpRequest, to_field: str) -> bool:
+        """Return whether a popup may ask for this field; Django fails on what is no column."""
+        columns = {field.name for field in self.opts.concrete_fields}
+        return to_field in columns and super().to_field_allowed(request, to_field)
+
     def response_action(
         self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
     ) -> HttpResponse | None:

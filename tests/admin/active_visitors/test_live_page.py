@@ -310,12 +310,17 @@ def test_the_template_is_a_setting_of_the_predecessor(admin_client, settings):
     assert admin_client.get(PAGE).content == b"Own: 0"
 
 
-def test_the_url_of_the_predecessor_leads_to_the_map(client, settings):
+def test_the_url_of_the_predecessor_leads_to_the_map(admin_client, settings):
     """django-user-tracking: /tracking/map/, under the prefix that the site has chosen."""
-    response = client.get(reverse("tracking:map"))
+    response = admin_client.get(reverse("tracking:map"))
     assert (response.status_code, response["Location"]) == (302, PAGE)
     settings.ROOT_URLCONF = (path("t/", include("tracking.urls")),)
+    assert admin_client.get("/t/map/").status_code == 404
+
+
+def test_the_url_of_the_predecessor_does_not_tell_strangers_where_the_admin_is(client, staff):
     assert client.get("/t/map/").status_code == 404
+    assert staff("view_beacon").get("/t/map/").status_code == 404
 
 
 def test_a_site_that_shows_no_visitors_in_its_admin_is_not_broken(admin_client, settings):
