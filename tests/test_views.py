@@ -9,16 +9,18 @@ from unittest import mock
 import pytest
 from django.contrib.contenttypes.models import ContentType
 from django.db import InterfaceError, OperationalError, connection, connections
+from django.http import HttpResponseRedirect
 from django.test import AsyncClient, Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import reverse
+from django.urls import Resolver404, resolve, reverse
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from pytest_django.asserts import assertRedirects
 
 from tests.site.models import Affiliate, Offer, Product, Subscriber
 from tracking import TrackingPixel, links, tokens, views
 from tracking.hits import Reference
-from tracking.models import Beacon, Target
+from tracking.models import Beacon, Source, Target
 from tracking.views import GIF
 
 pytestmark = pytest.mark.django_db
@@ -150,6 +152,42 @@ def test_not_even_an_authentic_token_leads_outside_of_http(client, url):
 def test_the_destination_never_comes_from_the_query(client):
     response = client.get(link_path() + "?url=https://evil.example/&next=https://evil.example/")
     assert response["Location"] == SHOP
+
+
+def test_a_redirect_is_a_redirect_of_django(client):
+    response = client.get(link_path(SHOP))
+    assert isinstance(response, HttpResponseRedirect)
+    assert response.url == SHOP
+    assertRedirects(response, SHOP, fetch_redirect_response=False)
+    followed = client.get(link_path("/page/tea"), follow=True)
+    assert followed.redirect_chain == [("/page/tea", 302)]
+    assert followed.content == b"<p>3"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a.example/a|b?c=%zz&d={e}", "/" + "x" * 2500, "https://a.example/[1]"]
+)
+def test_a_redirect_sends_what_django_would_encode_or_refuse(client, url):
+    response = client.get(link_path(url))
+    assert (response.status_code, response.url, response["Location"]) == (302, url, url)
+
+
+@pytest.mark.parametrize("added", ["/", ".", ")", "%20", ").", "/)", "./", "%20/", ",", '"', ">"])
+def test_what_a_mail_program_adds_to_the_end_changes_nothing(client, added):
+    assert client.get(link_path(SHOP) + added)["Location"] == SHOP
+    assert_is_pixel(client.get(pixel_path() + added))
+    target, source = Target.objects.create(name="T", url=SHOP), Source.objects.create(slug="s")
+    for path in (f"/t/to/{target.pk}", f"/t/to/{target.pk}/{source.slug}"):
+        assert client.get(path + added)["Location"] == SHOP
+    assert_is_pixel(client.get(f"/t/from/{source.slug}.gif{added}"))
+    kinds = ["click", "open", "click", "click", "open"]
+    assert list(Beacon.objects.order_by("id").values_list("kind", flat=True)) == kinds
+
+
+def test_a_word_and_a_slash_is_no_link():
+    for path in ("/t/about/", "/t/health/", "/t/x/y"):
+        with pytest.raises(Resolver404):
+            resolve(path)
 
 
 # What does not count.

@@ -22,6 +22,10 @@ from tracking.hits import Reference
 logger = logging.getLogger(__name__)
 
 
+#: What gives the URL of a row: methods, or attributes. Wagtail's pages have the last two.
+URL_ATTRIBUTES = ("get_beacon_url", "get_absolute_url", "get_url", "full_url")
+
+
 class NotFound(LookupError):
     """There is no such row, or it has no URL."""
 
@@ -71,28 +75,36 @@ def resolve(reference: Reference) -> Model:
 def get_destination(target: Model) -> str:
     """Return the URL of a row as the value of a ``Location`` header.
 
-    It comes from ``get_beacon_url()``, or else from ``get_absolute_url()``.
+    It comes from the first of :data:`URL_ATTRIBUTES` that the row has.
 
     Args:
         target: the row.
 
     Raises:
-        NotFound: the row has neither method, or the method fails or returns nothing.
+        NotFound: the row has none of them, or it fails or gives nothing.
         tracking.destinations.BadDestination: no redirect may lead to that URL.
     """
     label = target._meta.label
-    method = getattr(target, "get_beacon_url", None) or getattr(target, "get_absolute_url", None)
-    if method is None:
-        raise NotFound(f"{label} has neither get_beacon_url() nor get_absolute_url().")
     try:
         with savepoints():
-            url = method()
+            url = _url_attribute(target)
+            if callable(url):
+                url = url()
+    except NotFound:
+        raise
     except Exception as error:
-        logger.exception("%s of %s %s failed", method.__name__, label, target.pk)
+        logger.exception("The URL of %s %s failed", label, target.pk)
         raise NotFound(f"{label} {target.pk} does not say where it leads.") from error
     if not url:
         raise NotFound(f"{label} {target.pk} leads nowhere.")
     return clean_destination(str(url))
+
+
+def _url_attribute(target: Model) -> Any:
+    for name in URL_ATTRIBUTES:
+        if found := getattr(target, name, None):
+            return found
+    raise NotFound(f"{target._meta.label} has neither get_beacon_url() nor get_absolute_url().")
 
 
 def update_entity(entity: Model, request: HttpRequest) -> None:

@@ -50,11 +50,15 @@ class Reference(NamedTuple):
             instance: the instance; one of a proxy model counts as one of the model behind it.
 
         Raises:
-            TypeError: ``instance`` is not a model instance.
+            TypeError: ``instance`` is not a model instance, or has a composite primary key.
             ValueError: it has not been saved yet.
         """
         if not isinstance(instance, Model):
             raise TypeError(f"expected a model instance, got {instance!r}.")
+        if isinstance(instance.pk, tuple):
+            raise TypeError(
+                f"{instance._meta.label} has a composite primary key, which no beacon can refer to."
+            )
         if instance.pk is None:
             raise ValueError(f"{instance!r} has no primary key yet; save it first.")
         concrete = instance._meta.concrete_model or type(instance)

@@ -18,9 +18,9 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
-from tracking import tokens
+from tracking import generic_references, tokens
 from tracking.conf import conf
-from tracking.destinations import clean_destination
+from tracking.destinations import BadDestination, clean_destination
 from tracking.hits import Reference
 
 
@@ -73,7 +73,7 @@ def link_url(
     Args:
         url: an ``http`` or ``https`` URL, or a path of this site. If it is empty, the link leads
             to the URL that ``target`` has when the link is followed (``get_beacon_url()``, or
-            else ``get_absolute_url()``).
+            else ``get_absolute_url()``, or what Wagtail's pages have).
         args: positional arguments, as for :func:`pixel_url`.
         kwargs: keyword arguments.
         source: the saved row that the reader comes from.
@@ -83,7 +83,8 @@ def link_url(
 
     Raises:
         tracking.destinations.BadDestination: no redirect may lead to ``url``.
-        TypeError, ValueError: an argument cannot be part of a URL; the message names it.
+        TypeError, ValueError: an argument cannot be part of a URL, or ``target`` leads nowhere;
+            the message names it.
     """
     url = str(url)  # of a lazy string, such as reverse_lazy() returns
     target_reference = _reference("target", target)
@@ -91,6 +92,8 @@ def link_url(
         clean_destination(url)
     elif target_reference is None:
         raise ValueError("A link needs a URL as its first argument, or a target= to lead to.")
+    else:
+        _check_target(target)
     token = tokens.dumps(
         args,
         kwargs or {},
@@ -132,6 +135,14 @@ def _reference(role: str, instance: Any) -> Reference | None:
         return Reference.to(instance)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{role}= {error}") from error
+
+
+def _check_target(target: Any) -> None:
+    """Raise ``ValueError`` if a link to a row leads nowhere: better here than for the reader."""
+    try:
+        generic_references.get_destination(target)
+    except (generic_references.NotFound, BadDestination) as error:
+        raise ValueError(f"target= {error}") from error
 
 
 def _issued_at() -> datetime | None:

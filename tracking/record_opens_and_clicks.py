@@ -24,6 +24,9 @@ from tracking.tokens import Payload
 
 logger = logging.getLogger(__name__)
 
+#: What mail programs and people add to the end of a URL that stands in a text.
+TRAILING = " /.,;:!)]>'\""
+
 
 async def open_pixel(info: RequestInfo, token: str, wait: Waiting) -> None:
     """Record that a pixel was loaded. Errors after the token is read are logged.
@@ -120,12 +123,21 @@ async def _record(
 
 
 def _decode(token: str, salt: str) -> tuple[Payload, bool]:
-    """Return the payload of a token, and whether it is young enough to count."""
+    """Return the payload of a token, and whether it is young enough to count.
+
+    Characters that a mail program has added to its end are ignored.
+    """
     try:
         return tokens.loads(token, salt=salt, max_age=conf.token_max_age), True
     except tokens.ExpiredToken as expired:
         # Tokens from before the site had an age limit have no date. They still count.
         return expired.payload, expired.payload.issued_at is None
+    except tokens.BadToken:
+        # Only now: the tokens of a site's own encoder may end like this.
+        trimmed = token.rstrip(TRAILING)
+        if trimmed == token:
+            raise
+        return _decode(trimmed, salt)
 
 
 def _find_destination(payload: Payload) -> tuple[str, bool]:

@@ -3,13 +3,18 @@
 path("t/", include("tracking.urls"))
 """
 
-from django.urls import path
+import re
+
+from django.urls import path, re_path
 
 from tracking import health, views
 from tracking.active_visitors import feed
+from tracking.record_opens_and_clicks import TRAILING
 
 app_name = "tracking"
 
+
+_ADDED = f"[{re.escape(TRAILING)}]"
 
 urlpatterns = [
     path("<str:token>.gif", views.pixel, name="pixel"),
@@ -21,5 +26,12 @@ urlpatterns = [
     path("active", feed.active, name="active"),
     path("map/", feed.redirect_to_map, name="map"),
     path("health", health.health, name="health"),
+    # The same with what mail programs add to the end. No URL is made of them: they have no names.
+    re_path(rf"^(?P<token>[^/]+)\.gif{_ADDED}+\Z", views.pixel),
+    re_path(rf"^to/(?P<target_id>[0-9]+){_ADDED}+\Z", views.target),
+    re_path(rf"^to/(?P<target_id>[0-9]+)/(?P<source_slug>[-\w]+){_ADDED}+\Z", views.target),
+    re_path(rf"^from/(?P<source_slug>[-\w]+)\.gif{_ADDED}+\Z", views.source),
     path("<str:token>", views.redirect, name="redirect"),
+    # No token is that short: a word and a slash may be a page of the site.
+    re_path(rf"^(?P<token>[^/]{{20,}})/{_ADDED}*\Z", views.redirect),
 ]

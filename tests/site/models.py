@@ -71,6 +71,26 @@ class BrokenOffer(models.Model):
         raise RuntimeError("no URL today")
 
 
+class WagtailPage(models.Model):
+    """A target that says where it leads as the pages of Wagtail do."""
+
+    slug = models.CharField(max_length=20, blank=True)
+
+    def get_url(self, request: HttpRequest | None = None, current_site: None = None) -> str | None:
+        return f"/{self.slug}/" if self.slug else None
+
+
+class Seat(models.Model):
+    """A row with a key of two columns."""
+
+    pk = models.CompositePrimaryKey("row", "number")
+    row = models.IntegerField()
+    number = models.IntegerField()
+
+    def get_absolute_url(self) -> str:
+        return f"/seats/{self.row}/{self.number}/"
+
+
 class Subscriber(models.Model):
     """An entity with a UUID for a key, that saves itself."""
 

@@ -34,6 +34,10 @@ class Request(NamedTuple):
     scheme: str = "http"
 
 
+#: What mail programs add to the end of a URL.
+ADDED = ("/", ".", ")", "%20", "/).")
+
+
 def requests() -> dict[str, Request]:
     """Create the rows that the requests need, and return the requests by name."""
     from tracking import links, tokens  # apps are not ready when this is read
@@ -69,6 +73,8 @@ def requests() -> dict[str, Request]:
         "pixel": Request(pixel),
         "pixel without arguments": Request(plain),
         "pixel with a query": Request(pixel, query="a=1&b=%00"),
+        **{f"pixel and {added!r}": Request(pixel + added) for added in ADDED},
+        **{f"link and {added!r}": Request(link + added) for added in ADDED},
         "pixel HEAD": Request(pixel, "HEAD"),
         "pixel POST": Request(pixel, "POST"),
         "pixel lower-case method": Request(pixel, "get"),

@@ -1,5 +1,6 @@
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from html.parser import HTMLParser
 
 import pytest
@@ -9,7 +10,16 @@ from django.template import Context, Template
 from django.test import RequestFactory
 from django.utils.functional import SimpleLazyObject
 
-from tests.site.models import Affiliate, Offer, Product, Subscriber
+from tests.site.models import (
+    Affiliate,
+    BrokenOffer,
+    Leaflet,
+    Offer,
+    Product,
+    Seat,
+    Subscriber,
+    WagtailPage,
+)
 from tracking import links, tokens
 from tracking.destinations import BadDestination
 from tracking.models import Beacon
@@ -154,6 +164,43 @@ def test_a_link_to_nowhere_is_an_error():
         render("{% tracking_link 'javascript:alert(1)' %}")
     with pytest.raises(ValueError, match="a URL as its first argument, or a target="):
         render("{% tracking_link key='v' %}")
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (Leaflet, r"target= site\.Leaflet has neither get_beacon_url\(\) nor get_absolute_url"),
+        (BrokenOffer, r"target= site\.BrokenOffer \d+ does not say where it leads"),
+        (WagtailPage, r"target= site\.WagtailPage \d+ leads nowhere"),
+        (partial(Offer, url="javascript:alert(1)"), "target= 'javascript.* is not a valid dest"),
+    ],
+)
+def test_a_target_that_leads_nowhere_is_an_error_while_rendering(target, message):
+    row = target()
+    row.save()
+    with pytest.raises(ValueError, match=message):
+        render("{% tracking_link target=row %}", row=row)
+    # Beside a URL it is only what the beacon refers to.
+    assert render("{% tracking_link '/tea/' target=row %}", row=row)
+
+
+def test_a_lazy_target_leads(client):
+    offer = Offer.objects.create(url="https://shop.example/offer")
+    url = render("{% tracking_link target=offer %}", offer=SimpleLazyObject(lambda: offer))
+    assert client.get(url)["Location"] == "https://shop.example/offer"
+
+
+def test_a_page_of_wagtail_leads(client):
+    page = WagtailPage.objects.create(slug="about")
+    assert client.get(render("{% tracking_link target=page %}", page=page))["Location"] == "/about/"
+
+
+@pytest.mark.parametrize("role", ["source", "entity", "target"])
+def test_a_composite_key_is_an_error_that_names_it(role):
+    seat = Seat.objects.create(row=1, number=2)
+    for tag in ("tracking_pixel", "tracking_link '/tea/'"):
+        with pytest.raises(TypeError, match=f"{role}= site.Seat has a composite primary key"):
+            render(f"{{% {tag} {role}=seat %}}", seat=seat)
 
 
 # The host in front.

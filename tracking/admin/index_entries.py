@@ -13,7 +13,6 @@ from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
-from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -23,12 +22,14 @@ from tracking.admin.reports import overview
 from tracking.models import Visitor
 
 if TYPE_CHECKING:  # Django's own class takes no type arguments when it runs
+    from django.utils.functional import _StrPromise
+
     _ModelAdmin = admin.ModelAdmin[Any]
 else:
     _ModelAdmin = admin.ModelAdmin
 
 
-def _first(name: Promise, spaces: int) -> Promise:
+def _first(name: "_StrPromise", spaces: int) -> "_StrPromise":
     """Return ``name`` with spaces in front: it sorts before letters, and HTML does not show it."""
     return format_lazy("{}{}", " " * spaces, name)
 
