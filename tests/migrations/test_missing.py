@@ -1,4 +1,4 @@
-"""Migrations."""
+"""No migration is missing."""
 
 import pytest
 from django.core.management import call_command
