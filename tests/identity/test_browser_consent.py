@@ -14,26 +14,6 @@ def ask(**meta):
     return RequestInfo(request).consent
 
 
-def yes(request):
-    return True
-
-
-def not_asked(request):
-    return None
-
-
-def no(request):
-    return False
-
-
-def odd(request):
-    return "perhaps"
-
-
-def failing(request):
-    raise RuntimeError("the consent platform is away")
-
-
 def test_without_a_callable_everybody_is_tracked_but_who_opts_out():
     assert ask() is Consent.TRACK
     assert ask(HTTP_DNT="1") is Consent.REFUSE
@@ -58,18 +38,18 @@ def test_opting_out_by_a_header_can_be_overlooked(settings):
     ],
 )
 def test_the_callable_of_the_site_decides(settings, answer, expected):
-    settings.TRACKING_CONSENT = f"{__name__}.{answer}"
+    settings.TRACKING_CONSENT = f"tests.support.consent.{answer}"
     assert ask() is expected
     assert browser_consent.is_asked()
 
 
 def test_a_callable_that_is_not_there_has_not_said_yes(settings, caplog):
-    settings.TRACKING_CONSENT = f"{__name__}.missing"
+    settings.TRACKING_CONSENT = "tests.support.consent.missing"
     assert ask() is ask() is Consent.REFUSE
     assert len(caplog.records) == 1
     assert not exclusions.opts_out(RequestFactory().get("/"))  # mail is another matter
 
 
 def test_a_header_outweighs_the_callable(settings):
-    settings.TRACKING_CONSENT = f"{__name__}.yes"
+    settings.TRACKING_CONSENT = "tests.support.consent.yes"
     assert ask(HTTP_SEC_GPC="1") is Consent.REFUSE

@@ -161,7 +161,7 @@ def test_a_cache_of_the_whole_site_is_filled_and_every_reader_counted(settings, 
 
 def test_a_cookie_without_consent_is_not_read(settings, client):
     client.get("/page/1")
-    settings.TRACKING_CONSENT = "tests.identity.test_browser_consent.not_asked"
+    settings.TRACKING_CONSENT = "tests.support.consent.not_asked"
     client.get("/page/1", REMOTE_ADDR="203.0.113.9")
     assert Visitor.objects.count() == 2
 
@@ -174,7 +174,7 @@ def test_the_consent_callable_may_be_given_itself(settings, client):
 
 
 def test_who_was_not_asked_is_counted_without_a_cookie(settings, client):
-    settings.TRACKING_CONSENT = "tests.identity.test_browser_consent.not_asked"
+    settings.TRACKING_CONSENT = "tests.support.consent.not_asked"
     assert not client.get("/page/1").cookies
     assert Visitor.objects.get().page_views == 1
     settings.TRACKING_CONSENT = "tests.identity.test_browser_consent.no"

@@ -5,7 +5,6 @@ import uuid
 from datetime import timedelta
 
 import pytest
-from django.core.management import call_command
 from django.db import OperationalError, connection, models, transaction
 from django.db.models import ProtectedError
 from django.db.models.fields.reverse_related import ManyToOneRel
@@ -517,8 +516,3 @@ def test_a_chunk_that_the_database_gives_up_for_another_is_done_again(monkeypatc
     monkeypatch.setattr(compat, "delete_rows_only", fail_twice)
     assert clean_up()["visitor"] == 3
     assert not failures
-
-
-def run(capsys, *arguments):
-    call_command("tracking_cleanup", *arguments)
-    return [line.split() for line in capsys.readouterr().out.splitlines()]

@@ -1,7 +1,5 @@
 """An encoder of the site's own."""
 
-import base64
-import json
 from datetime import UTC, datetime
 
 import pytest
@@ -9,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.encoders import PLAIN, PlainEncoder
 from tracking import tokens
 from tracking.hits import Reference
 from tracking.tokens import BadToken, dumps, loads
@@ -16,21 +15,9 @@ from tracking.tokens import BadToken, dumps, loads
 SALT = "a purpose"
 
 
-class PlainEncoder:
-    """An encoder as django-ptrack documents it: two static methods."""
-
-    @staticmethod
-    def encrypt(*args, **kwargs):
-        return base64.urlsafe_b64encode(json.dumps([args, kwargs]).encode()).rstrip(b"=")
-
-    @staticmethod
-    def decrypt(token):
-        return json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-
-
 @pytest.fixture
 def plain_encoder(settings):
-    settings.TRACKING_ENCODER = "tests.tokens.test_site_encoder.PlainEncoder"
+    settings.TRACKING_ENCODER = PLAIN
 
 
 def test_the_encoder_can_be_replaced(plain_encoder):
@@ -52,7 +39,7 @@ def test_a_replaced_encoder_keeps_purposes_apart(plain_encoder):
 def test_whatever_a_replaced_encoder_raises_is_a_bad_token(text):
     from django.test import override_settings
 
-    with override_settings(TRACKING_ENCODER="tests.tokens.test_site_encoder.PlainEncoder"):
+    with override_settings(TRACKING_ENCODER=PLAIN):
         with pytest.raises(BadToken):
             loads(text, salt=SALT)
         with pytest.raises(BadToken):

@@ -1,4 +1,4 @@
-"""System checks of visitors, bans and middleware."""
+"""System checks of the settings of visitors: consent, cookies, proxies and numbers."""
 
 import pytest
 from django.core.checks import run_checks
@@ -8,10 +8,6 @@ pytestmark = pytest.mark.django_db  # some of the checks that Django brings look
 
 def ids(**kwargs):
     return {message.id for message in run_checks(**kwargs) if "tracking" in str(message.id)}
-
-
-async def asynchronous(request):
-    """A consent callable that nobody waits for."""
 
 
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -30,7 +26,7 @@ BAN, TRACKING, CLEAN_UP = (
     ("name", "value", "expected"),
     [
         ("TRACKING_CONSENT", "no.such.module", "tracking.E011"),
-        ("TRACKING_CONSENT", "tests.checks.test_visitors.SESSIONS", "tracking.E011"),
+        ("TRACKING_CONSENT", "tests.checks.test_settings_of_visitors.SESSIONS", "tracking.E011"),
         ("TRACKING_EXCLUDE", ["admin", "robots"], "tracking.E012"),
         ("TRACKING_EXCLUDE", "admin", "tracking.E012"),
         ("TRACKING_EXCLUDE", None, "tracking.E012"),
@@ -56,32 +52,16 @@ BAN, TRACKING, CLEAN_UP = (
         ("MIDDLEWARE", [SESSIONS, BAN], "tracking.W009"),
         ("MIDDLEWARE", [FROM_CACHE, TRACKING], "tracking.W010"),
         ("MIDDLEWARE", [UPDATE_CACHE, TRACKING, FROM_CACHE], "tracking.W010"),
-        ("TRACKING_CONSENT", "tests.checks.test_visitors.asynchronous", "tracking.E011"),
+        (
+            "TRACKING_CONSENT",
+            "tests.support.consent.asynchronous",
+            "tracking.E011",
+        ),
     ],
 )
 def test_what_is_wrong_about_visitors_has_a_number(settings, name, value, expected):
     setattr(settings, name, value)
     assert ids() == {expected}
-
-
-def test_each_middleware_that_stands_before_the_bans_is_named(settings):
-    settings.MIDDLEWARE = [SESSIONS, TRACKING, BAN]
-    told = [m.msg for m in run_checks() if m.id == "tracking.W009"]
-    assert [SESSIONS in told[0], TRACKING in told[1]] == [True, True]
-
-
-@pytest.mark.parametrize(
-    "order",
-    [
-        [BAN, SESSIONS, TRACKING, CLEAN_UP],
-        ["django.middleware.security.SecurityMiddleware", BAN, SESSIONS, TRACKING],
-        [TRACKING, UPDATE_CACHE, FROM_CACHE],
-        [],
-    ],
-)
-def test_a_good_order_is_fine(settings, order):
-    settings.MIDDLEWARE = order
-    assert ids() == set()
 
 
 def test_a_site_behind_a_proxy_is_asked_which_proxies_to_trust(settings):

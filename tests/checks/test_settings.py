@@ -1,4 +1,4 @@
-"""System checks of beacons."""
+"""System checks of settings."""
 
 import pytest
 from django.core.checks import Error, run_checks
@@ -72,8 +72,8 @@ def test_the_defaults_are_fine():
         ("TRACKING_ANONYMIZE_IP", "24", "tracking.E009"),
         ("TRACKING_ANONYMIZE_IP", (True, True), "tracking.E009"),
         ("TRACKING_TRUSTED_PROXIES", ["128.0.0.0/1"], "tracking.W005"),
-        ("TRACKING_ENCODER", "tests.checks.test_beacons.Unmakeable", "tracking.E004"),
-        ("TRACKING_BACKEND", "tests.checks.test_beacons.Unmakeable", "tracking.E006"),
+        ("TRACKING_ENCODER", "tests.checks.test_settings.Unmakeable", "tracking.E004"),
+        ("TRACKING_BACKEND", "tests.checks.test_settings.Unmakeable", "tracking.E006"),
         ("TRACKING_MAX_LAG", 0, "tracking.E018"),
         ("TRACKING_MAX_LAG", "1m", "tracking.E018"),
         ("TRACKING_BASEURL", "https://a.example", "tracking.W001"),
@@ -91,7 +91,7 @@ def test_every_setting_that_can_be_wrong_has_a_numbered_message(settings, name, 
         ("TRACKING_SECRET_KEYS", ["a" * 32, b"b" * 32]),
         ("TRACKING_SECRET_KEYS", ("a" * 32,)),
         ("TRACKING_TOKEN_MAX_AGE", 86_400),
-        ("TRACKING_ENCODER", "tests.tokens.test_site_encoder.PlainEncoder"),
+        ("TRACKING_ENCODER", "tests.support.encoders.PlainEncoder"),
         ("TRACKING_BASE_URL", "https://mail.example.com"),
         ("TRACKING_BASE_URL", "https://example.com/shop"),
         ("TRACKING_ID", "a setting of the site's own"),
@@ -123,7 +123,7 @@ def test_messages_say_what_to_do(settings):
 
 
 def test_a_backend_checks_itself(settings):
-    settings.TRACKING_BACKEND = "tests.checks.test_beacons.Complaining"
+    settings.TRACKING_BACKEND = "tests.checks.test_settings.Complaining"
     assert "example.E001" in {message.id for message in run_checks()}
 
 
