@@ -180,7 +180,7 @@ def test_who_was_not_asked_is_counted_without_a_cookie(settings, client):
     settings.TRACKING_CONSENT = "tests.identity.test_browser_consent.no"
     client.get("/page/1")
     assert Visitor.objects.get().page_views == 1
-    settings.TRACKING_CONSENT = "tests.identity.test_browser_consent.yes"
+    settings.TRACKING_CONSENT = "tests.support.consent.yes"
     assert client.get("/page/1").cookies
     assert Visitor.objects.get().page_views == 2
 

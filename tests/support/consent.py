@@ -22,4 +22,4 @@ def failing(request):
 
 
 async def asynchronous(request):
-    """A consent callable that nobody waits for."""
+    """Not supported: its answer would have to be awaited."""
