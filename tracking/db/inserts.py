@@ -23,6 +23,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 from tracking import compat
+from tracking.db.chunks import in_batches
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -35,7 +36,7 @@ MIN_ROWS_FOR_COPY = 2
 #: converted; that halves the time of a batch.
 _ROWS_PER_COPY_WRITE = 100
 
-#: Rows of one multi-row INSERT.
+#: Rows of one multi-row statement, unless the database allows fewer parameters.
 _MAX_ROWS_PER_STATEMENT = 500
 
 
@@ -104,7 +105,7 @@ def _table_with_columns(
 def _insert_with_executemany(
     connection: BaseDatabaseWrapper, table: str, rows: Sequence[Row]
 ) -> None:
-    statement = f"INSERT INTO {table} VALUES {_placeholders(rows[0])}"  # noqa: S608 - names of the model's own
+    statement = f"INSERT INTO {table} VALUES {placeholders(len(rows[0]))}"  # noqa: S608 - names of the model's own
     with connection.cursor() as cursor:
         if len(rows) == 1:
             cursor.execute(statement, rows[0])
@@ -113,19 +114,33 @@ def _insert_with_executemany(
 
 
 def _insert_multi_row(connection: BaseDatabaseWrapper, table: str, rows: Sequence[Row]) -> None:
-    placeholders = _placeholders(rows[0])
-    limit = connection.features.max_query_params
-    size = min(limit // len(rows[0]), _MAX_ROWS_PER_STATEMENT) if limit else _MAX_ROWS_PER_STATEMENT
+    columns = len(rows[0])
     with connection.cursor() as cursor:
-        for start in range(0, len(rows), size):
-            some = rows[start : start + size]
-            values = ", ".join([placeholders] * len(some))
+        for batch in in_batches(rows, rows_per_statement(connection, columns)):
+            values = placeholders(columns, len(batch))
             sql = f"INSERT INTO {table} VALUES {values}"  # noqa: S608 - likewise
-            cursor.execute(sql, list(chain.from_iterable(some)))
+            cursor.execute(sql, list(chain.from_iterable(batch)))
 
 
-def _placeholders(row: Row) -> str:
-    return f"({', '.join(['%s'] * len(row))})"
+def rows_per_statement(connection: BaseDatabaseWrapper, columns: int) -> int:
+    """Return how many rows fit one statement with a parameter for each value.
+
+    Args:
+        connection: the connection to the database.
+        columns: values of a row.
+    """
+    limit = connection.features.max_query_params
+    return min(limit // columns, _MAX_ROWS_PER_STATEMENT) if limit else _MAX_ROWS_PER_STATEMENT
+
+
+def placeholders(columns: int, rows: int = 1) -> str:
+    """Return the SQL after ``VALUES``, with a placeholder for each value.
+
+    >>> placeholders(3, 2)
+    '(%s, %s, %s), (%s, %s, %s)'
+    """
+    row = f"({', '.join(['%s'] * columns)})"
+    return ", ".join([row] * rows)
 
 
 def _copy_rows(connection: BaseDatabaseWrapper, table: str, rows: Iterator[Row]) -> None:

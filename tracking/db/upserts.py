@@ -15,10 +15,9 @@ import msgspec
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from tracking.db.chunks import in_batches
+from tracking.db.inserts import placeholders, rows_per_statement
 from tracking.db.parameters import LEAVE_TO_DJANGO, ParameterConverters, converters_for
-
-#: Rows of one statement, unless the database has a lower limit for parameters.
-MAX_ROWS_PER_STATEMENT = 500
 
 Field: TypeAlias = "models.Field[Any, Any]"
 
@@ -165,9 +164,8 @@ class _Statement(NamedTuple):
 
     def with_placeholders(self, number: int) -> str:
         """Return the SQL for ``number`` rows, with a parameter for each value."""
-        one = f"({', '.join(['%s'] * len(self.columns))})"
-        marks = ", ".join([one] * number)
-        return f"INSERT INTO {self.sql.table} ({self.quoted}) VALUES {marks}{self.after}"  # noqa: S608
+        values = placeholders(len(self.columns), number)
+        return f"INSERT INTO {self.sql.table} ({self.quoted}) VALUES {values}{self.after}"  # noqa: S608
 
     def from_json(self) -> str:
         """Return the SQL for any number of rows as one JSON parameter; for PostgreSQL."""
@@ -181,7 +179,6 @@ class _Statement(NamedTuple):
 def _execute(
     connection: BaseDatabaseWrapper, statement: _Statement, values: Sequence[list[Any]]
 ) -> None:
-    number = len(statement.columns)
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":  # parsed once, run for each row
             cursor.executemany(statement.with_placeholders(1), values)
@@ -189,11 +186,9 @@ def _execute(
         if connection.vendor == "postgresql" and (rows := _rows_as_json(statement.columns, values)):
             cursor.execute(statement.from_json(), [rows])
             return
-        limit = connection.features.max_query_params
-        size = min(limit // number, MAX_ROWS_PER_STATEMENT) if limit else MAX_ROWS_PER_STATEMENT
-        for start in range(0, len(values), size):
-            some = values[start : start + size]
-            cursor.execute(statement.with_placeholders(len(some)), list(chain.from_iterable(some)))
+        for batch in in_batches(values, rows_per_statement(connection, len(statement.columns))):
+            sql = statement.with_placeholders(len(batch))
+            cursor.execute(sql, list(chain.from_iterable(batch)))
 
 
 _encode = msgspec.json.Encoder().encode

@@ -69,11 +69,8 @@ def add_future_partitions(
     return [name for name in made if name]
 
 
-def add_all_future_partitions(*, ahead: int = MONTHS_AHEAD) -> dict[str, list[str]]:
+def add_all_future_partitions() -> dict[str, list[str]]:
     """Add partitions for the next months to all partitioned tables.
-
-    Args:
-        ahead: months after this one.
 
     Returns:
         The names of the new partitions, by table; without tables of other databases.
@@ -86,7 +83,7 @@ def add_all_future_partitions(*, ahead: int = MONTHS_AHEAD) -> dict[str, list[st
     for name, model in TABLES.items():
         using = router.db_for_write(model)
         if connections[using].vendor == "postgresql":
-            made[name] = add_future_partitions(model, using, ahead=ahead)
+            made[name] = add_future_partitions(model, using)
     return made
 
 

@@ -8,7 +8,12 @@ from uuid import UUID
 from tracking.pipeline import write_batch
 from tracking.pipeline.celery_messages import batch_key, decode_message
 from tracking.pipeline.spool import DamagedBytes, Item, Rejected, save_rejected, spool_folder
-from tracking.pipeline.write_batch import SUSPECT_HITS_AFTER, BatchResult, Unavailable
+from tracking.pipeline.write_batch import (
+    MAX_REASON,
+    SUSPECT_HITS_AFTER,
+    BatchResult,
+    Unavailable,
+)
 from tracking.recording import written_batches
 
 logger = logging.getLogger(__name__)
@@ -17,9 +22,6 @@ logger = logging.getLogger(__name__)
 MAX_RETRIES = 24
 #: Seconds. Well below the hour after which Redis delivers an unacknowledged message again.
 MAX_RETRY_DELAY = 300
-
-#: Characters of an error that are kept as the reason for a rejection.
-_MAX_REASON = 500
 
 
 def write_or_give_up(message: str, attempt: int) -> None:
@@ -97,7 +99,7 @@ def _give_up(items: Sequence[Item], error: Unavailable) -> None:
     _set_aside(
         Rejected(
             item.raw if isinstance(item, DamagedBytes) else item.payload,
-            f"given up: {error}"[:_MAX_REASON],
+            f"given up: {error}"[:MAX_REASON],
         )
         for item in items
     )

@@ -32,7 +32,7 @@ _MAX_REFUSED_IN_A_ROW = 32
 SUSPECT_HITS_AFTER = 5
 
 #: Characters of an error that are kept as the reason for a rejection.
-_MAX_REASON = 500
+MAX_REASON = 500
 
 
 class Unavailable(Exception):
@@ -203,4 +203,4 @@ class _Bisection:
     def _reject(self, payload: bytes, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}".strip()
         logger.error("The database refuses a hit; it is set aside for tracking_replay: %s", reason)
-        self._result.rejected.append(Rejected(payload, reason[:_MAX_REASON]))
+        self._result.rejected.append(Rejected(payload, reason[:MAX_REASON]))

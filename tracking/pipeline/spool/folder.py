@@ -1,6 +1,7 @@
 """The folder of the spool: where it is, whether it is safe to use, which files it holds."""
 
 import os
+import secrets
 import stat
 import tempfile
 from contextlib import suppress
@@ -62,6 +63,32 @@ def why_untrusted(folder: Path) -> str:
     if os.geteuid() not in {0, status.st_uid} and status.st_uid != 0:
         return "belongs to another user"
     return ""
+
+
+def write_whole(folder: Path, name: str, text: str) -> Path:
+    """Write a file that appears with all of its content or not at all, and return its path.
+
+    A process that dies meanwhile leaves a file ``*.draft``.
+
+    Args:
+        folder: a folder inside that of the spool; it is made if necessary.
+        name: the name of the file.
+        text: the content.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    draft = folder / f"{secrets.token_hex(8)}.draft"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        return draft.rename(folder / name)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def segment_paths(folder: Path) -> list[Path]:

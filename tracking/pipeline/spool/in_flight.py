@@ -12,7 +12,6 @@ The files belong to no process: if one dies, the next that checks them carries o
 import fcntl
 import math
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 from uuid import UUID
 
-from tracking.pipeline.spool.folder import make_folder
+from tracking.pipeline.spool.folder import write_whole
 
 #: The name of the folder.
 SENT = "sent"
@@ -94,18 +93,7 @@ def save_copy(folder: Path, key: UUID, message: str) -> SentBatch:
     Raises:
         OSError: the file cannot be written.
     """
-    make_folder(folder)
-    place = folder / SENT
-    place.mkdir(mode=0o700, exist_ok=True)
-    draft = place / f"{secrets.token_hex(8)}.draft"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(message)
-        path = draft.rename(place / _file_name(key, 1))
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    path = write_whole(folder / SENT, _file_name(key, 1), message)
     return SentBatch(time.time(), key, 1, path)
 
 

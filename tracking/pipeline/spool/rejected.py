@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tracking.pipeline.spool.folder import make_folder
+from tracking.pipeline.spool.folder import write_whole
 from tracking.pipeline.spool.records import BadRecord, decode_hit
 
 #: The name of the folder.
@@ -46,19 +46,8 @@ def save_rejected(folder: Path, rejected: Iterable[Rejected]) -> None:
     lines = [_json_line(item) for item in rejected]
     if not lines:
         return
-    make_folder(folder)
-    place = folder / REJECTED
-    place.mkdir(mode=0o700, exist_ok=True)
-    name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(8)}"
-    draft = place / f"{name}.draft"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.writelines(lines)
-        draft.rename(place / f"{name}.jsonl")
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    write_whole(folder / REJECTED, f"{moment}-{secrets.token_hex(8)}.jsonl", "".join(lines))
 
 
 def _json_line(rejected: Rejected) -> str:
