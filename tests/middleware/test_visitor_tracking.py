@@ -177,7 +177,7 @@ def test_who_was_not_asked_is_counted_without_a_cookie(settings, client):
     settings.TRACKING_CONSENT = "tests.support.consent.not_asked"
     assert not client.get("/page/1").cookies
     assert Visitor.objects.get().page_views == 1
-    settings.TRACKING_CONSENT = "tests.identity.test_browser_consent.no"
+    settings.TRACKING_CONSENT = "tests.support.consent.no"
     client.get("/page/1")
     assert Visitor.objects.get().page_views == 1
     settings.TRACKING_CONSENT = "tests.support.consent.yes"
