@@ -1,3 +1,4 @@
+import gzip
 import io
 import subprocess
 import sys
@@ -185,3 +186,34 @@ def test_it_names_the_ban_that_keeps_out():
         run("--remove", "192.0.2.50")
     out, _err = run("--remove", "192.0.2.7")
     assert out == "The ban of 192.0.2.7 is lifted, but it is still blocked by: 192.0.2.0/24\n"
+
+
+def test_sixteen_networks_of_a_file_do_not_ban_everybody(tmp_path):
+    networks = [f"{16 * number}.0.0.0/4" for number in range(16)]
+    file = tmp_path / "list.txt"
+    file.write_text("\n".join(networks))
+    for arguments in (["--import", str(file)], networks):
+        with pytest.raises(CommandError, match=r"cover 100 % of 0\.0\.0\.0/0"):
+            run(*arguments)
+    assert not BannedIP.objects.exists()
+    run("--import", str(file), "--force")
+    assert BannedIP.objects.count() == 16
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_compressed_list_of_german_excel_is_imported(tmp_path, encoding):
+    file = tmp_path / "liste.csv.gz"
+    text = "Netz;Grund;Ablauf\r\n192.0.2.7;Müßig;31.12.2090\r\n"
+    file.write_bytes(gzip.compress(text.encode(encoding)))
+    assert run("--import", str(file)) == ("1 new bans, 0 existing bans, 0 lines skipped.\n", "")
+    ban = BannedIP.objects.get()
+    assert (ban.network, ban.reason, ban.expires_at.year) == ("192.0.2.7", "Müßig", 2090)
+
+
+def test_an_import_names_the_forms_that_it_reads(tmp_path):
+    file = tmp_path / "list.txt"
+    file.write_text("192.0.2.7\niptables -A INPUT -s 192.0.2.8 -j DROP\n")
+    assert "nginx" in run("--import", str(file))[1]
+    file.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\xff")
+    with pytest.raises(CommandError, match="nginx"):
+        run("--import", str(file))

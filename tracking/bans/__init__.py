@@ -5,6 +5,7 @@ is_banned("192.0.2.7")            # True
 """
 
 from tracking.bans.banning import ban, unban
+from tracking.bans.coverage import find_wide_coverage
 from tracking.bans.networks import containing_networks, network_to_ban
 from tracking.bans.preview import (
     bans_covering,
@@ -21,6 +22,7 @@ __all__ = [
     "count_affected_by_network",
     "count_affected_visitors",
     "find_objections",
+    "find_wide_coverage",
     "is_banned",
     "is_in_snapshot",
     "network_to_ban",

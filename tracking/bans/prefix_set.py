@@ -123,6 +123,25 @@ class PrefixSet:
                     return True
         return False
 
+    def prefixes(self, at_most: tuple[int, int]) -> Iterator[Prefix]:
+        """Yield the prefixes of the wide networks whose bans have not expired.
+
+        Args:
+            at_most: bits of the longest prefixes, of IPv4 and IPv6.
+        """
+        now = timezone.now().timestamp()
+        for is_six, by_shift, ends_by_shift in (
+            (False, self._four, self._ends_of_four),
+            (True, self._six, self._ends_of_six),
+        ):
+            for shift, banned in by_shift.items():
+                if (128 if is_six else 32) - shift > at_most[is_six]:
+                    continue
+                ends = ends_by_shift[shift]
+                for number in banned:
+                    if now < ends.get(number, NEVER):
+                        yield Prefix(is_six, shift, number)
+
     def matching_prefixes(self, address: str) -> Iterator[Prefix]:
         """Yield the prefixes of all networks that contain an address.
 

@@ -1,5 +1,6 @@
 """The pages that import and export bans."""
 
+import gzip
 from html import unescape
 
 import pytest
@@ -96,3 +97,50 @@ def test_an_import_is_one_line_of_the_log(admin_client):
     assert "2 imported networks" in text_of(admin_client.get("/admin/"))
     take_in(admin_client, "rubbish")
     assert LogEntry.objects.count() == 1
+
+
+def test_the_preview_lists_what_will_be_banned(admin_client):
+    bans.ban("192.0.2.7")
+    text = "192.0.2.7\n203.0.113.5;Scrapes <b>;01.01.2090\n198.51.100.*\n"
+    html = text_of(admin_client.post(f"{BANS}import/", {"text": text}))
+    assert "2 new bans" in html
+    table = html.split("2 new bans")[1].split("</table>")[0]
+    assert "203.0.113.5" in table
+    assert "Scrapes <b>" in table
+    assert "2090" in table
+    assert "198.51.100.0/24" in table
+    assert "never" in table
+    assert "192.0.2.7" not in table
+
+
+def test_a_long_preview_says_that_it_is_cut(admin_client):
+    text = "\n".join(f"192.0.2.{number}" for number in range(30))
+    html = text_of(admin_client.post(f"{BANS}import/", {"text": text}))
+    assert "The first 20 are shown." in html
+
+
+def test_sixteen_networks_of_a_list_do_not_ban_everybody(admin_client):
+    networks = [f"{number}.0.0.0/4" for number in range(0, 256, 16) if number != 112]
+    data = {"text": "\n".join([*networks, "112.0.0.0/5", "120.0.0.0/6", "124.0.0.0/7"])}
+    for values in (data, {**data, "confirmed": "Ban"}):
+        html = text_of(admin_client.post(f"{BANS}import/", values))
+        assert "of 0.0.0.0/0" in html
+        assert 'name="confirmed"' not in html
+        assert "will be banned." not in html
+    assert not BannedIP.objects.exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_compressed_list_of_german_excel_is_shown(admin_client, encoding):
+    text = "Netz;Grund;Ablauf\r\n203.0.113.5;Müßig;31.12.2090\r\n"
+    file = SimpleUploadedFile("liste.csv.gz", gzip.compress(text.encode(encoding)))
+    html = text_of(admin_client.post(f"{BANS}import/", {"file": file}))
+    assert "Müßig" in html
+    assert "2090" in html
+
+
+def test_what_cannot_be_read_names_the_forms_that_can(admin_client):
+    picture = SimpleUploadedFile("list.png", b"\x89PNG\r\n\x1a\n\0\0\xff")
+    bomb = SimpleUploadedFile("list.gz", gzip.compress(bytes(10_000_000)))
+    for data in ({"text": "rubbish"}, {"file": picture}, {"file": bomb}):
+        assert "nginx" in text_of(admin_client.post(f"{BANS}import/", data))

@@ -20,9 +20,10 @@ from tracking.admin.bans.permissions import (
     may_change_bans,
 )
 from tracking.admin.masking import may_view_full_addresses
-from tracking.bans import bulk_ban, import_export
+from tracking.bans import bulk_ban, import_export, list_encodings
 from tracking.bans.bulk_ban import BanEntry
 from tracking.bans.import_export import InvalidLine
+from tracking.bans.list_formats import READABLE_FORMS
 from tracking.models import BannedIP
 
 #: Characters of an imported list. The preview sends it back; Django accepts 2.5 MB.
@@ -51,9 +52,12 @@ class ImportForm(forms.Form):
             if file.size > MAX_IMPORT:
                 raise forms.ValidationError(self._too_large())
             try:
-                text = file.read().decode("utf-8-sig").replace("\0", "\N{REPLACEMENT CHARACTER}")
-            except UnicodeDecodeError as error:
-                raise forms.ValidationError(gettext("The file is not UTF-8 text.")) from error
+                text = list_encodings.decode_list(file.read(), MAX_IMPORT)
+            except list_encodings.FileTooLargeError as error:
+                raise forms.ValidationError(self._too_large()) from error
+            except list_encodings.UnreadableFileError as error:
+                raise forms.ValidationError(str(error)) from error
+            text = text.replace("\0", "\N{REPLACEMENT CHARACTER}")
         # Browsers send CRLF, and each would count as two characters.
         cleaned["text"] = text = text.replace("\r\n", "\n").replace("\r", "\n")
         if len(text) > MAX_IMPORT:
@@ -73,6 +77,8 @@ class Preview:
         request: the current request.
         text: the list, as :func:`tracking.bans.import_export.parse_lines` reads it.
     """
+
+    readable_forms = READABLE_FORMS
 
     def __init__(self, request: HttpRequest, text: str) -> None:
         self.entries: dict[str, BanEntry] = {}
@@ -102,15 +108,26 @@ class Preview:
         """Number of new bans, as far as the user may know."""
         return len(self.entries) - len(self.known)
 
+    @cached_property
+    def too_wide(self) -> list[str]:
+        """Objections to the list as a whole; then nothing of it is banned."""
+        return bans.find_wide_coverage(self.entries)
+
     @property
     def does_something(self) -> bool:
-        """Whether the import would change anything."""
-        return bool(self.new or (self.known and self.may_change))
+        """Whether the import would change anything, and may."""
+        return not self.too_wide and bool(self.new or (self.known and self.may_change))
 
     @cached_property
     def visitors(self) -> int:
         """Number of current visitors affected, as far as that reveals no address."""
         return bans.count_affected_visitors(filter(self._is_visible, self.entries))
+
+    @property
+    def shown_new(self) -> list[BanEntry]:
+        """The first of the new bans."""
+        known = {one.network for one in self.known}
+        return [one for one in self.entries.values() if one.network not in known][:MAX_SHOWN]
 
     @property
     def shown_known(self) -> list[BanEntry]:
@@ -138,12 +155,12 @@ def import_view(model_admin: "admin.ModelAdmin[Any]", request: HttpRequest) -> H
         raise PermissionDenied
     render = partial(page, request, model_admin.admin_site, title=gettext("Import bans"))
     if request.method != "POST":
-        return render("import", form=ImportForm())
+        return render("import", form=ImportForm(), readable_forms=READABLE_FORMS)
     form = ImportForm(request.POST, request.FILES)
     if not form.is_valid():
-        return render("import", form=form)
+        return render("import", form=form, readable_forms=READABLE_FORMS)
     preview = Preview(request, form.cleaned_data["text"])
-    if "confirmed" not in request.POST:
+    if "confirmed" not in request.POST or preview.too_wide:
         return render("import_preview", text=form.cleaned_data["text"], preview=preview)
     replace = "replace" in request.POST
     added = bulk_ban.ban_all(

@@ -1,11 +1,12 @@
 """``manage.py tracking_ban``: bans addresses and networks."""
 
+import io
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
@@ -14,9 +15,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from tracking import bans
-from tracking.bans import bulk_ban, import_export
+from tracking.bans import bulk_ban, import_export, list_encodings
 from tracking.bans.bulk_ban import BanEntry
+from tracking.bans.expiry import parse_expiry
 from tracking.bans.import_export import InvalidLine
+from tracking.bans.list_formats import READABLE_FORMS
 from tracking.db.chunks import read_in_chunks
 from tracking.management.output import grouped
 from tracking.models import BannedIP
@@ -119,6 +122,8 @@ class Command(BaseCommand):
             BannedIP(network=network, reason=reason, expires_at=expires_at).clean_fields()
             if (found := bans.find_objections(network, own_address=None)) and not force:
                 raise CommandError(_("%s is not banned.") % network + " " + " ".join(found))
+        if not force:
+            _refuse_wide_coverage(networks)
         hit = bans.count_affected_by_network(networks)
         for network in networks:
             banned = bans.ban(network, reason, expires_at)
@@ -163,16 +168,17 @@ class Command(BaseCommand):
     ) -> None:
         BannedIP(reason=reason, expires_at=expires_at).clean_fields(exclude=["network"])
         flaws: list[InvalidLine] = []
-        with _open(source) as lines:
-            entries = [
-                entry._replace(
-                    reason=entry.reason or reason, expires_at=entry.expires_at or expires_at
-                )
-                for entry in self._entries(lines, flaws, force=force)
-            ]
+        entries = [
+            entry._replace(reason=entry.reason or reason, expires_at=entry.expires_at or expires_at)
+            for entry in self._entries(_read(source), flaws, force=force)
+        ]
+        if not force:
+            _refuse_wide_coverage(entry.network for entry in entries)
         added = bulk_ban.ban_all(entries)
         for flaw in flaws[: self.MAX_FLAWS]:
             self.stderr.write(_("Line %(line)d: %(text)s: %(why)s") % flaw._asdict())
+        if flaws:
+            self.stderr.write(str(READABLE_FORMS))
         counts = {
             "new": grouped(len(added.new)),
             "known": grouped(len(added.updated)),
@@ -183,11 +189,9 @@ class Command(BaseCommand):
             raise CommandError(line)
         self.stdout.write(line)
 
-    def _entries(
-        self, lines: Iterable[str], flaws: list[InvalidLine], *, force: bool
-    ) -> Iterator[BanEntry]:
+    def _entries(self, text: str, flaws: list[InvalidLine], *, force: bool) -> Iterator[BanEntry]:
         """Yield valid bans; add the other lines to ``flaws``."""
-        for count, found in enumerate(import_export.parse_lines(lines), start=1):
+        for count, found in enumerate(import_export.parse_lines(text), start=1):
             if count % self.PROGRESS == 0:
                 self.stderr.write(_("%s lines ...") % grouped(count))
             if isinstance(found, InvalidLine):
@@ -224,7 +228,7 @@ def _expiry(
     """
     now = timezone.now()
     try:
-        ends = import_export.parse_expiry(until or "")
+        ends = parse_expiry(until or "")
         if hours is not None or days is not None:
             ends = now + timedelta(hours=hours or 0, days=days or 0)
     except (ValueError, OverflowError) as error:
@@ -234,8 +238,31 @@ def _expiry(
     return ends
 
 
-def _open(source: str) -> AbstractContextManager[TextIO]:
-    return nullcontext(sys.stdin) if source == "-" else open(source, encoding="utf-8-sig")
+def _refuse_wide_coverage(networks: Iterable[str]) -> None:
+    """Check that networks do not cover a large part of the Internet together.
+
+    Raises:
+        CommandError: they do.
+    """
+    if found := bans.find_wide_coverage(networks):
+        raise CommandError(" ".join([*found, _("Nothing was banned.")]))
+
+
+def _read(source: str) -> str:
+    """Return the text of a file, or of standard input for ``-``.
+
+    Raises:
+        CommandError: it is not text.
+        OSError: it cannot be read.
+    """
+    try:
+        if source != "-":
+            return list_encodings.decode_list(Path(source).read_bytes())
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            return list_encodings.decode_list(sys.stdin.buffer.read())
+    except list_encodings.UnreadableFileError as error:
+        raise CommandError(f"{error} {READABLE_FORMS}") from error
+    return sys.stdin.read()
 
 
 def _minute(moment: datetime) -> str:
