@@ -18,7 +18,7 @@ MAX_AGE = 1.0
 METHODS = ("GET", "HEAD")
 
 
-class Report(NamedTuple):
+class HealthReport(NamedTuple):
     """The state of recording.
 
     Attributes:
@@ -30,13 +30,13 @@ class Report(NamedTuple):
     figures: dict[str, Any]
 
 
-def report(backend: BaseBackend) -> Report:
+def report(backend: BaseBackend) -> HealthReport:
     """Return the state of a backend. Queries neither the database nor a broker."""
     problems: list[str] = []
     figures: dict[str, Any] = {}
     spool = getattr(backend, "spool", None)
     if spool is None:
-        return Report(problems, figures)
+        return HealthReport(problems, figures)
     # Imported only for sites with a spool: it needs fcntl, which Windows lacks.
     from tracking.backends.buffered import BufferedBackend  # noqa: PLC0415
     from tracking.pipeline.spool import folder_status  # noqa: PLC0415
@@ -55,7 +55,7 @@ def report(backend: BaseBackend) -> Report:
         figures["process"] = backend.counters_as_dict()
         if not backend.is_disk_writable:
             problems.append(gettext_noop("the spool does not accept hits"))
-    return Report(problems, figures)
+    return HealthReport(problems, figures)
 
 
 class _CachedReport:
@@ -67,9 +67,9 @@ class _CachedReport:
     def reset(self) -> None:
         """Start with a free lock and no report."""
         self._lock = threading.Lock()
-        self._cached: tuple[BaseBackend, float, Report] | None = None
+        self._cached: tuple[BaseBackend, float, HealthReport] | None = None
 
-    def report(self) -> Report:
+    def report(self) -> HealthReport:
         backend = get_backend()
         with self._lock:
             cached = self._cached

@@ -43,7 +43,7 @@ _COUNTED = {
     "failures": ("tracking_delivery_failures", "Times the database or the broker was down."),
 }
 
-#: Gauges of the machine, by the names of the figures in :class:`tracking.health.Report`.
+#: Gauges of the machine, by the names of the figures in :class:`tracking.health.HealthReport`.
 _SHARED = {
     "waiting": ("tracking_hits_waiting", "Hits in the spool, not written yet."),
     "lag": ("tracking_lag_seconds", "Age of the oldest hit in the spool."),
