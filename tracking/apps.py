@@ -4,7 +4,8 @@ import importlib.util
 import logging
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 from django.db.models.signals import post_delete
 from django.utils.module_loading import autodiscover_modules
@@ -22,6 +23,19 @@ class TrackingConfig(AppConfig):
     label = "tracking"
     verbose_name = _("Tracking")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def import_models(self) -> None:
+        """Import the models, unless an app that they need is missing.
+
+        Raises:
+            ImproperlyConfigured: the site has not installed it; the message says what to add.
+        """
+        if not apps.is_installed("django.contrib.contenttypes"):
+            raise ImproperlyConfigured(
+                'The app "tracking" needs "django.contrib.contenttypes" in INSTALLED_APPS, and the '
+                'app of the user model, by default "django.contrib.auth".'
+            )
+        super().import_models()
 
     def ready(self) -> None:
         """Register checks, snapshots, metrics, and the callbacks of the site's ``pixels.py``."""

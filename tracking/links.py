@@ -9,8 +9,10 @@
 arguments go into the beacon's ``data`` and to the callbacks.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 from django.core.exceptions import DisallowedHost
@@ -22,6 +24,8 @@ from tracking import generic_references, tokens
 from tracking.conf import conf
 from tracking.destinations import BadDestination, clean_destination
 from tracking.hits import Reference
+
+logger = logging.getLogger(__name__)
 
 
 def pixel_url(
@@ -122,7 +126,18 @@ def absolute(path: str, request: HttpRequest | None = None) -> str:
         except DisallowedHost:
             # The page is served to this host, too: it did not ask for it.
             return path
+    else:
+        _warn_about_missing_host()
     return path
+
+
+@cache
+def _warn_about_missing_host() -> None:
+    """Log once per process what would otherwise be noticed in the mail of readers."""
+    logger.warning(
+        "TRACKING_BASE_URL is not set: pixels and links that are rendered without a request, as in "
+        "mail, have no host."
+    )
 
 
 def _reference(role: str, instance: Any) -> Reference | None:

@@ -13,6 +13,7 @@ from tracking import generic_references, tokens
 from tracking.backends import get_backend
 from tracking.caching import snapshots
 from tracking.conf import conf
+from tracking.db import missing_tables
 from tracking.db.isolation import log_errors_with_savepoints, savepoints
 from tracking.destinations import clean_destination
 from tracking.hits import Hit, Kind
@@ -87,8 +88,9 @@ async def send_hit(hit: Hit, wait: Waiting) -> None:
     """
     try:
         await wait.send(get_backend(), hit)
-    except Exception:
-        logger.exception("Recording of %s %s failed", hit.kind, hit.id)
+    except Exception as error:
+        if not missing_tables.is_known(error):
+            logger.exception("Recording of %s %s failed", hit.kind, hit.id)
 
 
 def is_live(target: Any) -> bool:

@@ -178,3 +178,15 @@ def test_a_celery_that_takes_no_json_fails_a_check(celery, settings, spool, monk
         celery, "current_app", celery.Celery("default", set_as_current=False, fixups=[])
     )
     assert "tracking.E019" in {message.id for message in run_checks()}
+
+
+@pytest.mark.django_db  # likewise
+def test_a_celery_without_a_broker_fails_one_check(celery, settings, spool, monkeypatch):
+    """Celery would try RabbitMQ on this host, and hits would wait on disk."""
+    monkeypatch.delenv("CELERY_BROKER_URL", raising=False)
+    settings.TRACKING_BACKEND = "tracking.backends.celery.CeleryBackend"
+    for broker, expected in ((None, ["tracking.W019"]), ("memory://", [])):
+        app = celery.Celery("shop", set_as_current=False, broker=broker, fixups=[])
+        monkeypatch.setattr(celery, "current_app", app)
+        numbers = [message.id for message in run_checks()]
+        assert [number for number in numbers if str(number).startswith("tracking.")] == expected

@@ -213,6 +213,20 @@ def test_base_url_stands_in_front(settings):
     assert links.link_url("/a", request=request).startswith("https://mail.example.com/t/")
 
 
+def test_a_missing_host_is_one_line_in_the_log(caplog, settings):
+    links._warn_about_missing_host.cache_clear()
+    render("{% tracking_pixel %}", request=RequestFactory().get("/"))
+    assert not caplog.records
+    for _ in range(3):
+        render("{% tracking_pixel %}{% tracking_link '/a' %}")
+    [line] = caplog.messages
+    assert line.startswith("TRACKING_BASE_URL is not set")
+    links._warn_about_missing_host.cache_clear()
+    settings.TRACKING_BASE_URL = "https://mail.example.com"
+    render("{% tracking_pixel %}")
+    assert len(caplog.records) == 1
+
+
 def test_without_base_url_it_is_the_host_of_the_request():
     request = RequestFactory().get("/", secure=True)
     _, attrs = attributes(render("{% tracking_pixel %}", request=request))

@@ -131,7 +131,7 @@ class CeleryBackend(BufferedBackend):
                 logger.debug("Closing the connection to the broker failed", exc_info=True)
 
     def check(self) -> list[CheckMessage]:
-        """Check the Celery app and the folder of the spool (E019, W013, E017)."""
+        """Check the Celery app and the folder of the spool (E019, W019, W013, E017)."""
         from celery import current_app  # noqa: PLC0415
 
         messages = super().check()
@@ -144,7 +144,15 @@ class CeleryBackend(BufferedBackend):
                     id="tracking.E019",
                 )
             )
-        elif "json" not in app.conf.accept_content:
+        elif not app.conf.broker_write_url and not _is_eager():
+            messages.append(
+                Warning(
+                    "CeleryBackend: Celery has no broker_url, and tries RabbitMQ on this host.",
+                    hint="Set CELERY_BROKER_URL (or broker_url of the Celery app).",
+                    id="tracking.W019",
+                )
+            )
+        if "json" not in app.conf.accept_content:
             messages.append(
                 Warning(
                     "CeleryBackend: Celery's accept_content lacks 'json'.",

@@ -41,6 +41,7 @@ from django.db.models.signals import post_migrate
 from django.utils import timezone
 
 from tracking import compat
+from tracking.db import missing_tables
 from tracking.db.isolation import open_transactions, savepoints
 from tracking.models import SharedValue
 
@@ -229,12 +230,13 @@ class _Poller:
         try:
             with savepoints():
                 self._refresh_all()
-        except Exception:
-            logger.exception(
-                "Polling for changes failed; bans and other cached tables keep their last known "
-                "state, next attempt in %s s",
-                BACKOFF,
-            )
+        except Exception as error:
+            if not missing_tables.is_known(error):
+                logger.exception(
+                    "Polling for changes failed; bans and other cached tables keep their last "
+                    "known state, next attempt in %s s",
+                    BACKOFF,
+                )
             self._schedule(BACKOFF, requests, is_failing=True)
             return False
         self._schedule(self._seconds_to_next(), requests, is_failing=bool(self._backed_off))

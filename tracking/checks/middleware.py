@@ -36,24 +36,26 @@ _CACHES = (
 @register(TAG)
 def check_middleware_order(**_: Any) -> list[CheckMessage]:
     """W009, W010: the position of this app's middleware."""
-    too_late = [
-        Warning(
-            f"{BAN} comes after {other}.",
-            hint="Put it first in MIDDLEWARE: middleware before it runs for banned clients too.",
-            id="tracking.W009",
+    messages: list[CheckMessage] = []
+    if others := _before(BAN, _COSTLY):
+        messages.append(
+            Warning(
+                f"{BAN} comes after {', '.join(others)}.",
+                hint="Put it first in MIDDLEWARE: middleware before it runs for banned clients "
+                "too.",
+                id="tracking.W009",
+            )
         )
-        for other in _before(BAN, _COSTLY)
-    ]
-    unseen = [
-        Warning(
-            f"{TRACKING} comes after {other}.",
-            hint="Put it before: it misses pages that come from the cache, and its cookie keeps "
-            "the pages of new visitors out of the cache.",
-            id="tracking.W010",
+    if others := _before(TRACKING, _CACHES):
+        messages.append(
+            Warning(
+                f"{TRACKING} comes after {', '.join(others)}.",
+                hint="Put it before: it misses pages that come from the cache, and its cookie "
+                "keeps the pages of new visitors out of the cache.",
+                id="tracking.W010",
+            )
         )
-        for other in _before(TRACKING, _CACHES)
-    ]
-    return [*too_late, *unseen]
+    return messages
 
 
 def _before(name: str, others: Sequence[str]) -> list[str]:

@@ -8,9 +8,13 @@ from types import TracebackType
 from django.db import Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from tracking.db import missing_tables
+
 
 class log_errors(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a statement
     """Log what the block raises, with its traceback, and go on after the block.
+
+    Missing tables are one line, without a traceback.
 
         with log_errors(logger, "Tracking of %r", path):
             backend.send(hit)
@@ -35,7 +39,7 @@ class log_errors(AbstractContextManager[None, bool]):  # noqa: N801 - reads as a
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not missing_tables.is_known(error):
             self._log()
         return error is None or isinstance(error, Exception)
 

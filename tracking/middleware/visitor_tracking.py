@@ -12,6 +12,7 @@ from tracking import exclusions
 from tracking.backends import get_backend
 from tracking.caching import snapshots
 from tracking.conf import conf
+from tracking.db import missing_tables
 from tracking.hits import PageHit
 from tracking.identity import daily_salt, visitor_cookie
 from tracking.identity.browser_consent import Consent
@@ -53,7 +54,8 @@ class VisitorTrackingMiddleware(BaseMiddleware):
             await self.wait.send(get_backend(), _make_hit(info, request, response))
         except Exception as error:
             # If the database is down, the failed refresh has logged it.
-            if not (info.database_failed and isinstance(error, Error)):
+            logged = info.database_failed and isinstance(error, Error)
+            if not (logged or missing_tables.is_known(error)):
                 logger.exception("Tracking of %r failed", request.path)
         return response
 

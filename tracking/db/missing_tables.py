@@ -1,0 +1,46 @@
+"""The mistake of a new site: ``manage.py migrate`` has not made the tables yet."""
+
+import logging
+from time import monotonic
+
+from django.db import Error
+
+logger = logging.getLogger(__name__)
+
+#: Seconds from one line about it to the next.
+INTERVAL = 60.0
+
+#: https://www.postgresql.org/docs/current/errcodes-appendix.html, "undefined_table".
+_POSTGRESQL_CODE = "42P01"
+#: https://mariadb.com/kb/en/mariadb-error-code-reference/, "ER_NO_SUCH_TABLE".
+_MARIADB_CODE = 1146
+
+_next_line_at = float("-inf")
+
+
+def is_known(error: BaseException | None) -> bool:
+    """Return whether a table of this app is missing; if so, a line in the log says what to do.
+
+    One line each minute replaces a traceback for each request.
+
+    Args:
+        error: what a query has raised.
+    """
+    global _next_line_at  # noqa: PLW0603 - one line for all loggers of the process
+    if not _is_missing_table(error):
+        return False
+    if monotonic() >= _next_line_at:
+        _next_line_at = monotonic() + INTERVAL
+        logger.error("Nothing is recorded: run manage.py migrate tracking (%s)", error)
+    return True
+
+
+def _is_missing_table(error: BaseException | None) -> bool:
+    if not isinstance(error, Error) or "tracking_" not in str(error):
+        return False
+    cause = error.__cause__
+    return (
+        "no such table" in str(error)  # SQLite has no code for it
+        or _POSTGRESQL_CODE in {getattr(cause, "sqlstate", None), getattr(cause, "pgcode", None)}
+        or error.args[:1] == (_MARIADB_CODE,)
+    )
