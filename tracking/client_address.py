@@ -14,6 +14,7 @@ import ipaddress
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
+from itertools import chain
 from typing import NamedTuple, TypeGuard
 
 from django.http import HttpRequest
@@ -85,7 +86,7 @@ def hops(remote: str, header: str) -> Iterator[Hop]:
         header: the value of ``TRACKING_PROXY_HEADER``, with the nearest proxy's entry last.
     """
     policy = _policy()
-    for number, text in enumerate([remote, *reversed(policy.entries(header))]):
+    for number, text in enumerate(chain([remote], policy.entries(header))):
         found = normalise(text)
         trusted = policy.trusts(number, found)
         yield Hop(text, found, trusted)
@@ -172,13 +173,18 @@ class _Policy(NamedTuple):
         parsed = ipaddress.ip_address(address)
         return any(parsed in network for network in self.networks)
 
-    def entries(self, header: str) -> list[str]:
-        """Return the entries of the header, the nearest proxy's last."""
+    def entries(self, header: str) -> Iterator[str]:
+        """Yield the entries of the header, the nearest proxy's first, as far as they are read."""
         if not header:
-            return []
+            return iter(())
+        header = header[-_MAX_HEADER:]
         if self.key == "HTTP_FORWARDED":
-            return [_forwarded_for(element) for element in _split(header, ",")]
-        return [entry.strip() for entry in header.split(",")]
+            return map(_forwarded_for, _split_from_end(header, ","))
+        return map(str.strip, reversed(header.split(",")))
+
+
+#: Characters of the header that are read, from its end. The site's own proxies fill a few hundred.
+_MAX_HEADER = 8_192
 
 
 @until_settings_change
@@ -239,31 +245,38 @@ _MAPPED_BITS = 96  # of the prefix ::ffff:0:0/96, RFC 4291, section 2.5.5.2
 
 def _forwarded_for(element: str) -> str:
     """Return the value of ``for`` in an element of ``Forwarded``, or ``""``."""
-    for pair in _split(element, ";"):
+    found = ""
+    for pair in _split_from_end(element, ";"):
         name, _equals, value = pair.partition("=")
         if name.strip().lower() == "for":
-            value = value.strip()
-            quoted = len(value) > 1 and value[0] == value[-1] == '"'
-            return re.sub(r"\\(.)", r"\1", value[1:-1]) if quoted else value
-    return ""
+            found = value.strip()  # the first one counts
+    quoted = len(found) > 1 and found[0] == found[-1] == '"'
+    return re.sub(r"\\(.)", r"\1", found[1:-1]) if quoted else found
 
 
-def _split(text: str, separator: str) -> list[str]:
-    """Split a text at the separators outside quotes.
+#: A quote with the backslashes before it. Without the look-behind, a run of backslashes would be
+#: read again from each of them.
+_QUOTE_OR_SEPARATOR = {
+    separator: re.compile(rf'(?<!\\)(\\*)"|{separator}') for separator in (",", ";")
+}
+
+
+def _split_from_end(text: str, separator: str) -> Iterator[str]:
+    """Yield the parts of a text between the separators outside quotes, the last one first.
 
     It is read from the end, where the nearest proxy has written, so that a quote which a client
     left open does not swallow the entries of the proxies.
+
+    Args:
+        text: the text; each of its characters is read once.
+        separator: ``,`` or ``;``.
     """
-    parts, end, in_quotes = [], len(text), False
-    for position in range(len(text) - 1, -1, -1):
-        if text[position] == '"' and not _is_escaped(text, position):
+    end, in_quotes = len(text), False
+    for found in reversed(list(_QUOTE_OR_SEPARATOR[separator].finditer(text))):
+        if found[1] is None:
+            if not in_quotes:
+                yield text[found.end() : end]
+                end = found.start()
+        elif len(found[1]) % 2 == 0:  # a backslash before it escapes the quote
             in_quotes = not in_quotes
-        elif text[position] == separator and not in_quotes:
-            parts.append(text[position + 1 : end])
-            end = position
-    return [text[:end], *reversed(parts)]
-
-
-def _is_escaped(text: str, position: int) -> bool:
-    before = text[:position]
-    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
+    yield text[:end]
