@@ -78,6 +78,17 @@ def test_without_the_parser_an_agent_is_blank(no_extras):
     assert {identify(user_agent) for user_agent in PEOPLE} == {Agent()}
 
 
+@pytest.mark.parametrize(
+    "system",
+    ["Linux; Android 9; AFTMM", "Linux; Android 11; BRAVIA VH1", "SMART-TV; Linux; Tizen 6.0",
+     "Web0S; Linux/SmartTV", "Roku; DVP-14.0", "Linux; Android 12; Apple TV", "X11; HbbTV/1.5.1"],
+)  # fmt: skip
+def test_a_tv_is_a_tv(system):
+    """Fire TVs were taken for phones and tablets."""
+    agent = f"Mozilla/5.0 ({system}) AppleWebKit/537.36 Chrome/108.0 Mobile Safari/537.36"
+    assert identify(agent).device == "tv"
+
+
 def test_other_programs_on_android_do_not_tell_the_device():
     assert identify("Dalvik/2.1.0 (Linux; U; Android 13; SM-S908B Build/TP1A)").device == ""
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.agents import BOTS, PEOPLE
+from tests.support.agents import BOTS, LIKE_MACHINES, MACHINES, PEOPLE
+from tracking.enrichment.ai_agents import AI_AGENTS, AgentClass
 from tracking.enrichment.crawlers import bot_name
 from tracking.enrichment.verdict_rules import (
     Label,
@@ -68,6 +69,48 @@ def test_bots(user_agent, name):
 def test_people(user_agent, is_open):
     """Over-filtering erases real opens."""
     assert classify(user_agent, is_open=is_open) == Verdict(Label.HUMAN, "")
+
+
+@pytest.mark.parametrize("is_page", [True, False])
+@pytest.mark.parametrize("user_agent", MACHINES)
+def test_programs_that_name_themselves_are_machines_with_the_list_too(user_agent, is_page):
+    """The list of crawlers replaced our own rules."""
+    assert classify(user_agent, is_page=is_page).label == Label.BOT
+
+
+@pytest.mark.parametrize("user_agent", LIKE_MACHINES)
+def test_a_listed_word_in_a_model_or_in_another_word_is_no_bot(user_agent):
+    assert classify(user_agent, is_page=True) == Verdict(Label.HUMAN, "")
+    assert bot_name(user_agent) is None
+
+
+@pytest.mark.parametrize(
+    "user_agent", ["Lynx/2.9.0", "w3m/0.5.3", "Links (2.29; Linux)", "ELinks/0.17", "NetSurf/3.11",
+                   "Dillo/3.1", "Opera/9.80 (X11)", "Mozilla/5.0 (X11)"],
+)  # fmt: skip
+def test_browsers_that_visit_a_page(user_agent):
+    assert classify(user_agent, is_page=True) == Verdict(Label.HUMAN, "")
+
+
+@pytest.mark.parametrize("user_agent", ["MyApp/1.0", "okay", "CFNetwork/1490 Darwin/23.2"])
+def test_a_page_is_read_with_a_browser_and_mail_with_any_program(user_agent):
+    reason = "its user agent is not that of a browser"
+    assert classify(user_agent, is_page=True) == Verdict(Label.BOT, reason)
+    assert classify(user_agent, is_open=True).label == Label.HUMAN
+    assert classify(user_agent).label == Label.HUMAN
+
+
+@pytest.mark.parametrize(("agent_class", "name", "source"), AI_AGENTS)
+def test_agents_of_ai_services_are_bots_of_their_class(agent_class, name, source):
+    reasons = {
+        AgentClass.TRAINING: "collects texts to train AI: ",
+        AgentClass.SEARCH: "crawls for an AI search: ",
+        AgentClass.ASSISTANT: "an AI assistant that fetches for a person: ",
+    }
+    found = classify(f"Mozilla/5.0 (compatible; {name}/1.0; +https://ai.example/bot)")
+    assert found == Verdict(Label.BOT, reasons[agent_class] + name)
+    assert source.startswith("https://")
+    assert classify(f"Mozilla/5.0 (compatible; X{name}/1.0)").reason != found.reason
 
 
 @pytest.mark.parametrize("user_agent", ["", "  "])

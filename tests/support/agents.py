@@ -50,7 +50,7 @@ PEOPLE = {
         Agent("Opera Mini 36", "Android", "mobile"),
     "Mozilla/5.0 (Linux; Android 9; BRAVIA 4K Build/PTT1; wv) AppleWebKit/537.36 "
     "(KHTML, like Gecko) Version/4.0 Chrome/90.0 Safari/537.36 Android TV":
-        Agent("Chrome 90", "Android 9", ""),
+        Agent("Chrome 90", "Android 9", "tv"),
     # Mail.
     "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Thunderbird/128.0":
         Agent("Thunderbird 128", "Linux", "desktop"),
@@ -114,3 +114,72 @@ BOTS = {
     "python-requests/2.32.3": "python-requests",
     "curl/8.5.0": "curl",
 }  # fmt: skip
+
+#: Programs that name themselves.
+MACHINES = (
+    "Mozilla/5.0 (compatible; CareerBot/1.1; +http://www.career-x.example/bot.html)",
+    "AmorankSpider/0.1",
+    "Java/17.0.9",
+    "ELB-HealthChecker/2.0",
+    "GoogleHC/1.0",
+    "kube-probe/1.30",
+    "Amazon-Route53-Health-Check-Service (ref 0; report http://amzn.to/1vsZADi)",
+    "Consul Health Check",
+    "NewRelicPinger/1.0",
+    "Ruby",
+    "PHP/8.3.1",
+    "GuzzleHttp/7",
+    "PostmanRuntime/7.39.0",
+    "reqwest/0.11",
+    "undici",
+    "Deno/1.44.0",
+    "RestSharp/110.2.0.0",
+    "FeedFetcher-Google; (+http://www.google.com/feedfetcher.html)",
+    "Microsoft Office Existence Discovery",
+    "Viber",
+    (
+        "Mozilla/5.0 (Linux; Android 8.0; Pixel 2 Build/OPD3.170816.012; Storebot-Google/1.0) "
+        "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/81.0.4044.138 Mobile Safari/537.36"
+    ),
+    "Mozilla/5.0 (compatible; Rivva; http://rivva.example)",
+)
+
+#: Browsers whose model or name contains the name of a crawler.
+LIKE_MACHINES = (
+    (
+        "Mozilla/5.0 (Linux; Android 9; ViewSonic_V55) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/120.0.0.0 Mobile Safari/537.36"
+    ),
+    (
+        "Mozilla/5.0 (Linux; Android 5.0; HTC Butterfly) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/95.0.0.0 Mobile Safari/537.36"
+    ),
+    (
+        "Mozilla/5.0 (Linux; Android 7.0; Fever_Plus) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/100.0.0.0 Mobile Safari/537.36"
+    ),
+    (
+        "Mozilla/5.0 (Linux; Android 12; TS1008) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/120.0.0.0 Safari/537.36"
+    ),
+    (
+        "Mozilla/5.0 (Linux; Android 7.0; M bot 51) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/120.0.0.0 Mobile Safari/537.36"
+    ),
+    (
+        "Mozilla/5.0 (Linux; Android 13; Spider 8) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/120.0.0.0 Mobile Safari/537.36"
+    ),
+    (
+        "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Chrome/120.0.0.0 Mobile Safari/537.36 Viber/11.9.5.8"
+    ),
+    (
+        "Mozilla/5.0 (Windows NT 6.1) AppleWebKit/537.36 (KHTML, like Gecko) coccocbrowser/47.0 "
+        "Chrome/41.0 Safari/537.36"
+    ),
+    (
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_0) AppleWebKit/537.36 (KHTML, like Gecko) "
+        "Slack/4.40 Chrome/126.0 Electron/31 Safari/537.36 Sonic Slack_SSB/4.40"
+    ),
+)

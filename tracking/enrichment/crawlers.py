@@ -3,8 +3,8 @@
     >>> bot_name("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)")
     'Googlebot'
 
-The extra ``[bots]`` brings a list of crawlers (crawler-user-agents). Without it, the rules of this
-module find the crawlers that call themselves one.
+The rules of this module find the programs that name themselves. The extra ``[bots]`` adds a list of
+crawlers (crawler-user-agents).
 """
 
 import re
@@ -51,16 +51,32 @@ _TOO_WIDE = {
     "MetaIAB Facebook": None,
     # Sogou makes browsers too: SogouMobileBrowser, SogouMSE.
     "Sogou": r"Sogou [\w ]*[sS]pider",
+    # The desktop application of Slack says so at its end.
+    "Sonic": r"Sonic(?! Slack_SSB)",
+    # The in-app browser of Viber, too; its previews say nothing else.
+    "Viber": r"^Viber",
 }
 
-#: Crawlers that call themselves one. "Cubot" is a maker of phones, and a "Developer Preview" is a
-#: browser of a person.
+#: "compatible", another name than that of a browser, and an address of its owner.
+_WITH_ADDRESS = re.compile(
+    r"(?<=\bcompatible; )(?!MSIE|Konqueror|iCab|OmniWeb)[\w .!-]{1,40}"
+    r"(?=[/;,][^()]{0,200}(?:://|\w@\w))",
+    re.ASCII,
+)
+
+#: Programs that name themselves, in any user agent. "Cubot" is a maker of phones, and a "Developer
+#: Preview" is a browser of a person.
 _OWN_RULES = re.compile(
     r"[\w.-]{0,40}(?<!\bcu)bot\b"
-    r"|[\w.-]{0,40}(?:crawler|spider|slurp)\b"
+    r"|[\w.-]{0,40}(?:crawler|spider|slurp|scraper|fetcher|pinger|archiver)\b"
+    r"|[\w.-]{0,40}health[ -]?check(?:er)?\b"
     r"|(?:bing|google web|link|microsoft|url)[ -]?preview\b"
-    r"|facebookexternalhit|headlesschrome|phantomjs|lighthouse"
-    r"|^(?:curl|wget|python[\w-]*|go-http-client|libwww-perl|java)/"
+    r"|facebookexternalhit|headlesschrome|phantomjs|lighthouse|feedfetcher-google"
+    r"|microsoft office existence discovery"
+    # The whole name of a library or a service, at the start.
+    r"|^(?:apache-httpclient|axios|bun|curl|deno|googlehc|go-http-client|guzzlehttp|httpie"
+    r"|insomnia|java|kube-probe|libwww-perl|node|node-fetch|php|postmanruntime|python[\w-]*"
+    r"|reqwest|restsharp|ruby|undici|viber|wget)(?![\w.-])"
     r"|\+https?://[\w.-]+",
     re.IGNORECASE | re.ASCII,
 )
@@ -68,10 +84,36 @@ _OWN_RULES = re.compile(
 
 @lru_cache(maxsize=CACHE_SIZE)
 def _bot_name(user_agent: str) -> str | None:
-    text = printable(user_agent)
-    chunks = _chunks()
-    found = _match_list(text, chunks) if chunks else _OWN_RULES.search(text)
+    text = _without_model(printable(user_agent))
+    found = (
+        _match_list(text, _chunks(text.startswith(BROWSER)))
+        or _OWN_RULES.search(text)
+        or _WITH_ADDRESS.search(text)
+    )
     return found and (found[0].strip(" /();:,+") or found[0])[:NAME_LENGTH]
+
+
+#: How browsers begin: https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/User-Agent
+BROWSER = "Mozilla/"
+
+#: The system of a browser on Android: ``(Linux; Android 9; Spider 8 Build/PPR1)``.
+_ANDROID = re.compile(r"\([^()]*\bAndroid\b[^()]*(?:\([^()]*\)[^()]*)*\)")
+
+#: A program among the parts of a system: ``AhrefsBot/7.0``, ``compatible``, an address.
+_PROGRAM = re.compile(r"compatible|://|(?<!cu)(?:bot|crawler|spider)[\w-]*/\d", re.IGNORECASE)
+
+
+def _without_model(user_agent: str) -> str:
+    """Return a user agent without the model of an Android device.
+
+    Models have any name: ``M bot 51``, ``Spider 8``, ``ViewSonic_V55``.
+    """
+    if not user_agent.startswith(BROWSER):
+        return user_agent
+    found = _ANDROID.search(user_agent)
+    if found is None or _PROGRAM.search(found[0]):
+        return user_agent
+    return f"{user_agent[: found.start()]}(Android){user_agent[found.end() :]}"
 
 
 def _match_list(text: str, chunks: tuple[_Chunk, ...]) -> re.Match[str] | None:
@@ -82,11 +124,19 @@ def _match_list(text: str, chunks: tuple[_Chunk, ...]) -> re.Match[str] | None:
     return None
 
 
-@lru_cache(maxsize=1)
-def _chunks() -> tuple[_Chunk, ...]:
+#: A match that begins or ends with a letter is not part of a longer word.
+_WORD_BEGINS, _WORD_ENDS = r"(?:(?<![A-Za-z0-9])|(?![A-Za-z0-9]))", r"(?:(?<![A-Za-z])|(?![a-z]))"
+
+
+@lru_cache(maxsize=2)
+def _chunks(of_browsers: bool) -> tuple[_Chunk, ...]:
     """Return the list of crawlers, or ``()`` if it is not installed.
 
     To find the matching pattern, the package's own functions compile all 1,500 again.
+
+    Args:
+        of_browsers: whether the patterns are for user agents that begin as browsers do. There, a
+            listed word inside a longer word is not that crawler.
     """
     try:
         from crawleruseragents import CRAWLER_USER_AGENTS_DATA  # noqa: PLC0415 - an extra
@@ -94,6 +144,8 @@ def _chunks() -> tuple[_Chunk, ...]:
         return ()
     listed = (entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA)
     patterns = [wanted for pattern in listed if (wanted := _TOO_WIDE.get(pattern, pattern))]
+    if of_browsers:
+        patterns = [rf"{_WORD_BEGINS}(?:{pattern}){_WORD_ENDS}" for pattern in patterns]
     return tuple(
         _Chunk(re.compile("|".join(part)), tuple(part))
         for part in (

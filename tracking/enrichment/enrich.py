@@ -12,29 +12,35 @@ from tracking.enrichment import geoip, user_agents, verdict_rules
 MAX_AGENT_LENGTH = 512
 
 
-def enrich(address: str | None, user_agent: str, *, is_open: bool = False) -> dict[str, Any]:
+def enrich(
+    address: str | None, user_agent: str, *, is_open: bool = False, is_page: bool = False
+) -> dict[str, Any]:
     """Return the values of :class:`tracking.models.base.EnrichmentColumns`.
 
     Args:
         address: the client's address as it is recorded. A masked address has the same location.
         user_agent: the header ``User-Agent`` of the request.
         is_open: whether an image in a mail was loaded: other rules apply then.
+        is_page: whether a page was visited: likewise.
     """
-    columns = enrich_user_agent(user_agent, is_open=is_open)
+    columns = enrich_user_agent(user_agent, is_open=is_open, is_page=is_page)
     if verdict_rules.describes_reader(columns["verdict"]):
         columns |= enrich_address(address)
     return columns
 
 
-def enrich_user_agent(user_agent: str, *, is_open: bool = False) -> dict[str, Any]:
+def enrich_user_agent(
+    user_agent: str, *, is_open: bool = False, is_page: bool = False
+) -> dict[str, Any]:
     """Return the columns that depend on the user agent: browser, system, device and verdict.
 
     Args:
         user_agent: the header ``User-Agent`` of the request.
         is_open: whether an image in a mail was loaded.
+        is_page: whether a page was visited.
     """
     user_agent = user_agent[:MAX_AGENT_LENGTH]
-    verdict = verdict_rules.classify(user_agent, is_open=is_open)
+    verdict = verdict_rules.classify(user_agent, is_open=is_open, is_page=is_page)
     columns: dict[str, Any] = {"verdict": verdict.label, "verdict_reason": verdict.reason}
     if verdict_rules.describes_reader(verdict.label):
         agent = user_agents.identify(user_agent)

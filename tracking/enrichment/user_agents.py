@@ -33,6 +33,7 @@ class Device(TextChoices):
     DESKTOP = "desktop", _("Desktop")
     MOBILE = "mobile", _("Phone")
     TABLET = "tablet", _("Tablet")
+    TV = "tv", _("TV")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,15 @@ _DESKTOP_SYSTEMS = frozenset(
     }
 )
 
-_OTHER_DEVICE = re.compile(r"TV\b|\bCrKey\b|\bXbox\b|\bPlayStation\b", re.ASCII)
+_GAME_CONSOLE = re.compile(r"\bXbox\b|\bPlayStation\b", re.ASCII)
+# "AFT" and letters are the models of Fire TV, "CrKey" is Chromecast, "Web0S" the system of LG:
+# https://developer.amazon.com/docs/fire-tv/user-agent-strings.html
+# https://webostv.developer.lge.com/develop/specifications/web-api-and-web-engine
+_TV = re.compile(
+    r"TV\b|\bAFT[A-Z0-9]{1,8}\b|\bBRAVIA\b|\bSmartTV|\bCrKey\b|\b[wW]eb[0O]S\b|\bNetCast\b"
+    r"|\bRoku\b|\bAppleTV|\btvOS\b|\bTV(?: Box| Stick)|\bVIDAA\b|\bMIBOX",
+    re.ASCII,
+)
 # Old Internet Explorers say "Tablet PC 2.0" on any Windows that supports tablets.
 _TABLET = re.compile(r"\biPad\b|\bTablet\b(?! PC)|\bPlayBook\b|\bKindle\b", re.ASCII)
 _MOBILE = re.compile(r"\bMobi|\biPhone\b|\biPod\b|\bOpera Mini\b|\bWindows Phone\b", re.ASCII)
@@ -122,7 +131,9 @@ def _device(user_agent: str, system: str) -> str:
 
     Since iPadOS 13 an iPad sends exactly the user agent of a Mac, so it counts as a desktop.
     """
-    if _OTHER_DEVICE.search(user_agent):
+    if _TV.search(user_agent):
+        return Device.TV.value
+    if _GAME_CONSOLE.search(user_agent):
         return ""
     if _TABLET.search(user_agent):
         return Device.TABLET.value

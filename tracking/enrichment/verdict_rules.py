@@ -4,6 +4,7 @@
 Verdict(label=Label.BOT, reason='calls itself Googlebot')
 """
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,7 +14,8 @@ from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 
 from tracking.enrichment import user_agents
-from tracking.enrichment.crawlers import bot_name
+from tracking.enrichment.ai_agents import AgentClass, ai_agent_name
+from tracking.enrichment.crawlers import BROWSER, bot_name
 
 
 class Label(TextChoices):
@@ -43,6 +45,23 @@ class Rule(NamedTuple):
     #: Takes the user agent, and whether an image in a mail was loaded. Returns a true value if the
     #: rule applies.
     match: Callable[[str, bool], object]
+    #: Whether the rule is for pages alone, not for mail: mail programs are no browsers.
+    of_pages: bool = False
+
+
+def _is_ai(agent_class: AgentClass) -> Callable[[str, bool], str | None]:
+    return lambda user_agent, _is_open: ai_agent_name(user_agent, agent_class)
+
+
+def _is_no_browser(user_agent: str, _is_open: bool) -> bool:
+    return not (user_agent.startswith((BROWSER, "Opera/")) or _TEXT_BROWSERS.match(user_agent))
+
+
+#: Browsers that do not begin as the others do.
+_TEXT_BROWSERS = re.compile(
+    r"(?:Lynx|w3m|E?Links|NetSurf|Dillo|browsh|edbrowse|Emacs-w3m|Offpunk|retawq|Amaya|Konqueror|Midori|Uzbl)\b",
+    re.IGNORECASE,
+)
 
 
 def _contains(mark: str) -> Callable[[str, bool], bool]:
@@ -69,7 +88,21 @@ RULES = (
         gettext_noop("Apple Mail Privacy Protection loads images whether or not the mail is read"),
         lambda agent, is_open: is_open and agent == _APPLE,
     ),
+    # AI agents are bots, each class with a reason of its own.
+    Rule(Label.BOT, gettext_noop("collects texts to train AI: %s"), _is_ai(AgentClass.TRAINING)),
+    Rule(Label.BOT, gettext_noop("crawls for an AI search: %s"), _is_ai(AgentClass.SEARCH)),
+    Rule(
+        Label.BOT,
+        gettext_noop("an AI assistant that fetches for a person: %s"),
+        _is_ai(AgentClass.ASSISTANT),
+    ),
     Rule(Label.BOT, gettext_noop("calls itself %s"), lambda agent, _is_open: bot_name(agent)),
+    Rule(
+        Label.BOT,
+        gettext_noop("its user agent is not that of a browser"),
+        _is_no_browser,
+        of_pages=True,
+    ),
 )
 
 _HUMAN = Verdict(Label.HUMAN, "")
@@ -78,7 +111,7 @@ _HUMAN = Verdict(Label.HUMAN, "")
 NOT_THE_READERS = frozenset({Label.PROXY, Label.PREFETCH})
 
 
-def classify(user_agent: str, *, is_open: bool = False) -> Verdict:
+def classify(user_agent: str, *, is_open: bool = False, is_page: bool = False) -> Verdict:
     """Return who sent a hit: a human, a mail proxy, a prefetch or a bot.
 
     In doubt it is a human. A bot counted as a human makes a number slightly too high, and can
@@ -89,13 +122,17 @@ def classify(user_agent: str, *, is_open: bool = False) -> Verdict:
         user_agent: the header ``User-Agent``; 2,000 characters are read.
         is_open: whether an image in a mail was loaded. Apple's protection loads images, but
             follows no links.
+        is_page: whether a page was visited. All browsers begin with ``Mozilla/`` or ``Opera/``,
+            but for a few text browsers; mail programs do not.
     """
-    return _classify(user_agent[: user_agents.MAX_LENGTH], is_open)
+    return _classify(user_agent[: user_agents.MAX_LENGTH], is_open, is_page)
 
 
 @lru_cache(maxsize=user_agents.CACHE_SIZE)
-def _classify(user_agent: str, is_open: bool) -> Verdict:
+def _classify(user_agent: str, is_open: bool, is_page: bool) -> Verdict:
     for rule in RULES:
+        if rule.of_pages and not is_page:
+            continue
         if found := rule.match(user_agent, is_open):
             return Verdict(rule.label, rule.reason.replace("%s", str(found)))
     return _HUMAN

@@ -37,7 +37,7 @@ def browser_columns(hit: PageHit) -> dict[str, Any]:
     return {
         "ip_address": hit.ip_address,
         "user_agent": storable_text(hit.user_agent),
-        **enrich(hit.ip_address, hit.user_agent),
+        **enrich(hit.ip_address, hit.user_agent, is_page=True),
     }
 
 
