@@ -211,9 +211,27 @@ def test_a_page_is_known_by_its_path():
         ("http://testserver.evil.example/", "http://testserver.evil.example/"),
         ("http://[broken", ""),
         ("", ""),
+        # One spelling.
+        ("https://www.google.com:443/?q=tea", "https://www.google.com/?q=tea"),
+        ("HTTPS://WWW.Google.com./Tea", "https://www.google.com/Tea"),
+        ("https://me:secret@blog.example/tea#top", "https://blog.example/tea"),
+        ("https://www.google.com@evil.example/x", "https://evil.example/x"),
+        ("android-app://com.google.android.gm/", "android-app://com.google.android.gm/"),
+        ("http://[2001:db8::7]:8000/", "http://[2001:db8::7]:8000/"),
+        # Our own hosts.
+        ("https://www.testserver/cart/", ""),
+        ("https://testserver./cart/", ""),
+        ("https://me@testserver/cart/", ""),
+        ("https://shop.ours.example/", ""),
+        ("https://www.ours.example/", ""),
+        # No other site.
+        ("about:blank", ""),
+        ("javascript:alert(1)", ""),
+        ("tea", ""),
     ],
 )
-def test_a_page_of_the_same_site_is_no_referrer(referrer, kept):
+def test_a_page_of_the_same_site_is_no_referrer(settings, referrer, kept):
+    settings.ALLOWED_HOSTS = ["testserver", ".ours.example"]
     assert page_hit(HTTP_REFERER=referrer).referrer == kept
 
 
@@ -238,6 +256,12 @@ def test_a_host_that_is_not_ours_breaks_nothing():
             "campaign": "spring sale", "term": "ä", "content": "\N{REPLACEMENT CHARACTER}",
         }),
         ("utm_source=a&utm_source=b&utm_id=7", {"source": "b"}),
+        ("utm_source=+spring++sale+&utm_medium=%20", {"source": "spring sale"}),
+        ("utm_source=a&utm_source=", {"source": "a"}),
+        ("utm_source[]=a&utm_medium%5B0%5D=b", {"source": "a", "medium": "b"}),
+        ("utm_source=a&amp;utm_medium=b&amp;amp;utm_term=c", {
+            "source": "a", "medium": "b", "term": "c",
+        }),
         ("utm_source=x&" + "&".join(f"p{n}=1" for n in range(2_000)), {"source": "x"}),
     ],
 )  # fmt: skip

@@ -124,7 +124,7 @@ def ever(beacon, zone="Europe/Berlin"):
 
 def host(url):
     found = re.match(r"[^/?#]*?://([^/?#]*)", url)
-    return found[1].lower() if found else url.lower()
+    return found[1].lower().removeprefix("www.") if found else url.lower()
 
 
 def first_day(zone="Europe/Berlin"):

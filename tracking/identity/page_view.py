@@ -3,14 +3,18 @@
 Nothing is loaded for it: the session and the user are known only if the page has used them.
 """
 
+import re
 from functools import lru_cache
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
+from django.http.request import validate_host
 
 from tracking import compat
+from tracking.conf import until_settings_change
+from tracking.enrichment.referrers import host_of
 
 # Referrer.
 
@@ -19,7 +23,11 @@ _USUAL_REFERRER = 200
 
 
 def outside_referrer(request: HttpRequest, referrer: str) -> str:
-    """Return the ``Referer`` of a request, or ``""`` if it is a page of this site.
+    """Return the ``Referer`` of a request in one spelling, or ``""`` if no other site led here.
+
+    Neither a page of this site nor a text that is no URL (``about:blank``) is another site. The
+    site's hosts are the host of the request and those of ``ALLOWED_HOSTS``, each with ``www.`` and
+    without.
 
     Args:
         request: its host is the site's.
@@ -33,29 +41,46 @@ def outside_referrer(request: HttpRequest, referrer: str) -> str:
         host = host or request.get_host()
     except DisallowedHost:
         return ""
-    is_outside = _is_outside if len(referrer) <= _USUAL_REFERRER else _is_outside.__wrapped__
-    return referrer if is_outside(referrer, host) else ""
+    read = _outside if len(referrer) <= _USUAL_REFERRER else _outside.__wrapped__
+    return read(referrer, host)
 
 
+@until_settings_change
 @lru_cache(maxsize=4_000)
-def _is_outside(referrer: str, host: str) -> bool:
+def _outside(referrer: str, host: str) -> str:
+    came_from = host_of(referrer)
+    if not came_from:
+        return ""
     try:
-        came_from = urlsplit(referrer)
-        here = urlsplit(f"{came_from.scheme}://{host}")
-        return _origin(came_from) != _origin(here)
+        parts = urlsplit(referrer.strip())
+        here = urlsplit(f"{parts.scheme}://{host}")
+        port = _port(parts)
+        if port == _port(here) and came_from == host_of(f"http://{host}"):
+            return ""
     except ValueError:
-        return False
+        return ""
+    own_hosts = [own for own in settings.ALLOWED_HOSTS if own != "*"]
+    if port is None and (
+        validate_host(came_from, own_hosts) or validate_host(f"www.{came_from}", own_hosts)
+    ):
+        return ""
+    name = (parts.hostname or "").rstrip(".")
+    name = f"[{name}]" if ":" in name else name
+    return parts._replace(netloc=name if port is None else f"{name}:{port}", fragment="").geturl()
 
 
-def _origin(parts: SplitResult) -> tuple[str | None, int | None]:
-    """Return host and port; the usual port of the scheme is ``None``."""
+def _port(parts: SplitResult) -> int | None:
+    """Return the port; the usual one of the scheme is ``None``."""
     usual = {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.hostname, None if parts.port == usual else parts.port
+    return None if parts.port == usual else parts.port
 
 
 # Campaign.
 
 _UTM = ("source", "medium", "campaign", "term", "content")
+#: A parameter as senders write it: as an array (``utm_source[]``), or in a link that was escaped
+#: for HTML twice (``&amp;utm_source``).
+_UTM_KEY = re.compile(rf"(?:amp;)*utm_({'|'.join(_UTM)})(?:\[\w*\])?", re.ASCII)
 #: Characters of a query that are read: more than any campaign has.
 _MAX_QUERY = 4_000
 
@@ -68,8 +93,12 @@ def campaign(request: HttpRequest) -> dict[str, str]:
     if len(query) > _MAX_QUERY:
         query = query[:_MAX_QUERY].rpartition("&")[0]
     # Not request.GET, which raises on a thousand parameters.
-    found = dict(parse_qsl(query, errors="replace"))
-    return {name: found["utm_" + name] for name in _UTM if "utm_" + name in found}
+    found: dict[str, str] = {}
+    for key, value in parse_qsl(query, errors="replace"):
+        match = _UTM_KEY.fullmatch(key)
+        if match and (trimmed := " ".join(value.split())):
+            found[match[1]] = trimmed
+    return {name: found[name] for name in _UTM if name in found}
 
 
 # Session and user.

@@ -214,7 +214,7 @@ def _checked(name: str, value: str) -> str:
     if name == "device" and value and value not in Device.values:
         raise BadQuery(_("%s: unknown value.") % title)
     if name == "referrer":
-        return value.lower()
+        return value.lower().removeprefix("www.")
     if name == "mailing":
         reference = reference_of(value)
         return f"{reference.label}:{reference.pk}"

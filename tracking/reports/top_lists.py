@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from tracking import generic_references
 from tracking.enrichment.country_names import country_name
+from tracking.enrichment.referrers import Channel, origin
 from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
 from tracking.reports.figures import Listing, Row, Text, share
@@ -49,6 +50,16 @@ def _countries(values: Sequence[str]) -> Mapping[str, str]:
 
 def _devices(values: Sequence[str]) -> Mapping[str, str]:
     return {value: str(Device(value).label) for value in values if value in Device.values}
+
+
+def _referrers(values: Sequence[str]) -> Mapping[str, str]:
+    """Return the labels of well-known hosts: ``google.de (Google, Search engine)``."""
+    found = {value: origin(f"https://{value}") for value in values}
+    return {
+        value: f"{value} ({site.source}, {Channel(site.channel).label})"
+        for value, site in found.items()
+        if site.channel not in {Channel.DIRECT, Channel.REFERRAL}
+    }
 
 
 def _source_key(value: str) -> str:
@@ -97,7 +108,7 @@ LISTS: Mapping[str, _ListKind] = {
         further={"visitors": ("pages", "uniques")},
     ),
     "referrers": _of_visits(
-        gettext_lazy("Referrers"), "referrers", "referrer", none=gettext_lazy("Direct")
+        gettext_lazy("Referrers"), "referrers", "referrer", _referrers, gettext_lazy("Direct")
     ),
     "sources": _of_visits(gettext_lazy("Sources"), "sources", "source"),
     "mediums": _of_visits(gettext_lazy("Mediums"), "mediums", "medium"),

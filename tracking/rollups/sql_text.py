@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from django.db.models import Case, ExpressionWrapper, F, Func, TextField, Value, When
+from django.db.models import Case, ExpressionWrapper, F, Func, Q, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat, Lower, StrIndex, Substr
+from django.db.models.lookups import Exact
 
 
 class ExactText(Func):
@@ -41,6 +42,7 @@ def joined(*parts: str | Combinable) -> Combinable:
 def host(field: str) -> Combinable:
     """Return the expression of a URL's host in small letters, with its port if it has one.
 
+    It has no ``www.``, as most sites have both names.
     A text that is no URL, which strangers may send, is returned whole.
 
     Args:
@@ -50,9 +52,12 @@ def host(field: str) -> Combinable:
     rest: Combinable = Substr(url, StrIndex(url, Value("://")) + 3, output_field=TextField())
     for end in "/?#":
         rest = _until(rest, end)
+    first = Lower(Substr(rest, 1, 4, output_field=TextField()))
+    is_url = Q(**{f"{field}__contains": "://"})
     return Lower(
         Case(
-            When(**{f"{field}__contains": "://"}, then=rest),
+            When(is_url & Q(Exact(first, Value("www."))), then=Substr(rest, 5)),
+            When(is_url, then=rest),
             default=url,
             output_field=TextField(),
         )

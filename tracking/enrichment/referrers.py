@@ -1,0 +1,191 @@
+"""What a referrer says: which site led here, in one spelling, and through which channel.
+
+    >>> origin("https://www.google.com:443/search?q=tea", own_hosts={"shop.example"})
+    Origin(source='Google', channel='search')
+    >>> origin("https://blog.example./tea", own_hosts={"shop.example"})
+    Origin(source='blog.example', channel='referral')
+    >>> origin("https://www.shop.example/", own_hosts={"shop.example"}).channel
+    'internal'
+    >>> origin("about:blank", own_hosts={"shop.example"}).channel
+    'direct'
+
+Facts: a ``Referer`` is a URI without fragment and userinfo (RFC 9110, section 10.1.3), but a
+client sends what it likes. Android apps name themselves ``android-app://`` and their package.
+"""
+
+from collections.abc import Collection
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class Channel(TextChoices):
+    """How a visitor came to the site."""
+
+    DIRECT = "direct", _("Direct")  # no referrer, or one that is no URL
+    INTERNAL = "internal", _("Internal")  # another page of this site
+    SEARCH = "search", _("Search engine")
+    SOCIAL = "social", _("Social")
+    MAIL = "mail", _("Mail")  # webmail
+    ASSISTANT = "assistant", _("AI assistant")
+    REFERRAL = "referral", _("Other sites")
+
+
+class Origin(NamedTuple):
+    """Where a visitor came from.
+
+    Attributes:
+        source: the name of a well-known site, else its host; ``""`` for direct visits.
+        channel: one of :class:`Channel`.
+    """
+
+    source: str
+    channel: str
+
+
+#: Well-known sites: channel, name and hosts. A host stands for its subdomains too; ``google.*``
+#: stands for the host under any public suffix of one or two labels. Hosts as their owners
+#: document them, or as they are seen in the ``Referer`` of links (t.co, lm.facebook.com).
+SITES: tuple[tuple[Channel, str, tuple[str, ...]], ...] = (
+    (Channel.MAIL, "Gmail", ("mail.google.com", "com.google.android.gm")),
+    (Channel.MAIL, "Outlook", ("outlook.live.com", "outlook.office.com", "outlook.office365.com")),
+    (Channel.MAIL, "Yahoo Mail", ("mail.yahoo.com", "com.yahoo.mobile.client.android.mail")),
+    (Channel.MAIL, "GMX", ("gmx.net", "gmx.com", "gmx.de", "gmx.at", "gmx.ch")),
+    (Channel.MAIL, "WEB.DE", ("web.de",)),
+    (Channel.MAIL, "Proton Mail", ("mail.proton.me",)),
+    (Channel.MAIL, "Fastmail", ("fastmail.com",)),
+    (Channel.MAIL, "AOL Mail", ("mail.aol.com",)),
+    (Channel.MAIL, "iCloud Mail", ("icloud.com",)),
+    (Channel.MAIL, "Zoho Mail", ("mail.zoho.com", "mail.zoho.eu")),
+    (Channel.MAIL, "Mail.ru", ("e.mail.ru",)),
+    (Channel.MAIL, "T-Online", ("email.t-online.de",)),
+    (Channel.ASSISTANT, "ChatGPT", ("chatgpt.com", "chat.openai.com", "com.openai.chatgpt")),
+    (Channel.ASSISTANT, "Claude", ("claude.ai", "com.anthropic.claude")),
+    (Channel.ASSISTANT, "Gemini", ("gemini.google.com", "bard.google.com")),
+    (Channel.ASSISTANT, "Copilot", ("copilot.microsoft.com", "copilot.cloud.microsoft")),
+    (Channel.ASSISTANT, "Perplexity", ("perplexity.ai", "ai.perplexity.app.android")),
+    (Channel.ASSISTANT, "Le Chat", ("chat.mistral.ai",)),
+    (Channel.ASSISTANT, "DeepSeek", ("chat.deepseek.com",)),
+    (Channel.ASSISTANT, "Grok", ("grok.com",)),
+    (Channel.ASSISTANT, "Meta AI", ("meta.ai",)),
+    (Channel.ASSISTANT, "You.com", ("you.com",)),
+    (Channel.ASSISTANT, "Phind", ("phind.com",)),
+    (Channel.ASSISTANT, "Poe", ("poe.com",)),
+    (Channel.SEARCH, "Google", ("google.*", "com.google.android.googlequicksearchbox")),
+    (Channel.SEARCH, "Bing", ("bing.com",)),
+    (Channel.SEARCH, "DuckDuckGo", ("duckduckgo.com", "com.duckduckgo.mobile.android")),
+    (Channel.SEARCH, "Yahoo", ("search.yahoo.com", "yahoo.*", "search.yahoo.co.jp")),
+    (Channel.SEARCH, "Yandex", ("yandex.*", "ya.ru")),
+    (Channel.SEARCH, "Baidu", ("baidu.com",)),
+    (Channel.SEARCH, "Ecosia", ("ecosia.org",)),
+    (Channel.SEARCH, "Startpage", ("startpage.com",)),
+    (Channel.SEARCH, "Qwant", ("qwant.com",)),
+    (Channel.SEARCH, "Brave Search", ("search.brave.com",)),
+    (Channel.SEARCH, "Kagi", ("kagi.com",)),
+    (Channel.SEARCH, "Mojeek", ("mojeek.com",)),
+    (Channel.SEARCH, "Swisscows", ("swisscows.com",)),
+    (Channel.SEARCH, "MetaGer", ("metager.de", "metager.org")),
+    (Channel.SEARCH, "Seznam", ("search.seznam.cz",)),
+    (Channel.SEARCH, "Naver", ("search.naver.com",)),
+    (Channel.SEARCH, "Sogou", ("sogou.com",)),
+    (Channel.SEARCH, "AOL", ("search.aol.com",)),
+    (Channel.SOCIAL, "Facebook", ("facebook.com", "fb.com", "fb.me", "com.facebook.katana")),
+    (Channel.SOCIAL, "Instagram", ("instagram.com", "com.instagram.android")),
+    (Channel.SOCIAL, "Threads", ("threads.net", "threads.com")),
+    (Channel.SOCIAL, "X", ("t.co", "x.com", "twitter.com", "com.twitter.android")),
+    (Channel.SOCIAL, "LinkedIn", ("linkedin.com", "lnkd.in", "com.linkedin.android")),
+    (Channel.SOCIAL, "Reddit", ("reddit.com", "redd.it", "com.reddit.frontpage")),
+    (Channel.SOCIAL, "YouTube", ("youtube.com", "youtu.be", "com.google.android.youtube")),
+    (Channel.SOCIAL, "Pinterest", ("pinterest.*", "pin.it", "com.pinterest")),
+    (Channel.SOCIAL, "TikTok", ("tiktok.com",)),
+    (
+        Channel.SOCIAL,
+        "Mastodon",
+        ("mastodon.social", "mastodon.online", "org.joinmastodon.android"),
+    ),
+    (Channel.SOCIAL, "Bluesky", ("bsky.app", "go.bsky.app", "xyz.blueskyweb.app")),
+    (Channel.SOCIAL, "XING", ("xing.com",)),
+    (Channel.SOCIAL, "VK", ("vk.com", "away.vk.com")),
+    (Channel.SOCIAL, "Telegram", ("t.me", "web.telegram.org", "org.telegram.messenger")),
+    (Channel.SOCIAL, "WhatsApp", ("whatsapp.com", "wa.me", "com.whatsapp")),
+    (Channel.SOCIAL, "Discord", ("discord.com",)),
+    (Channel.SOCIAL, "Slack", ("slack.com", "com.slack")),
+    (Channel.SOCIAL, "Hacker News", ("news.ycombinator.com", "io.github.hidroh.materialistic")),
+    (Channel.SOCIAL, "Lobsters", ("lobste.rs",)),
+    (Channel.SOCIAL, "Tumblr", ("tumblr.com",)),
+    (Channel.SOCIAL, "Quora", ("quora.com",)),
+    (Channel.SOCIAL, "Weibo", ("weibo.com", "weibo.cn")),
+    (Channel.SOCIAL, "Snapchat", ("snapchat.com",)),
+)
+
+_BY_HOST: dict[str, Origin] = {}
+#: Those under any public suffix, by the label before it.
+_BY_LABEL: dict[str, Origin] = {}
+for _channel, _site, _hosts in SITES:
+    for _host in _hosts:
+        table = _BY_LABEL if _host.endswith(".*") else _BY_HOST
+        table[_host.removesuffix(".*")] = Origin(_site, _channel.value)
+
+#: Characters of the longest host name (RFC 1035, section 2.3.4).
+_LONGEST_HOST = 253
+
+_DIRECT = Origin("", Channel.DIRECT.value)
+_INTERNAL = Origin("", Channel.INTERNAL.value)
+
+
+def origin(referrer: str, *, own_hosts: Collection[str] = ()) -> Origin:
+    """Return which site led here, and through which channel.
+
+    Args:
+        referrer: the ``Referer`` as the client sent it; ``""`` for none.
+        own_hosts: the hosts of this site, in the spelling of :func:`host_of`.
+    """
+    host = host_of(referrer)
+    if not host:
+        return _DIRECT
+    if host in own_hosts:
+        return _INTERNAL
+    return _known(host) or Origin(host, Channel.REFERRAL.value)
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL in one spelling, or ``""`` for what is no URL of a site or app.
+
+    Lower case, without userinfo, ``www.``, port and trailing dot: ``https://u@WWW.X.example.:443/``
+    is ``x.example``.
+
+    Args:
+        url: any text.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        host = (parts.hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+    if parts.scheme not in {"http", "https", "android-app"} or len(host) > _LONGEST_HOST:
+        return ""
+    return host.removeprefix("www.")
+
+
+@lru_cache(maxsize=4_000)
+def _known(host: str) -> Origin | None:
+    labels = host.split(".")
+    for start, label in enumerate(labels):
+        if found := _BY_HOST.get(".".join(labels[start:])):
+            return found
+        if label in _BY_LABEL and _is_public_suffix(labels[start + 1 :]):
+            return _BY_LABEL[label]
+    return None
+
+
+#: Second labels of public suffixes that countries use: google.co.uk, google.com.br.
+_SECOND_LABELS = frozenset({"co", "com", "ne", "or", "org", "net"})
+
+
+def _is_public_suffix(labels: list[str]) -> bool:
+    if len(labels) == 2:  # noqa: PLR2004
+        return labels[0] in _SECOND_LABELS and len(labels[1]) == 2  # noqa: PLR2004
+    return len(labels) == 1
