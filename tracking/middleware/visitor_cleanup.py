@@ -19,7 +19,7 @@ class VisitorCleanUpMiddleware(BaseMiddleware):
     Other requests cost a look at the clock. Errors are logged, and the page is served.
     """
 
-    #: Rows that are deleted at most, over all tables.
+    #: Rows that are deleted at most, over all tables; more where many are waiting.
     limit = 500
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
@@ -39,4 +39,4 @@ class VisitorCleanUpMiddleware(BaseMiddleware):
         """Delete some old rows, if it is the turn of this process."""
         with log_errors_with_savepoints(logger, "Clean-up"):
             if retention.claim_turn():
-                retention.delete_chunk(self.limit)
+                retention.delete_chunk(retention.grow_with_backlog(self.limit))

@@ -2,6 +2,7 @@
 
     clean_up()                  # all expired rows: the command, the Celery task
     delete_chunk(500)           # some of them: the middleware, once a minute
+    grow_with_backlog(500)      # 500, or more where many rows are expired
 
 =================  =====================================================================
 :mod:`.limits`     how long each table keeps its rows
@@ -10,7 +11,12 @@
 =================  =====================================================================
 """
 
-from tracking.retention.cleanup import CHUNK_SIZE, clean_up, delete_chunk
+from tracking.retention.cleanup import (
+    CHUNK_SIZE,
+    clean_up,
+    delete_chunk,
+    grow_with_backlog,
+)
 from tracking.retention.limits import TABLES, RetainedTable, setting_errors
 from tracking.retention.turns import claim_turn, is_turn_due, reset_turn
 
@@ -21,6 +27,7 @@ __all__ = [
     "claim_turn",
     "clean_up",
     "delete_chunk",
+    "grow_with_backlog",
     "is_turn_due",
     "reset_turn",
     "setting_errors",

@@ -39,6 +39,13 @@ logger = logging.getLogger(__name__)
 #: Most rows that one transaction deletes.
 CHUNK_SIZE = 1_000
 
+#: A turn deletes this part of the expired rows: one in so many. However many rows arrive in a
+#: minute, so many turns' worth of them wait at most.
+BACKLOG_TURNS = 5
+
+#: Most rows that one turn deletes, which may be part of a request.
+MAX_TURN = 10_000
+
 
 class _ExpiredRows(NamedTuple):
     """The rows of a table that have reached its age limit.
@@ -156,9 +163,29 @@ def delete_chunk(limit: int = CHUNK_SIZE) -> Counter[str]:
     expired = list(_find_expired(TABLES).values())
     first = int(wall_clock() // INTERVAL) % (len(expired) or 1)
     for one in [*expired[first:], *expired[:first]]:
-        if (room := limit - deleted.total()) > 0:
-            deleted.update(_delete_oldest(one, room))
+        while (room := limit - deleted.total()) > 0:
+            size = min(room, CHUNK_SIZE)
+            gone = _delete_oldest(one, size)
+            deleted.update(gone)
+            if gone is None or gone.total() < size:
+                break
     return +deleted
+
+
+def grow_with_backlog(limit: int) -> int:
+    """Return how many rows a turn may delete: ``limit``, or more where many are expired.
+
+    Args:
+        limit: rows that are deleted in any case.
+
+    Raises:
+        ValueError: a setting has no valid value.
+        django.db.DatabaseError: another error.
+    """
+    most = MAX_TURN * BACKLOG_TURNS
+    expired = _find_expired(TABLES).values()
+    backlog = sum(one.rows.order_by()[:most].count() for one in expired)
+    return max(limit, min(backlog // BACKLOG_TURNS, MAX_TURN))
 
 
 def _find_expired(names: Collection[str]) -> dict[str, _ExpiredRows]:
