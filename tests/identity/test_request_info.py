@@ -299,3 +299,17 @@ def test_a_user_that_was_asked_for_otherwise_is_known_too():
     assert hit_of(request).user == ""
     request.user = Counted()
     assert hit_of(request).user == "7"
+
+
+def test_a_hit_carries_no_more_than_is_stored():
+    """A spool of 8 kB headers fills the disk."""
+    long = "x" * 8_000
+    request = RequestFactory().get(
+        f"/{long}?utm_source={long[:3000]}",
+        headers={"User-Agent": long, "Referer": f"https://a.example/{long}"},
+    )
+    info = tracked(request)
+    page, beacon = info.make_page_hit(), info.make_hit(Kind.OPEN)
+    texts = (page.url, page.referrer, page.user_agent, beacon.referrer, beacon.user_agent)
+    assert [len(text) for text in texts] == [512] * 5
+    assert len(page.campaign["source"]) == 200

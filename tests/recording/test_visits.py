@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.support.concurrency import together
+from tracking.db.column_values import MAX_TEXT
 from tracking.db.retry import retry_on_deadlock
 from tracking.hits import Hit, Kind, PageHit
 from tracking.models import Beacon, PageView, Visit, Visitor
@@ -271,7 +272,7 @@ def test_hostile_texts_are_kept_as_text_and_cut():
     write([hit(url=nasty, referrer=nasty, user_agent=nasty, campaign={"source": nasty})])
     visitor, visit = Visitor.objects.get(), Visit.objects.get()
     assert visitor.url.startswith("<script>\N{REPLACEMENT CHARACTER}x")
-    assert len(visitor.url) == len(visitor.referrer) == len(visitor.user_agent) == 2_000
+    assert len(visitor.url) == len(visitor.referrer) == len(visitor.user_agent) == 512
     assert len(visit.source) == 200
     assert PageView.objects.get().url == visitor.url
 
@@ -378,3 +379,55 @@ def test_concurrent_first_requests_of_one_browser_are_one_visitor(caplog):
     assert Visit.objects.get().page_views == 200
     assert PageView.objects.count() == 200
     assert not [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}]
+
+
+# What a hostile client sends.
+
+
+@BOTH_WAYS
+def test_a_hit_from_the_future_does_not_keep_its_visitor_active_for_years(both_ways):
+    before = timezone.now()
+    in_years = datetime(2090, 1, 1, tzinfo=UTC)
+    both_ways(PageHit(visitor="anna", url="/tea/", time=in_years, user_agent=FIREFOX))
+    after = timezone.now()
+    assert before <= Visitor.objects.get().last_update <= after
+    assert before <= Visit.objects.get().ended_at <= after
+    assert before <= PageView.objects.get().time <= after
+
+
+def test_a_clock_that_is_a_few_seconds_ahead_is_believed():
+    ahead = timezone.now() + timedelta(seconds=20)
+    write([PageHit(visitor="anna", url="/tea/", time=ahead, user_agent=FIREFOX)])
+    assert Visitor.objects.get().last_update == ahead
+    assert Visitor.objects.active().count() == 1
+
+
+def test_a_time_from_the_future_is_found_with_naive_times(settings):
+    settings.USE_TZ = False
+    write([PageHit(visitor="anna", url="/tea/", time=datetime(2090, 1, 1, tzinfo=UTC))])
+    assert Visitor.objects.get().last_update <= timezone.now()
+
+
+def test_a_row_that_is_from_the_future_already_is_not_active():
+    Visitor.objects.create(last_update=timezone.now() + timedelta(days=400))
+    assert not Visitor.objects.active().exists()
+
+
+def test_one_page_stores_no_more_than_is_judged():
+    long = "x" * 8_000
+    names = ("source", "medium", "campaign", "term", "content")
+    write(
+        [
+            PageHit(
+                visitor="anna",
+                url="/" + long,
+                referrer="https://a.example/" + long,
+                user_agent=FIREFOX + long,
+                campaign=dict.fromkeys(names, long),
+            )
+        ]
+    )
+    rows = [*Visitor.objects.values(), *Visit.objects.values(), *PageView.objects.values()]
+    texts = [value for row in rows for value in row.values() if isinstance(value, str)]
+    assert max(map(len, texts)) == MAX_TEXT == 512
+    assert sum(map(len, texts)) < 6_000

@@ -1,7 +1,7 @@
 """Make values from requests fit for the columns of any database."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -11,9 +11,9 @@ from django.utils.timezone import get_default_timezone
 
 from tracking.db.chunks import KEYS_PER_QUERY, in_batches
 
-#: Characters stored of a text that a client sent. Browsers send far less; anything longer is
-#: an attempt to fill the disk.
-MAX_TEXT = 2_000
+#: Characters read and stored of a text that a client sent: agent, referrer, path. Browsers send
+#: less; anything longer is an attempt to fill the disk.
+MAX_TEXT = 512
 
 
 def storable_text(value: str, limit: int = MAX_TEXT) -> str:
@@ -44,6 +44,15 @@ def storable_time(time: datetime) -> datetime:
     # In the site's zone, whatever zone is active for the current reader.
     change = timezone.make_aware if settings.USE_TZ else timezone.make_naive
     return change(time, get_default_timezone())
+
+
+#: How far the clock of another machine may be ahead.
+CLOCK_SKEW = timedelta(minutes=1)
+
+
+def latest_storable_time() -> datetime:
+    """Return the latest time that is believed: now, and what clocks may differ by."""
+    return timezone.now() + CLOCK_SKEW  # naive with USE_TZ = False, like the columns
 
 
 def existing_keys(rows: QuerySet, keys: Sequence[UUID]) -> set[UUID]:  # type: ignore[type-arg]

@@ -5,11 +5,8 @@ It runs where rows are written, not in a request. Each part caches its results.
 
 from typing import Any
 
+from tracking.db.column_values import MAX_TEXT
 from tracking.enrichment import geoip, user_agents, verdict_rules
-
-#: Characters of a user agent that are read. Browsers send fewer; longer ones are attempts to fill
-#: the caches.
-MAX_AGENT_LENGTH = 512
 
 
 def enrich(
@@ -39,7 +36,7 @@ def enrich_user_agent(
         is_open: whether an image in a mail was loaded.
         is_page: whether a page was visited.
     """
-    user_agent = user_agent[:MAX_AGENT_LENGTH]
+    user_agent = user_agent[:MAX_TEXT]
     verdict = verdict_rules.classify(user_agent, is_open=is_open, is_page=is_page)
     columns: dict[str, Any] = {"verdict": verdict.label, "verdict_reason": verdict.reason}
     if verdict_rules.describes_reader(verdict.label):

@@ -83,6 +83,8 @@ _UTM = ("source", "medium", "campaign", "term", "content")
 _UTM_KEY = re.compile(rf"(?:amp;)*utm_({'|'.join(_UTM)})(?:\[\w*\])?", re.ASCII)
 #: Characters of a query that are read: more than any campaign has.
 _MAX_QUERY = 4_000
+#: Characters kept of each UTM parameter.
+MAX_PARAMETER = 200
 
 
 def campaign(request: HttpRequest) -> dict[str, str]:
@@ -97,7 +99,7 @@ def campaign(request: HttpRequest) -> dict[str, str]:
     for key, value in parse_qsl(query, errors="replace"):
         match = _UTM_KEY.fullmatch(key)
         if match and (trimmed := " ".join(value.split())):
-            found[match[1]] = trimmed
+            found[match[1]] = trimmed[:MAX_PARAMETER]
     return {name: found[name] for name in _UTM if name in found}
 
 

@@ -11,6 +11,7 @@ from django.utils.functional import cached_property
 from tracking import client_address, exclusions
 from tracking.caching import snapshots
 from tracking.conf import conf
+from tracking.db.column_values import MAX_TEXT
 from tracking.hits import Hit, PageHit
 from tracking.identity import browser_consent, daily_salt, page_view, visitor_cookie, visitor_key
 from tracking.identity.browser_consent import Consent
@@ -144,6 +145,18 @@ class RequestInfo:
             self._request(), self.address, daily_salt.today()
         )
 
+    def visitor_so_far(self) -> str | None:
+        """Return the key of the visitor while the page is being made, or ``None`` if untracked.
+
+        The answer is not kept: the page may still change what the reader agrees to, and the salt
+        of the day may be read only after it.
+        """
+        if not self.tracks_visitors:
+            return None
+        info = type(self)(self._request())
+        info.address = self.address
+        return None if info.consent is Consent.REFUSE else info.visitor_key
+
     # Hits.
 
     def make_hit(self, kind: str, **values: Any) -> Hit:
@@ -156,9 +169,9 @@ class RequestInfo:
         has_visitor = self.tracks_visitors and self.consent is not Consent.REFUSE
         return Hit(
             kind=kind,
-            referrer=self.referrer,
+            referrer=self.referrer[:MAX_TEXT],
             ip_address=self.recorded_address,
-            user_agent=self.user_agent,
+            user_agent=self.user_agent[:MAX_TEXT],
             visitor=self.visitor_key if has_visitor else None,
             **values,
         )
@@ -168,13 +181,13 @@ class RequestInfo:
         request = self._request()
         return PageHit(
             visitor=self.visitor_key,
-            url=request.path,
-            referrer=page_view.outside_referrer(request, self.referrer),
+            url=request.path[:MAX_TEXT],
+            referrer=page_view.outside_referrer(request, self.referrer)[:MAX_TEXT],
             campaign=page_view.campaign(request),
             session_key=page_view.session_key(request),
             user=page_view.user_pk(request),
             ip_address=self.recorded_address,
-            user_agent=self.user_agent,
+            user_agent=self.user_agent[:MAX_TEXT],
         )
 
 

@@ -3,6 +3,10 @@
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
+import msgspec
+from django.utils import timezone
+
+from tracking.db.column_values import latest_storable_time, storable_time
 from tracking.hits import AnyHit, Hit, PageHit
 from tracking.models import Beacon
 from tracking.recording.beacons import save_beacons
@@ -15,6 +19,8 @@ def write(hits: Iterable[AnyHit], batch_key: UUID | None = None) -> Sequence[Bea
     A hit that is already saved changes nothing, so a failed batch can safely be delivered again.
     All beacons of the batch are saved or none, and likewise its page views. Within a transaction
     of the site each of the two gets a savepoint, so that a failure does not break the transaction.
+    A page hit that a wrong clock has dated in the future gets the present time: its visitor
+    would be active for years.
 
     Args:
         hits: the hits, in any order.
@@ -32,5 +38,15 @@ def write(hits: Iterable[AnyHit], batch_key: UUID | None = None) -> Sequence[Bea
     new_beacons = save_beacons(
         [hit for hit in batch if isinstance(hit, Hit)], None if page_hits else batch_key
     )
-    save_page_views(page_hits, batch_key)
+    save_page_views(_not_in_future(page_hits), batch_key)
     return new_beacons
+
+
+def _not_in_future(hits: Sequence[PageHit]) -> Sequence[PageHit]:
+    latest = latest_storable_time()
+    return [
+        hit
+        if storable_time(hit.time) <= latest
+        else msgspec.structs.replace(hit, time=timezone.now())
+        for hit in hits
+    ]

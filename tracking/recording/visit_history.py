@@ -8,14 +8,13 @@ from uuid import UUID
 from tracking.db.column_values import storable_text, storable_time
 from tracking.db.upserts import PlainRow
 from tracking.hits import PageHit
+from tracking.identity.page_view import MAX_PARAMETER
 from tracking.models import Visit
 from tracking.recording.visitors import browser_columns, user_key
 
 #: A visit ends after this long without a page view.
 GAP = timedelta(minutes=30)
 
-#: Characters kept of each UTM parameter.
-MAX_PARAMETER = 200
 #: The columns with UTM parameters.
 UTM_COLUMNS = ("source", "medium", "campaign", "term", "content")
 
