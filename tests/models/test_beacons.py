@@ -12,9 +12,11 @@ from tests.site.models import Affiliate, Offer, Product, ProxyAffiliate, Subscri
 from tracking.hits import Hit, Kind, Reference
 from tracking.models import Beacon, Source, Target
 from tracking.recording import write
+from tracking.reports import campaign
 
 pytestmark = pytest.mark.django_db
 
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -41,6 +43,29 @@ def test_querysets_read_as_english():
     assert Beacon.objects.since(NOON).count() == 5
     assert Beacon.objects.until(NOON).count() == 0
     assert Beacon.objects.latest().time == NOON
+
+
+def test_beacons_of_people_are_those_that_reports_count():
+    affiliate, readers = Affiliate.objects.create(name="spring"), 4
+    proxy = "Mozilla/5.0 (via ggpht.com GoogleImageProxy)"
+    for number, (kind, agent) in enumerate(
+        [("open", FIREFOX), ("open", proxy), ("open", "Googlebot/2.1"), ("click", FIREFOX)]
+    ):
+        reader = Affiliate.objects.create(name=f"reader {number % readers}")
+        write(
+            [
+                Hit(
+                    kind=kind,
+                    user_agent=agent,
+                    source=Reference.to(affiliate),
+                    entity=Reference.to(reader),
+                )
+            ]
+        )
+    beacons, report = Beacon.objects.for_source(affiliate), campaign(affiliate)
+    assert beacons.opens().humans().count() == report.opened.total == 1
+    assert beacons.clicks().humans().count() == report.clicked.total == 1
+    assert beacons.people().values("entity_id").distinct().count() == report.opened.unique == 3
 
 
 @pytest.mark.parametrize(

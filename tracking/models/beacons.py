@@ -21,6 +21,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind, Reference, uuid7
 from tracking.models.base import EnrichmentColumns
 from tracking.models.fields import SoftForeignKey, SoftGenericForeignKey
@@ -46,6 +47,22 @@ class BeaconQuerySet(models.QuerySet["Beacon"]):
     def events(self) -> Self:
         """Return the site's custom events."""
         return self.filter(kind=Kind.EVENT)
+
+    def humans(self) -> Self:
+        """Return the beacons of people: what reports count as opens and clicks.
+
+        Mail proxies and machines are left out.
+        """
+        return self.filter(verdict=Label.HUMAN)
+
+    def people(self) -> Self:
+        """Return the beacons that show a person at work: whose recipients opened, in reports.
+
+        These are :meth:`humans`, and images that a mail provider loaded for its reader.
+        """
+        return self.filter(
+            models.Q(verdict=Label.HUMAN) | models.Q(verdict=Label.PROXY, kind=Kind.OPEN)
+        )
 
     def since(self, moment: datetime) -> Self:
         """Return the beacons at or after ``moment`` (aware)."""
