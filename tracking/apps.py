@@ -8,6 +8,7 @@ from django.apps import AppConfig, apps
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 from django.db.models.signals import post_delete
+from django.http import HttpRequest
 from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
@@ -40,15 +41,28 @@ class TrackingConfig(AppConfig):
     def ready(self) -> None:
         """Register checks, snapshots, metrics, and the callbacks of the site's ``pixels.py``."""
         from django.contrib.auth import get_user_model  # noqa: PLC0415 - models come first
+        from django.contrib.auth.signals import user_logged_out  # noqa: PLC0415
 
         from tracking import bans, checks, exclusions  # noqa: F401, PLC0415
 
+        user_logged_out.connect(_log_out, dispatch_uid="tracking.log_out")
         post_delete.connect(_clear_user_key, sender=get_user_model(), dispatch_uid="tracking.user")
         if importlib.util.find_spec("prometheus_client") is not None:
             from tracking import metrics  # noqa: PLC0415 - needs an extra
 
             metrics.register()
         autodiscover_modules("pixels")
+
+
+def _log_out(request: HttpRequest | None, **_arguments: Any) -> None:
+    """Note that the visitor has logged out. The next pages may not ask who is logged in."""
+    from tracking.identity.request_info import RequestInfo  # noqa: PLC0415
+    from tracking.recording.visitors import log_out  # noqa: PLC0415
+
+    with log_errors_with_savepoints(logger, "Logging out the visitor"):
+        key = None if request is None else RequestInfo.of(request).visitor_so_far()
+        if key is not None:
+            log_out(key)
 
 
 def _clear_user_key(instance: Model, **_arguments: Any) -> None:

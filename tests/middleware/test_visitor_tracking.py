@@ -450,3 +450,29 @@ def test_nothing_that_strangers_send_breaks_a_page(query, referrer, host, cookie
     assert response.status_code in {200, 400}
     if response.status_code == 200:
         assert PageView.objects.count() > 0
+
+
+def test_nobody_is_shown_as_logged_in_after_logging_out(client, django_user_model):
+    """The response of LogoutView is a redirect, and the next page may not ask for the user."""
+    django_user_model.objects.create_user("anna")
+    client.get("/log-in/anna")
+    client.get("/greeting/")
+    assert Visitor.objects.get().user.username == "anna"
+    assert client.get("/log-out/").status_code == 302
+    client.get("/page/1")
+    visitor = Visitor.objects.get()
+    assert (visitor.user, visitor.logged_in_at, visitor.session_key) == (None, None, "")
+    assert Visit.objects.get().user.username == "anna"
+
+
+def test_logging_out_works_while_visitors_cannot_be_written(
+    client, django_user_model, monkeypatch, caplog
+):
+    def fail(key):
+        raise OperationalError("away")
+
+    django_user_model.objects.create_user("anna")
+    client.get("/log-in/anna")
+    monkeypatch.setattr("tracking.recording.visitors.log_out", fail)
+    assert client.get("/log-out/").status_code == 302
+    assert "Logging out the visitor failed" in caplog.text

@@ -4,59 +4,75 @@ Pages that show a number ask for it on every request. So each process remembers 
 the database once in a few seconds.
 """
 
-from collections.abc import Mapping
 from typing import NamedTuple
-
-from django.db.models import Count
 
 from tracking.caching.ttl import CachedQuery
 from tracking.db.column_values import storable_text
 from tracking.db.isolation import savepoints
 from tracking.models import Visitor
+from tracking.models.visitors import url_key
 
 #: Seconds for which a count is remembered.
 MAX_AGE = 5.0
 
+#: So many visitors are remembered by their keys. Of more, only their number is.
+MAX_KEYS = 200
 
-class _Count(NamedTuple):
-    """The online visitors.
+
+class _Online(NamedTuple):
+    """Online visitors.
 
     Attributes:
-        on_site: how many are on the site.
-        on_page: how many are on each page, by URL.
+        number: how many there are.
+        keys: their keys, or ``None`` if they are too many.
     """
 
-    on_site: int
-    on_page: Mapping[str, int]
+    number: int
+    keys: frozenset[str] | None
+
+    def with_reader(self, reader: str | None) -> int:
+        """Return the number including the reader, who counts once."""
+        if reader is None or self.keys is None:  # one of hundreds more or less does not show
+            return self.number
+        return len(self.keys | {reader})
 
 
-def on_site() -> int:
+def on_site(reader: str | None = None) -> int:
     """Return how many visitors are on the site, without machines.
+
+    Args:
+        reader: the key of a visitor who counts in any case. Their page may not be recorded yet.
 
     Raises:
         django.db.DatabaseError: the query failed.
     """
-    return _cached_count().on_site
+    return _cached_count(None).with_reader(reader)
 
 
-def on_page(url: str) -> int:
+def on_page(url: str, reader: str | None = None) -> int:
     """Return how many visitors are on a page, without machines.
 
     Args:
         url: the path of the page. A visitor is on the page they loaded last.
+        reader: the key of a visitor who counts in any case. The page recorded for them may be
+            the one they came from.
 
     Raises:
         django.db.DatabaseError: the query failed.
     """
-    return _cached_count().on_page.get(storable_text(url), 0)
+    return _cached_count(url_key(storable_text(url))).with_reader(reader)
 
 
-def _count_by_page() -> _Count:
-    """Count the visitors of all pages with one query, which reads every active visitor."""
+def _count(page: str | None) -> _Online:
+    """Count the visitors of the site, or of one page by its key, by reading an index only."""
+    online = Visitor.objects.active().humans().order_by()
+    if page is not None:
+        online = online.filter(url_key=page)
     with savepoints():
-        online = Visitor.objects.active().humans().order_by()
-        pages = dict(online.values_list("url").annotate(number=Count("pk")))
-    return _Count(sum(pages.values()), pages)
+        keys = list(online.values_list("key", flat=True)[: MAX_KEYS + 1])
+        if len(keys) <= MAX_KEYS:
+            return _Online(len(keys), frozenset(keys))
+        return _Online(online.count(), None)
 
 
-_cached_count = CachedQuery(Visitor, _count_by_page, lambda _took: MAX_AGE)
+_cached_count = CachedQuery(Visitor, _count, lambda _took: MAX_AGE)

@@ -4,14 +4,16 @@
     online()                          # a query
     online()                          # no query
 
-For figures that may be some seconds old. The cache is emptied when code of the site saves
-a row of the model, or when settings change.
+For figures that may be some seconds old. Only one thread runs the query; meanwhile the others get
+the last result. The cache is emptied when code of the site saves a row of the model, or when
+settings change.
 """
 
+import os
 import time
 from collections.abc import Callable
 from threading import Lock
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.db import connections, models, router
 from django.db.models.signals import post_save
@@ -21,8 +23,16 @@ from tracking.conf import on_change
 
 Result = TypeVar("Result")
 
-#: Results kept at once: one outside of savepoints, one for each stack of savepoints.
-MAX_RESULTS = 100
+#: Results kept at once, one for each combination of arguments and stack of savepoints.
+MAX_RESULTS = 1_000
+
+#: Seconds for which a thread without a last result waits for the thread that runs the query.
+MAX_WAIT = 1.0
+
+
+class _Cached(NamedTuple):
+    result: Any
+    expires_at: float
 
 
 class CachedQuery(Generic[Result]):
@@ -30,43 +40,72 @@ class CachedQuery(Generic[Result]):
 
     Args:
         model: the model whose rows the query reads.
-        query: runs the query and returns its result.
+        query: runs the query and returns its result. Results are kept by its arguments.
         ttl: returns how many seconds a result is kept, given the seconds the query took.
     """
 
     def __init__(
         self,
         model: type[models.Model],
-        query: Callable[[], Result],
+        query: Callable[..., Result],
         ttl: Callable[[float], float],
     ) -> None:
         self._model = model
         self._query = query
         self._ttl = ttl
-        self._results: dict[tuple[str, ...], tuple[float, Result]] = {}
-        self._lock = Lock()
+        self._reset()
         # Page views are written without this signal; it reports rows saved by code of the site.
         # (Not post_delete: with a receiver, Django fetches every row that the clean-up deletes.)
         post_save.connect(self.clear, sender=model)
         on_change()(self.clear)
+        if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+            os.register_at_fork(after_in_child=self._reset)  # its parent's threads are gone
 
-    def __call__(self) -> Result:
+    def _reset(self) -> None:
+        self._results: dict[tuple[Any, ...], _Cached] = {}
+        self._running: dict[tuple[Any, ...], Lock] = {}
+        self._lock = Lock()
+
+    def __call__(self, *args: Any) -> Result:
         """Return the result, from memory or by running the query.
+
+        Args:
+            args: the arguments of the query; hashable.
 
         Raises:
             django.db.DatabaseError: the query failed.
         """
         # Rows seen inside savepoints (as in each test) may be rolled back: keep them apart.
-        key = compat.savepoint_ids(connections[router.db_for_read(self._model)])
-        expires_at, result = self._results.get(key, (None, None))
-        if expires_at is None or result is None or time.monotonic() >= expires_at:
-            began = time.monotonic()
-            result = self._query()
-            ended = time.monotonic()
-            with self._lock:
-                if len(self._results) >= MAX_RESULTS:
-                    self._results.clear()
-                self._results[key] = (ended + self._ttl(ended - began), result)
+        key = (*compat.savepoint_ids(connections[router.db_for_read(self._model)]), args)
+        last = self._results.get(key)
+        if last is not None and time.monotonic() < last.expires_at:
+            return last.result  # type: ignore[no-any-return]
+        with self._lock:
+            running = self._running.setdefault(key, Lock())
+        is_first = running.acquire(timeout=0 if last is not None else MAX_WAIT)
+        try:
+            if not is_first and last is not None:
+                return last.result  # type: ignore[no-any-return]
+            now = self._results.get(key)
+            if now is not None and now is not last:  # another thread has run the query
+                return now.result  # type: ignore[no-any-return]
+            return self._run(key, args)
+        finally:
+            if is_first:
+                with self._lock:
+                    self._running.pop(key, None)
+                running.release()
+
+    def _run(self, key: tuple[Any, ...], args: tuple[Any, ...]) -> Result:
+        began = time.monotonic()
+        result = self._query(*args)
+        ended = time.monotonic()
+        with self._lock:
+            if len(self._results) >= MAX_RESULTS and key not in self._results:
+                self._results = {k: v for k, v in self._results.items() if v.expires_at > ended}
+            if len(self._results) >= MAX_RESULTS and key not in self._results:
+                self._results = {}
+            self._results[key] = _Cached(result, ended + self._ttl(ended - began))
         return result
 
     def __len__(self) -> int:
@@ -76,4 +115,4 @@ class CachedQuery(Generic[Result]):
     def clear(self, **_: Any) -> None:
         """Drop all results."""
         with self._lock:
-            self._results.clear()
+            self._results = {}

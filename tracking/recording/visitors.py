@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from tracking.db import upserts
 from tracking.db.chunks import KEYS_PER_QUERY, in_batches
@@ -20,6 +21,7 @@ from tracking.enrichment.enrich import enrich
 from tracking.hits import PageHit
 from tracking.models import Visitor
 from tracking.models.base import EnrichmentColumns
+from tracking.models.visitors import url_key
 
 #: The columns that describe the browser.
 BROWSER_COLUMNS = (
@@ -29,7 +31,7 @@ BROWSER_COLUMNS = (
 )
 
 #: The columns that the latest page sets, whichever of two writers comes last.
-_LATEST_COLUMNS = ("url", *BROWSER_COLUMNS)
+_LATEST_COLUMNS = ("url", "url_key", *BROWSER_COLUMNS)
 
 
 def browser_columns(hit: PageHit) -> dict[str, Any]:
@@ -114,6 +116,7 @@ class VisitorHits(NamedTuple):
 
 def _row(hits: Sequence[PageHit], user: PageUser | None, session_key: str) -> PlainRow:
     first, last = hits[0], hits[-1]
+    url = storable_text(last.url)
     return PlainRow.new(
         Visitor,
         key=last.visitor,
@@ -122,7 +125,8 @@ def _row(hits: Sequence[PageHit], user: PageUser | None, session_key: str) -> Pl
         logged_in_at=user.since if user and user.key is not None else None,
         user_known_at=user and user.known_at,
         referrer=storable_text(first.referrer),
-        url=storable_text(last.url),
+        url=url,
+        url_key=url_key(url),
         page_views=len(hits),
         session_start=storable_time(first.time),
         last_update=storable_time(last.time),
@@ -212,6 +216,22 @@ def _set_user(visitor: PlainRow, user: PageUser) -> None:
         visitor.logged_in_at = None if user.key is None else user.since
     elif visitor.logged_in_at is not None and visitor.user_id == user.key:
         visitor.logged_in_at = min(visitor.logged_in_at, user.since)
+
+
+def log_out(key: str) -> None:
+    """Note that nobody is logged in at a visitor any more.
+
+    Pages of before that are written later do not change that.
+
+    Args:
+        key: the key of the visitor.
+
+    Raises:
+        django.db.DatabaseError: the database refuses.
+    """
+    Visitor.objects.filter(key=key).update(
+        user_id=None, logged_in_at=None, user_known_at=timezone.now(), session_key=""
+    )
 
 
 _UPDATED_FIELDS = ["session_start", "referrer", "session_key", "user", "logged_in_at"]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -76,29 +77,42 @@ def visitors_on_site(context: template.Context, /) -> int:
 
     {% visitors_on_site as visitors %}{{ visitors }} reader{{ visitors|pluralize }}
     """
-    return _with_reader(context, online_count.on_site)
+    return _with_reader(_request(context), online_count.on_site)
 
 
 @register.simple_tag(takes_context=True)
-def visitors_on_page(context: template.Context, /) -> int:
+def visitors_on_page(context: template.Context, /) -> int | str:
     """Return how many visitors are on the current page, including the reader.
 
     {% visitors_on_page as same_page %}
+
+    Without a request in the context, there is no current page: the result is 0, or with ``DEBUG``
+    a sentence that says what is missing.
     """
     request = _request(context)
     if request is None:
-        return 0
-    return _with_reader(context, lambda: online_count.on_page(request.path))
+        return _NO_REQUEST if settings.DEBUG else 0
+    return _with_reader(request, lambda reader: online_count.on_page(request.path, reader))
 
 
-def _with_reader(context: template.Context, count: Callable[[], int]) -> int:
-    """Return a count that includes the reader; errors are logged, so that no page fails."""
+_NO_REQUEST = (
+    "visitors_on_page needs the request: add django.template.context_processors.request to the "
+    "context processors, and render with a request."
+)
+
+
+def _with_reader(request: HttpRequest | None, count: Callable[[str | None], int]) -> int:
+    """Return a count that includes the reader; errors are logged, so that no page fails.
+
+    Args:
+        request: the reader's request, if known.
+        count: takes the key of the reader, whose page view is recorded after the response only.
+    """
     number = 0
+    info = RequestInfo.of(request) if request is not None else None
     with log_errors(logger, "Counting visitors"):
-        number = count()
-    request = _request(context)
-    # A reader's first page view is recorded after the response, so add the reader here.
-    return max(number, int(request is not None and RequestInfo.of(request).tracks_visitors))
+        number = count(None if info is None else info.visitor_so_far())
+    return max(number, int(info is not None and info.tracks_visitors))
 
 
 def _request(context: template.Context) -> HttpRequest | None:
