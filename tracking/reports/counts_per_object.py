@@ -21,6 +21,7 @@ from django.db.models import (
     Min,
     Model,
     OuterRef,
+    Q,
     QuerySet,
     Sum,
     Value,
@@ -28,7 +29,6 @@ from django.db.models import (
 )
 
 from tracking.db.column_values import storable_time
-from tracking.hits import Kind
 from tracking.models import Beacon, DailyCount
 from tracking.rollups.build import first_day
 from tracking.rollups.days import DAY, EARLIEST, Intervals, day_of, start_of, today
@@ -102,7 +102,7 @@ def counts_per_object(role: str, instances: Sequence[Model]) -> Mapping[str, Obj
     last = min(day_of(ends["time__max"]), today() + DAY)
     intervals = Intervals.of_days(max(day_of(ends["time__min"]), last - _LONGEST), last)
     rows = rows.filter(intervals.within("time"))
-    return _sums(found, _totals(rows, role), *(_uniques(rows, role, n, intervals) for n in _UNIQUE))
+    return _sums(found, _counted(rows, role, intervals, dict.fromkeys(_UNIQUE, Q())))
 
 
 #: The maximum number of days of targets and entities: ten years. Earlier ones are left out.
@@ -119,14 +119,12 @@ def _of_sources(type_id: int, found: _ByKey) -> _ByKey:
     intervals = Intervals.of_days(days.open[0], days.last)
     rows = Beacon.objects.filter(source_type=type_id, source_id__in=list(found))
     rows = rows.filter(intervals.within("time"))
-    new: dict[str, QuerySet[Beacon]] = dict.fromkeys(_UNIQUE, rows)
+    is_new = dict.fromkeys(_UNIQUE, Q())
     if days.open[0] > days.first:
         began = _began(type_id, list(found), intervals.starts[0])
-        known = rows.annotate(source_began=began, recognized_visitor=RECOGNIZED_VISITOR)
-        for name in _UNIQUE:
-            new[name] = _new_recipients(known, name, intervals.starts[0])
-    uniques = (_uniques(new[name], "source", name, intervals) for name in _UNIQUE)
-    return _sums(found, stored, _totals(rows, "source"), *uniques)
+        rows = rows.annotate(source_began=began, recognized_visitor=RECOGNIZED_VISITOR)
+        is_new = {name: _is_new(rows, name, intervals.starts[0]) for name in _UNIQUE}
+    return _sums(found, stored, _counted(rows, "source", intervals, is_new))
 
 
 def _all_days() -> Days | None:
@@ -186,13 +184,13 @@ def _began(type_id: int, keys: Sequence[str], start: datetime) -> Case:
     )
 
 
-def _new_recipients(rows: QuerySet[Beacon], action: str, start: datetime) -> QuerySet[Beacon]:
-    """Return the beacons of recipients who had not done something before.
+def _is_new(rows: QuerySet[Beacon], action: str, start: datetime) -> Q:
+    """Return the condition that the recipient of a beacon had not done something before.
 
     Args:
-        rows: beacons, with ``source_began`` and ``recognized_visitor``.
+        rows: the beacons, with ``source_began`` and ``recognized_visitor``.
         action: one of :data:`tracking.rollups.metric_definitions.ACTIONS`.
-        start: before when.
+        start: before when (aware).
     """
     earlier = Beacon.objects.filter(
         beacons_with(ACTIONS[action]),
@@ -210,30 +208,34 @@ def _new_recipients(rows: QuerySet[Beacon], action: str, start: datetime) -> Que
         by_visitor = by_visitor.alias(exact=ExactText("visitor_id")).filter(
             exact=ExactText(OuterRef("recognized_visitor"))
         )
-    # PostgreSQL uses both indexes only with separate conditions.
-    return rows.exclude(Exists(by_entity)).exclude(Exists(by_visitor))
+    return ~Q(Exists(by_entity)) & ~Q(Exists(by_visitor))
 
 
-def _totals(rows: QuerySet[Beacon], role: str) -> _ByKey:
-    grouped = rows.filter(HUMAN_HITS).order_by().annotate(key=ExactText(f"{role}_id"))
-    counted = grouped.values("key", "kind").annotate(n=Count("pk"))
-    found: _ByKey = {}
-    for key, kind, number in counted.values_list("key", "kind", "n"):
-        name = "opens" if kind == Kind.OPEN else "clicks"
-        text = _text(key)
-        found[text] = found.get(text, ObjectCounts())._replace(**{name: number})
-    return found
+def _counted(
+    rows: QuerySet[Beacon], role: str, intervals: Intervals, is_new: Mapping[str, Q]
+) -> _ByKey:
+    """Return the counts of beacons, by one query.
 
-
-def _uniques(rows: QuerySet[Beacon], role: str, action: str, intervals: Intervals) -> _ByKey:
-    rows = rows.filter(beacons_with(ACTIONS[action])).order_by()
-    counted = rows.annotate(key=ExactText(f"{role}_id")).values("key")
-    counted = counted.annotate(
-        n=Count(recipient(intervals.index_expression("time")), distinct=True)
-    )
+    Args:
+        rows: the beacons.
+        role: their role that is the object.
+        intervals: the days of the beacons.
+        is_new: by action, the condition that a recipient had not done it before.
+    """
+    who = recipient(intervals.index_expression("time"))
+    measures = {
+        "opens": Count("pk", filter=beacons_with(ACTIONS["confirmed"])),
+        "clicks": Count("pk", filter=beacons_with(ACTIONS["clicked"])),
+        **{
+            name: Count(who, distinct=True, filter=beacons_with(ACTIONS[name]) & condition)
+            for name, condition in is_new.items()
+        },
+    }
+    rows = rows.filter(beacons_with(ACTIONS["opened"])).order_by()
+    grouped = rows.annotate(key=ExactText(f"{role}_id")).values("key").annotate(**measures)
     return {
-        _text(key): ObjectCounts(**{action: number})
-        for key, number in counted.values_list("key", "n")
+        _text(key): ObjectCounts(**dict(zip(measures, numbers, strict=True)))
+        for key, *numbers in grouped.values_list("key", *measures)
     }
 
 
