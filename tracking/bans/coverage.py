@@ -4,6 +4,7 @@
 [0.5, 0.0]
 """
 
+import operator
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -18,9 +19,7 @@ MAX_SHARE = 0.25
 
 #: The spaces that count: IPv6 addresses in use are all in 2000::/3.
 SPACES = ("0.0.0.0/0", "2000::/3")
-
-#: Narrower networks that are banned already, IPv4 and IPv6, are not added up.
-_WIDE_BITS = (24, 48)
+_MAX_COUNTS = (MAX_SHARE * 2**32, MAX_SHARE * 2**125)
 
 
 def find_wide_coverage(networks: Iterable[str]) -> list[str]:
@@ -31,10 +30,11 @@ def find_wide_coverage(networks: Iterable[str]) -> list[str]:
     Args:
         networks: addresses and networks. Of single addresses there are never enough.
     """
-    wanted = [prefix for network in networks if "/" in network and (prefix := Prefix.of(network))]
-    if not wanted:
+    wide = [network for network in networks if "/" in network]
+    if not wide or _cannot_be_too_many(wide):  # nearly always
         return []
-    banned = list(snapshot.get().prefixes(_WIDE_BITS))
+    wanted = {prefix for network in wide if (prefix := Prefix.of(network))}
+    banned = list(snapshot.current.prefixes())
     found = []
     for space, alone, before, together in zip(
         SPACES,
@@ -52,6 +52,18 @@ def find_wide_coverage(networks: Iterable[str]) -> list[str]:
             )
             found.append(message % {"percent": _percent(together), "space": space})
     return found
+
+
+def _cannot_be_too_many(networks: Iterable[str]) -> bool:
+    """Return whether networks and bans are too few even if none overlap: this is much faster."""
+    counts = list(snapshot.get().address_counts())
+    for network in networks:
+        _address, _slash, bits = network.partition("/")
+        is_six = ":" in network
+        if not bits.isdecimal():  # a netmask
+            return False
+        counts[is_six] += 1 << max(0, (128 if is_six else 32) - int(bits))
+    return all(map(operator.lt, counts, _MAX_COUNTS))
 
 
 def covered_shares(prefixes: Iterable[Prefix | None]) -> list[float]:

@@ -72,10 +72,8 @@ class ListReader:
             ValueError: the line is invalid; the message is translated.
         """
         text = line.strip().removeprefix("\ufeff")
-        try:
-            return [Ban(inet_ntop(AF_INET, inet_pton(AF_INET, text)))]  # most lines
-        except (OSError, ValueError):
-            pass
+        if address := _canonical_ipv4(text):  # most lines
+            return [Ban(address)]
         if not text or text[0] in "#;":
             return ()
         if text[0] == "{":
@@ -85,9 +83,10 @@ class ListReader:
 
     def _read_statement(self, text: str) -> Sequence[Ban] | None:
         """Return the bans of a line of a program's settings or output; ``None`` for others."""
-        if not (text[0] in "|`<-" or text[0].isalpha() or " " in text):
+        starts_with_number = text[0].isdigit()
+        if starts_with_number and " " not in text:
             return None
-        for pattern, read in _STATEMENTS:
+        for pattern, read in _AFTER_ADDRESS if starts_with_number else _STATEMENTS:
             if found := pattern.fullmatch(text):
                 return read(found)
         if found := _JAIL.fullmatch(text):
@@ -108,7 +107,7 @@ class ListReader:
             raise ValueError(_("The line is longer than %d characters.") % MAX_LINE_LENGTH)
         delimiter = self._delimiter or _first_delimiter(text)
         cells = _split_cells(text, delimiter) if delimiter in text or '"' in text else [text]
-        if columns := _Columns.of_header(cells):
+        if not text[0].isdigit() and (columns := _Columns.of_header(cells)):
             if len(cells) > 1:
                 self._header, self._delimiter = columns, delimiter
             return ()
@@ -126,6 +125,8 @@ def parse_networks(text: str) -> list[str]:
         ValueError: it is none of these; the message is translated.
     """
     text = text.strip()
+    if address := _canonical_ipv4(text):
+        return [address]
     if found := client_address.network_of(text):
         return [canonical_form(found)]
     if "-" in text:
@@ -133,6 +134,14 @@ def parse_networks(text: str) -> list[str]:
     if found_wildcard := _WILDCARD.fullmatch(text):
         return _parse_parts(found_wildcard[1])
     raise ValueError(_("This is neither an IP address nor a network such as 192.0.2.0/24."))
+
+
+def _canonical_ipv4(text: str) -> str | None:
+    """Return an IPv4 address, or ``None``: ten times faster than the library for networks."""
+    try:
+        return inet_ntop(AF_INET, inet_pton(AF_INET, text))
+    except (OSError, ValueError):
+        return None
 
 
 def _parse_range(text: str) -> list[str]:
@@ -404,6 +413,8 @@ _IPSET_OPTION = re.compile(
     r'\s(nomatch|comment|timeout)(?:(?<=timeout)\s+(\d{1,12})|(?<=comment)\s+"([^"]*)")?', re.ASCII
 )
 _IPSET_COMMAND = r"(?:ipset\s+)?(?:(?:-exist|-!)\s+)?"
+_IPSET_ADD = rf"{_IPSET_COMMAND}(?:add|-A)\s+(?:(?:-exist|-!)\s+)?\S+"
+_IPSET_HEADER = "name|type|revision|header|size in memory|references|number of entries|members"
 _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 _APACHE_BLOCKS = (
     "RequireAll|RequireAny|RequireNone|Limit|LimitExcept|Directory|DirectoryMatch|Files|FilesMatch|"
@@ -414,37 +425,41 @@ _FAIL2BAN_FIGURES = (
     "currently failed|total failed|file list|journal matches|currently banned|total banned"
 )
 
-_STATEMENTS: Sequence[tuple[re.Pattern[str], Callable[[re.Match[str]], Sequence[Ban]]]] = [
-    (re.compile(pattern, re.ASCII | re.IGNORECASE), read)
-    for pattern, read in [
-        # https://nginx.org/en/docs/http/ngx_http_access_module.html
-        (r"deny\s+([^\s;#]+)\s*;\s*(?:#.*)?", _read_network),
-        (r"allow\s+[^\s;#]+\s*;.*", _refuse_exception),
-        # https://httpd.apache.org/docs/2.4/mod/mod_access_compat.html and mod_authz_core.html
-        (r"(?:deny\s+from|require\s+not\s+ip)\s+(.+)", _read_apache),
-        (r"order\s+(?:allow\s*,\s*deny|deny\s*,\s*allow)", _skip),
-        (r"(?:allow\s+from\s+all|require\s+all\s+granted)", _skip),
-        (rf"</?(?:{_APACHE_BLOCKS})\b[^<>]*>", _skip),
-        (r"(?:allow\s+from|require\s+ip)\s.*", _refuse_exception),
-        # https://metrics.torproject.org/collector.html#type-tordnsel
-        (r"exitaddress\s+(\S+)(?:\s.*)?", _read_network),
-        (r"(?:exitnode|published|laststatus)\s.*", _skip),
-        # fail2ban-client status JAIL; get JAIL banip --with-time
-        (r"[|`\s]*-\s*(?:filter|actions)", _skip),
-        (rf"[|`\s]*-\s*(?:{_FAIL2BAN_FIGURES}):.*", _skip),
-        (rf"(\S+)\s+{_TIME} \+ (-?\d+) = ({_TIME})", _read_banip_with_time),
-        # ipset save; ipset list
-        (
-            rf"{_IPSET_COMMAND}(?:add|-A)\s+(?:(?:-exist|-!)\s+)?\S+\s+(\S+)((?:\s+(?:{_OPTION}))*)",
-            _read_ipset,
-        ),
-        (rf"{_IPSET_COMMAND}(?:create|-N)\s.*|commit", _skip),
-        (
-            r"(?:name|type|revision|header|size in memory|references|number of entries|members):.*",
-            _skip,
-        ),
-        (rf"(\S+)((?:\s+(?:{_OPTION}))+)", _read_ipset),
-    ]
+_Readers = Sequence[tuple[re.Pattern[str], Callable[[re.Match[str]], Sequence[Ban]]]]
+
+#: Output that starts with an address.
+_AFTER_ADDRESS: _Readers = [
+    # fail2ban-client get JAIL banip --with-time; ipset list
+    (re.compile(rf"(\S+)\s+{_TIME} \+ (-?\d+) = ({_TIME})", re.ASCII), _read_banip_with_time),
+    (re.compile(rf"(\S+)((?:\s+(?:{_OPTION}))+)", re.ASCII), _read_ipset),
+]
+
+_STATEMENTS: _Readers = [
+    *_AFTER_ADDRESS,
+    *(
+        (re.compile(pattern, re.ASCII | re.IGNORECASE), read)
+        for pattern, read in [
+            # https://nginx.org/en/docs/http/ngx_http_access_module.html
+            (r"deny\s+([^\s;#]+)\s*;\s*(?:#.*)?", _read_network),
+            (r"allow\s+[^\s;#]+\s*;.*", _refuse_exception),
+            # https://httpd.apache.org/docs/2.4/mod/mod_access_compat.html and mod_authz_core.html
+            (r"(?:deny\s+from|require\s+not\s+ip)\s+(.+)", _read_apache),
+            (r"order\s+(?:allow\s*,\s*deny|deny\s*,\s*allow)", _skip),
+            (r"(?:allow\s+from\s+all|require\s+all\s+granted)", _skip),
+            (rf"</?(?:{_APACHE_BLOCKS})\b[^<>]*>", _skip),
+            (r"(?:allow\s+from|require\s+ip)\s.*", _refuse_exception),
+            # https://metrics.torproject.org/collector.html#type-tordnsel
+            (r"exitaddress\s+(\S+)(?:\s.*)?", _read_network),
+            (r"(?:exitnode|published|laststatus)\s.*", _skip),
+            # fail2ban-client status JAIL; get JAIL banip --with-time
+            (r"[|`\s]*-\s*(?:filter|actions)", _skip),
+            (rf"[|`\s]*-\s*(?:{_FAIL2BAN_FIGURES}):.*", _skip),
+            # ipset save; ipset list
+            (rf"{_IPSET_ADD}\s+(\S+)((?:\s+(?:{_OPTION}))*)", _read_ipset),
+            (rf"{_IPSET_COMMAND}(?:create|-N)\s.*|commit", _skip),
+            (rf"(?:{_IPSET_HEADER}):.*", _skip),
+        ]
+    ),
 ]
 
 _JAIL = re.compile(r"Status for the jail:\s*(.+)")

@@ -123,20 +123,22 @@ class PrefixSet:
                     return True
         return False
 
-    def prefixes(self, at_most: tuple[int, int]) -> Iterator[Prefix]:
-        """Yield the prefixes of the wide networks whose bans have not expired.
+    def address_counts(self) -> tuple[int, int]:
+        """Return how many IPv4 and IPv6 addresses are in the set at most; overlaps count twice."""
+        four, six = (
+            sum(len(banned) << shift for shift, banned in by_shift.items())
+            for by_shift in (self._four, self._six)
+        )
+        return four, six
 
-        Args:
-            at_most: bits of the longest prefixes, of IPv4 and IPv6.
-        """
+    def prefixes(self) -> Iterator[Prefix]:
+        """Yield the prefixes of all networks whose bans have not expired."""
         now = timezone.now().timestamp()
         for is_six, by_shift, ends_by_shift in (
             (False, self._four, self._ends_of_four),
             (True, self._six, self._ends_of_six),
         ):
             for shift, banned in by_shift.items():
-                if (128 if is_six else 32) - shift > at_most[is_six]:
-                    continue
                 ends = ends_by_shift[shift]
                 for number in banned:
                     if now < ends.get(number, NEVER):
