@@ -28,7 +28,7 @@ from tracking.enrichment import geoip
 from tracking.enrichment.enrich import enrich
 from tracking.enrichment.geoip_records import Location
 from tracking.hits import ROLES, Hit, Kind, PageHit, Reference, uuid7
-from tracking.models import Beacon, PageView
+from tracking.models import Beacon, PageView, Target
 from tracking.recording import write
 from tracking.recording.beacon_rows import COLUMNS
 from tracking.signals import beacon_recorded, beacons_recorded
@@ -398,3 +398,68 @@ def test_a_router_sends_them_elsewhere(elsewhere):
     assert write(hits) == []
     assert Beacon.objects.using(elsewhere).count() == 50
     assert Beacon.objects.using("default").count() == 0
+
+
+class Strict:
+    """A router that keeps this app in a database of its own, and content types out of it."""
+
+    @staticmethod
+    def database(label):
+        return "elsewhere" if label == "tracking" else "default"
+
+    def db_for_read(self, model, **hints):
+        return self.database(model._meta.app_label)
+
+    db_for_write = db_for_read
+
+    def allow_migrate(self, db, app_label, **hints):
+        return db == self.database(app_label)
+
+
+@pytest.fixture
+def strict(settings):
+    connections.settings["elsewhere"] = {
+        **connections.settings["default"],
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": ":memory:",
+        "OPTIONS": {},
+    }
+    connections["elsewhere"].connect()
+    with connections["elsewhere"].schema_editor() as editor:
+        editor.create_model(Beacon)
+        editor.create_model(Target)
+    settings.DATABASE_ROUTERS = [f"{__name__}.Strict"]
+    yield
+    connections["elsewhere"].connection.close()
+    del connections["elsewhere"], connections.settings["elsewhere"]
+
+
+def test_a_router_may_keep_content_types_in_one_database(strict):
+    anna = Affiliate.objects.create(name="Anna")
+    shop = Target.objects.create(name="Shop", url="https://shop.example/")
+    gone = Reference("site.affiliate", "987654")
+    references = {"source": Reference.to(anna), "target": Reference.to(shop), "entity": gone}
+    [hit] = write([Hit(kind=Kind.CLICK, **references)])
+    for beacon in (hit, Beacon.objects.get(), Beacon.objects.prefetch_related(*ROLES).get()):
+        assert beacon._state.db == "elsewhere"
+        assert beacon.reference("source") == references["source"]
+        for _ in range(2):
+            assert (beacon.source, beacon.target, beacon.entity) == (anna, shop, None)
+        assert (beacon.source._state.db, beacon.target._state.db) == ("default", "elsewhere")
+    assert Beacon.objects.for_source(anna).count() == 1
+    assert anna.beacons.count() == 1
+
+
+def test_one_row_is_not_written_by_executemany():
+    """The debug toolbar fails at it on SQLite, and a request writes single rows."""
+    seen = []
+
+    def note(execute, sql, params, many, context):
+        seen.append(many)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        write([Hit(kind=Kind.OPEN)])
+        write([PageHit(visitor="anna", url="/tea/", ip_address="192.0.2.1", user_agent="Web/1")])
+    assert seen
+    assert not any(seen)

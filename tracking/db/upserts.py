@@ -180,7 +180,8 @@ def _execute(
     connection: BaseDatabaseWrapper, statement: _Statement, values: Sequence[list[Any]]
 ) -> None:
     with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":  # parsed once, run for each row
+        if connection.vendor == "sqlite" and len(values) > 1:  # parsed once, run for each row
+            # The debug toolbar fails at executemany on SQLite, but a request writes single rows.
             cursor.executemany(statement.with_placeholders(1), values)
             return
         if connection.vendor == "postgresql" and (rows := _rows_as_json(statement.columns, values)):

@@ -24,7 +24,11 @@ from django.utils.translation import gettext_lazy as _
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind, Reference, uuid7
 from tracking.models.base import EnrichmentColumns
-from tracking.models.fields import SoftForeignKey, SoftGenericForeignKey
+from tracking.models.fields import (
+    SoftForeignKey,
+    SoftGenericForeignKey,
+    content_types_for,
+)
 from tracking.models.indexes import NotNullIndex
 from tracking.models.visitors import Visitor
 
@@ -85,7 +89,7 @@ class BeaconQuerySet(models.QuerySet["Beacon"]):
         return self._with_reference("target", target)
 
     def _with_reference(self, role: str, instance: models.Model) -> Self:
-        content_type = ContentType.objects.db_manager(self.db).get_for_model(instance)
+        content_type = content_types_for(self.db).get_for_model(instance)
         return self.filter(
             **{f"{role}_type": content_type, f"{role}_id": Reference.to(instance).pk}
         )
@@ -198,7 +202,7 @@ class Beacon(EnrichmentColumns):
         if type_id is None or pk is None:
             return None
         try:
-            content_type = ContentType.objects.db_manager(self._state.db).get_for_id(type_id)
+            content_type = content_types_for(self._state.db).get_for_id(type_id)
         except ContentType.DoesNotExist:
             return None
         return Reference(f"{content_type.app_label}.{content_type.model}", pk)

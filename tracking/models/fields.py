@@ -4,9 +4,9 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from django.contrib.contenttypes.fields import GenericForeignKey
-from django.contrib.contenttypes.models import ContentType
+from django.contrib.contenttypes.models import ContentType, ContentTypeManager
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db import models
+from django.db import models, router
 from django.db.models.fields.related_descriptors import ForwardManyToOneDescriptor
 from django.utils.translation import gettext_lazy as _
 
@@ -54,9 +54,17 @@ class _NullIfModelMissing:
     def __get__(self, instance: Any, cls: Any = None) -> Any:
         if instance is None:
             return self
-        if self.is_cached(instance) or self._has_model(instance):
+        if self.is_cached(instance) or getattr(instance, self._type_column) is None:
             return self._descriptor.__get__(instance, cls)
-        return None
+        model = self._model_of(instance)
+        if model is None:
+            return None
+        using = router.db_for_read(model, instance=instance)
+        if using != instance._state.db:  # Django would ask the database of the instance
+            key = getattr(instance, self._field.fk_field)
+            found = model._base_manager.using(using).filter(pk=key).first()
+            self._field.set_cached_value(instance, found)
+        return self._descriptor.__get__(instance, cls)
 
     def __set__(self, instance: Any, value: Any) -> None:
         self._descriptor.__set__(instance, value)
@@ -73,15 +81,34 @@ class _NullIfModelMissing:
         return found, key, lambda one: key_in(one) if id(one) in ids else None, *rest
 
     def _has_model(self, instance: models.Model) -> bool:
-        field: Any = self._field.model._meta.get_field(self._field.ct_field)
-        content_type = getattr(instance, field.attname)
-        if content_type is None:
-            return True
-        types = ContentType.objects.db_manager(instance._state.db)
+        return getattr(instance, self._type_column) is None or bool(self._model_of(instance))
+
+    def _model_of(self, instance: models.Model) -> type[models.Model] | None:
+        """Return the model of the row, or ``None`` if the site no longer has it."""
+        types = content_types_for(instance._state.db)
         try:
-            return types.get_for_id(content_type).model_class() is not None
+            return types.get_for_id(getattr(instance, self._type_column)).model_class()
         except ContentType.DoesNotExist:
-            return False
+            return None
+
+    @property
+    def _type_column(self) -> str:
+        field: Any = self._field.model._meta.get_field(self._field.ct_field)
+        name: str = field.attname
+        return name
+
+
+def content_types_for(using: str | None) -> ContentTypeManager:
+    """Return the content types that rows of a database refer to.
+
+    They are in the same database, unless a router keeps them in another one.
+
+    Args:
+        using: the alias of the database; ``None`` leaves it to the router.
+    """
+    if using is not None and not router.allow_migrate_model(using, ContentType):
+        using = router.db_for_read(ContentType)
+    return ContentType.objects.db_manager(using)
 
 
 class SoftGenericForeignKey(GenericForeignKey):
@@ -95,6 +122,22 @@ class SoftGenericForeignKey(GenericForeignKey):
         """Add the attribute to the model."""
         super().contribute_to_class(cls, name, **kwargs)
         setattr(cls, name, _NullIfModelMissing(self, cls.__dict__[name]))
+
+    def get_content_type(
+        self,
+        obj: models.Model | None = None,
+        id: Any = None,  # noqa: A002 - Django's name
+        using: str | None = None,
+        model: type[models.Model] | None = None,
+    ) -> ContentType:
+        """Return a content type from the database that has them."""
+        if using is None and obj is not None:
+            using = obj._state.db
+        types = content_types_for(using)
+        if obj is None and id is not None:
+            return types.get_for_id(id)
+        row_or_model: Any = model if obj is None else obj
+        return types.get_for_model(row_or_model, for_concrete_model=self.for_concrete_model)
 
 
 def canonical_form(network: IPv4Network | IPv6Network) -> str:

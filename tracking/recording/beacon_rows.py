@@ -15,6 +15,7 @@ from tracking.enrichment import enrich
 from tracking.enrichment.verdict_rules import Label, describes_reader
 from tracking.hits import ROLES, Hit, Kind
 from tracking.models.base import EnrichmentColumns
+from tracking.models.fields import content_types_for
 from tracking.pixel_callbacks import rename_keys
 
 logger = logging.getLogger(__name__)
@@ -179,4 +180,4 @@ def _find_content_type(label: str, using: str) -> ContentType | None:
         model = apps.get_model(label)
     except (LookupError, ValueError):
         return None
-    return ContentType.objects.db_manager(using).get_for_model(model)
+    return content_types_for(using).get_for_model(model)
