@@ -1,6 +1,8 @@
 import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from django.utils import timezone, translation
 from hypothesis import HealthCheck, settings
 
 from tests.support import browsers, services
-from tracking.caching import snapshots
+from tracking.caching import snapshots, ttl
 from tracking.pixel_callbacks import Tracker, tracker
 from tracking.signals import address_banned, beacon_recorded, beacons_recorded, visitor_seen
 
@@ -54,6 +56,14 @@ def still_clock(moment: None) -> Iterator[None]:
     """Stop the clock at the moment of the test."""
     with time_machine.travel(timezone.now(), tick=False):
         yield
+
+
+@pytest.fixture
+def unexpiring_caches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock of caches and snapshots: a slow machine does not make them query again."""
+    now = time.monotonic()
+    monkeypatch.setattr(ttl, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(snapshots, "monotonic", lambda: now)
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,7 @@ def test_how_long_somebody_is_active_is_a_setting(settings):
     assert render(ON_SITE) == "1"
 
 
+@pytest.mark.usefixtures("unexpiring_caches")
 def test_a_number_in_every_page_costs_no_query_each(django_assert_num_queries):
     visitor()
     render(ON_SITE + ON_PAGE)

@@ -417,6 +417,7 @@ def test_custom_admin_sites_have_an_overview(admin_client):
         assert url in " ".join(hrefs(text_of(admin_client.get(f"/{name}/tracking/"))))
 
 
+@pytest.mark.usefixtures("unexpiring_caches")
 def test_a_page_takes_few_queries(admin_client, django_assert_max_num_queries):
     for number in range(30):
         visit(f"v{number}", f"/page-{number}/")
