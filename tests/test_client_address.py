@@ -184,6 +184,22 @@ def test_another_header_can_be_the_one(settings):
     assert ask(EVIL, **{"X-Real-IP": CLIENT}) == EVIL
 
 
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (f"{CLIENT}:46532", CLIENT),
+        ("2001:db8::7:46532", "2001:db8::7"),
+        ("2001:db8:1:2:3:4:5:6:443", "2001:db8:1:2:3:4:5:6"),
+        ("[2001:db8::7]:443", "2001:db8::7"),
+        ("rubbish", PROXY),
+    ],
+)
+def test_the_header_of_cloudfront_has_a_port_without_brackets(settings, header, expected):
+    settings.TRACKING_TRUSTED_PROXIES = OURS
+    settings.TRACKING_PROXY_HEADER = "CloudFront-Viewer-Address"
+    assert ask(PROXY, **{"CloudFront-Viewer-Address": header}) == expected
+
+
 def test_no_header_is_trusted_by_default():
     assert (
         ask(EVIL, **{"X-Forwarded-For": CLIENT, "X-Real-IP": CLIENT, "Forwarded": CLIENT}) == EVIL

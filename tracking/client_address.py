@@ -180,8 +180,14 @@ class _Policy(NamedTuple):
         header = header[-_MAX_HEADER:]
         if self.key == "HTTP_FORWARDED":
             return map(_forwarded_for, _split_from_end(header, ","))
+        if self.key == _CLOUDFRONT:
+            return iter([header.rpartition(":")[0].strip()])
         return map(str.strip, reversed(header.split(",")))
 
+
+#: The header of CloudFront has one address with a port and no brackets: ``2001:db8::7:4711``.
+#: https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html
+_CLOUDFRONT = "HTTP_CLOUDFRONT_VIEWER_ADDRESS"
 
 #: Characters of the header that are read, from its end. The site's own proxies fill a few hundred.
 _MAX_HEADER = 8_192

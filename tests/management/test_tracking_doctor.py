@@ -31,6 +31,14 @@ def test_the_doctor_says_where_the_trail_ends(settings, capsys):
 
 
 @pytest.mark.django_db
+def test_the_doctor_warns_of_headers_with_underscores(settings, capsys):
+    """Some WSGI servers fold X_Forwarded_For into X-Forwarded-For."""
+    settings.TRACKING_TRUSTED_PROXIES = ["10.0.0.0/8"]
+    call_command("tracking_doctor", "--remote-addr=10.0.0.1", "--header=203.0.113.9")
+    assert "some WSGI servers take X_Forwarded_For for it" in capsys.readouterr().err
+
+
+@pytest.mark.django_db
 def test_the_doctor_asks_for_an_address():
     with pytest.raises(CommandError, match="'rubbish' is not an IP address"):
         call_command("tracking_doctor", "--remote-addr=rubbish")

@@ -76,6 +76,11 @@ class Command(BaseCommand):
             place = _("connection") if number == 0 else f"{conf.proxy_header} {-number}"
             self.stdout.write(f"  {place:<20}{hop.text or '-':<42}{self._verdict(hop)}")
         self.stdout.write(_("The client is %s.") % (known or _("unknown")))
+        if header and "-" in conf.proxy_header:
+            self.stderr.write(
+                _("Let your proxy drop headers with underscores: some WSGI servers take %s for it.")
+                % conf.proxy_header.replace("-", "_")
+            )
 
     def _verdict(self, hop: client_address.Hop) -> str:
         if hop.trusted:
