@@ -35,13 +35,19 @@ class PlainResponse(NamedTuple):
     def to_django(self) -> HttpResponse:
         """Return the response as a view returns it."""
         headers = dict(self.headers)
-        if location := headers.get("Location"):
-            # Django's class is for the site's own tests and middleware, which ask for ``url``. It
-            # would encode the location again, and refuses a long one: so it gets it afterwards.
-            response = HttpResponseRedirect("/", headers=headers)
-            response["Location"] = location
-            return response
+        if "Location" in headers:
+            return _Redirect(headers)
         return HttpResponse(self.body, status=int(self.status[:3]), headers=headers)
+
+
+class _Redirect(HttpResponseRedirect):
+    """A redirect for the site's own tests and middleware, which look for Django's class.
+
+    Django's ``__init__`` would encode the location again, and refuse a long one.
+    """
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        HttpResponse.__init__(self, headers=headers)
 
 
 _PIXEL = (
