@@ -406,6 +406,19 @@ def test_wrong_paths(settings, caplog, path, message):
     assert told(caplog) == [f"Addresses cannot be located: {message}"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "has_places"),
+    [("GeoLite2-City", True), ("GeoIP2-Enterprise", True), ("DBIP-Country-Lite", True),
+     ("GeoLite2-ASN", False), ("GeoIP2-ISP", False), ("GeoIP2-Connection-Type", False)],
+)  # fmt: skip
+def test_a_database_without_places_is_a_problem(settings, tmp_path, kind, has_places):
+    """With GeoLite2-ASN, nothing was located and nothing said so."""
+    settings.TRACKING_USE_GEOIP = True
+    settings.GEOIP_PATH = path = build(tmp_path / "x.mmdb", kind=kind)
+    problem = f"{path} holds no places: it is a database of type {kind}."
+    assert database_problem() == (None if has_places else problem)
+
+
 def test_a_folder_without_database(settings, tmp_path):
     settings.GEOIP_PATH = tmp_path
     assert database_problem() == f"There is no .mmdb file in the folder {tmp_path}."

@@ -14,7 +14,7 @@ _CACHE_TYPES = (0, 1, 2, 4)
 
 @register(TAG)
 def check_geoip_database(**_: Any) -> list[CheckMessage]:
-    """W008: the GeoIP database cannot be read."""
+    """W008: the GeoIP database cannot be read, or holds no places."""
     problem = geoip.database_problem()
     if problem is None:
         return []

@@ -16,6 +16,7 @@ import ipaddress
 import logging
 import math
 import os
+import re
 import shutil
 import stat
 import threading
@@ -70,10 +71,19 @@ def database_problem() -> str | None:
     if not conf.use_geoip:
         return None
     try:
-        _open(_find(conf.geoip_path).path).close()
+        path = _find(conf.geoip_path).path
+        with _open(path) as reader:
+            kind = reader.metadata().database_type
     except _UnusableError as error:
         return str(error)
+    if _WITHOUT_PLACES.search(kind):
+        return f"{path} holds no places: it is a database of type {kind}."
     return None
+
+
+#: Types of databases that tell other things of an address than its place:
+#: https://dev.maxmind.com/geoip/docs/databases
+_WITHOUT_PLACES = re.compile(r"ASN|ISP|Anonymous|Connection-Type|Domain|\bIP-Risk", re.IGNORECASE)
 
 
 class _UnusableError(Exception):
