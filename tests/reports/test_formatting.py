@@ -1,11 +1,15 @@
 """Numbers as people read them."""
 
 from datetime import timedelta
+from fractions import Fraction
 
 import pytest
 from django.utils import translation
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tracking.admin.charts import scales, units
+from tracking.management.output import grouped
 from tracking.reports import formatting
 
 DASH = "\N{EN DASH}"
@@ -29,6 +33,28 @@ def test_numbers_follow_the_language_of_the_reader():
 )
 def test_rates_have_one_decimal(value, text):
     assert formatting.rate(value) == text
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "text"), [(2, 3, "66.7"), (1, 3, "33.3"), (1, 400, "0.3")]
+)
+def test_percentages_are_rounded_and_not_cut(part, whole, text):
+    assert formatting.rate(part / whole) == f"{text}%"
+    with translation.override("de"):
+        assert formatting.rate(part / whole).startswith(text.replace(".", ","))
+
+
+@given(st.integers(0, 5_000), st.integers(1, 5_000))
+def test_a_percentage_is_within_half_of_its_last_digit(part, whole):
+    exact = Fraction(100 * part, whole)
+    shown = Fraction(formatting.rate(part / whole).rstrip("%").replace(",", ""))
+    assert abs(shown - exact) <= Fraction(1, 20)
+    axis = Fraction(units.RATES.axis(part / whole).rstrip("%").replace(",", ""))
+    assert abs(axis - exact) <= Fraction(1, 2)
+
+
+def test_commands_round_as_well():
+    assert grouped(1234.96) == "1,235.0"
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,17 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils.formats import number_format
 
+from tracking.reports.formatting import decimal
+
 #: Moves to the start of the line and clears it (ECMA-48, EL).
 _CLEAR_LINE = "\r\x1b[K"
 
 
 def grouped(number: float) -> str:
     """Return a number with grouped thousands in the active language; floats with one decimal."""
-    places = 1 if isinstance(number, float) else None
-    return str(number_format(number, decimal_pos=places, force_grouping=True))
+    if isinstance(number, float):
+        return decimal(number, 1)
+    return str(number_format(number, force_grouping=True))
 
 
 def print_figures(command: BaseCommand, figures: Sequence[tuple[str, Any]]) -> None:

@@ -5,6 +5,7 @@ written as a dash.
 """
 
 from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
 from django.utils.formats import date_format, number_format
@@ -38,7 +39,17 @@ def rate(value: float | None) -> str:
     Args:
         value: the share, 0 to 1.
     """
-    return UNKNOWN if value is None else percent(number_format(value * 100, 1))
+    return UNKNOWN if value is None else percent(decimal(value * 100, 1))
+
+
+def decimal(value: float, places: int) -> str:
+    """Return a number rounded to ``places`` decimals, half up: ``66.7`` for 66.67.
+
+    (Django's ``number_format`` cuts: ``66.6``.)
+    """
+    # By the shortest text of the number: 0.35 is a little more or less as a float.
+    rounded = Decimal(str(value)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
+    return number_format(rounded, places, force_grouping=True)
 
 
 def percent(number: str) -> str:

@@ -4,7 +4,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext, pgettext_lazy
 
 from tracking.admin.charts.scales import Unit
-from tracking.reports.formatting import count, duration, percent, rate
+from tracking.reports.formatting import count, decimal, duration, percent, rate
 
 #: Larger numbers are shortened beside a grid line.
 _LONG = 1_000_000
@@ -26,7 +26,7 @@ def _on_axis(value: float) -> str:
         return number_format(value, 0, force_grouping=True)
     factor, name = next(pair for pair in _LARGE if value >= pair[0])
     short = value / factor
-    return f"{number_format(short, 0 if short == round(short) else 1)} {name}"
+    return f"{decimal(short, 0 if short == round(short) else 1)} {name}"
 
 
 def _clock(value: float) -> str:
@@ -39,7 +39,7 @@ def _clock(value: float) -> str:
 
 #: Units of counts, of shares (0 to 1) and of seconds.
 COUNTS = Unit(text=count, axis=_on_axis)
-RATES = Unit(text=rate, axis=lambda value: percent(number_format(value * 100, 0)), least=0.01)
+RATES = Unit(text=rate, axis=lambda value: percent(decimal(value * 100, 0)), least=0.01)
 SECONDS = Unit(
     text=duration,
     axis=_clock,
