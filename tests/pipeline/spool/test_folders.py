@@ -1,7 +1,9 @@
 """Folders of the spool."""
 
+import hmac
 import json
 import os
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,16 @@ def test_the_default_folder_is_for_this_site_and_user(settings):
     assert spool_folder() != default
     settings.TRACKING_SPOOL = "/var/spool/site"
     assert spool_folder() == Path("/var/spool/site")
+
+
+def test_the_default_folder_keeps_its_name(settings):
+    """Another name would leave the hits of an earlier version where nobody writes them."""
+    settings.SECRET_KEY = "a secret"
+    database = settings.DATABASES["default"]
+    names = "\0".join(str(database.get(key, "")) for key in ("ENGINE", "HOST", "PORT", "NAME"))
+    key = sha256(b"tracking.spoola secret").digest()
+    digest = hmac.new(key, names.encode(), "sha256")
+    assert spool_folder().name.endswith("-" + digest.hexdigest()[:12])
 
 
 def test_a_folder_that_others_may_have_made_is_not_trusted(tmp_path, settings):

@@ -28,7 +28,8 @@ def spool_folder() -> Path:
         return Path(conf.spool)
     database: Any = settings.DATABASES.get("default", {})
     names = [str(database.get(key, "")) for key in ("ENGINE", "HOST", "PORT", "NAME")]
-    digest = salted_hmac("tracking.pipeline.spool", "\0".join(names), algorithm="sha256")
+    # The salt never changes: hits of an earlier version wait in the folder that it names.
+    digest = salted_hmac("tracking.spool", "\0".join(names), algorithm="sha256")
     site = digest.hexdigest()[:_HASH_LENGTH]
     return Path(tempfile.gettempdir()) / f"tracking-spool-{os.geteuid()}-{site}"
 
