@@ -120,7 +120,9 @@ def _match_list(text: str, chunks: tuple[_Chunk, ...]) -> re.Match[str] | None:
     for combined, patterns in chunks:
         if combined.search(text):
             # Finding the pattern takes longer, but only for crawlers.
-            return next(filter(None, (re.search(pattern, text) for pattern in patterns)), None)
+            for pattern in patterns:
+                if found := re.search(pattern, text):
+                    return found
     return None
 
 
@@ -144,10 +146,10 @@ def _chunks(of_browsers: bool) -> tuple[_Chunk, ...]:
         return ()
     listed = (entry["pattern"] for entry in CRAWLER_USER_AGENTS_DATA)
     patterns = [wanted for pattern in listed if (wanted := _TOO_WIDE.get(pattern, pattern))]
-    if of_browsers:
-        patterns = [rf"{_WORD_BEGINS}(?:{pattern}){_WORD_ENDS}" for pattern in patterns]
+    begins, ends = (_WORD_BEGINS, _WORD_ENDS) if of_browsers else ("", "")
+    # The combined pattern has no word boundaries: they make it forty times slower.
     return tuple(
-        _Chunk(re.compile("|".join(part)), tuple(part))
+        _Chunk(re.compile("|".join(part)), tuple(f"{begins}(?:{one}){ends}" for one in part))
         for part in (
             patterns[start : start + _CHUNK_SIZE] for start in range(0, len(patterns), _CHUNK_SIZE)
         )
