@@ -67,9 +67,8 @@ _WITH_ADDRESS = re.compile(
 #: Programs that name themselves, in any user agent. "Cubot" is a maker of phones, and a "Developer
 #: Preview" is a browser of a person.
 _OWN_RULES = re.compile(
-    r"[\w.-]{0,40}(?<!\bcu)bot\b"
-    r"|[\w.-]{0,40}(?:crawler|spider|slurp|scraper|fetcher|pinger|archiver)\b"
-    r"|[\w.-]{0,40}health[ -]?check(?:er)?\b"
+    r"(?<![\w.-])[\w.-]{0,100}(?:(?<!\bcu)bot|crawler|spider|slurp|scraper|fetcher|pinger|archiver"
+    r"|health[ -]?check(?:er)?)\b"
     r"|(?:bing|google web|link|microsoft|url)[ -]?preview\b"
     r"|facebookexternalhit|headlesschrome|phantomjs|lighthouse|feedfetcher-google"
     r"|microsoft office existence discovery"
