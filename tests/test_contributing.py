@@ -74,6 +74,6 @@ def test_the_hooks_call_the_tools_of_make_check():
     commands = re.findall(r"entry: \.venv/bin/(.+)", hooks)
     check = (ROOT / "Makefile").read_text().partition("\ncheck:")[2].partition("\n\n")[0]
     tools = {command.split(" --force")[0] for command in commands}
-    assert len(tools) == 5
+    assert len(tools) == 6
     for tool in tools:
         assert f"$(BIN)/{tool}" in check, tool
