@@ -42,11 +42,6 @@ def ask(request: HttpRequest) -> Consent:
     return Consent.COUNT if answer is None else Consent(answer is True)
 
 
-def is_asked() -> bool:
-    """Return whether the site has a callable, which may wait for its database."""
-    return _callable_of_the_site() is not None
-
-
 def load() -> Callable[[HttpRequest], object]:
     """Return the callable of ``TRACKING_CONSENT``, given itself or by its dotted path.
 

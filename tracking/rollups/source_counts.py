@@ -89,17 +89,14 @@ def count(
     }
 
 
-def count_human_hits(
-    source_key: SourceKey, intervals: Intervals, using: str | None = None
-) -> dict[tuple[int, str], int]:
+def count_human_hits(source_key: SourceKey, intervals: Intervals) -> dict[tuple[int, str], int]:
     """Return the opens and clicks of people by index of the interval and kind, by one query.
 
     Args:
         source_key: the source.
         intervals: any intervals.
-        using: the database alias; by default that of reads.
     """
-    rows = source_beacons(source_key, using).filter(HUMAN_HITS, intervals.within("time"))
+    rows = source_beacons(source_key).filter(HUMAN_HITS, intervals.within("time"))
     counted = _totals(rows, intervals.index_expression("time"), F("kind"))
     return {key: numbers.total for key, numbers in counted.items()}
 
