@@ -60,7 +60,7 @@ def savepoint_ids(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
 
 
 def delete_rows_only(rows: QuerySet[Any]) -> int:
-    """Delete rows by one statement, without signals and without looking at related rows.
+    """Delete rows in one statement, without signals and without looking at related rows.
 
     Returns:
         How many were deleted.

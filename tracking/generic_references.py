@@ -46,7 +46,7 @@ def get_object(model: type[Model] | None, value: Any, field: str = "pk") -> Mode
         django.db.DatabaseError: the database does not answer.
     """
     if not (isinstance(model, type) and issubclass(model, Model)):
-        raise NotFound(f"{model!r} is no model class.")
+        raise NotFound(f"{model!r} is not a model class.")
     try:
         with savepoints():
             return model._default_manager.get(**{field: value})

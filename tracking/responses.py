@@ -33,7 +33,7 @@ class PlainResponse(NamedTuple):
     body: bytes
 
     def to_django(self) -> HttpResponse:
-        """Return the response as a view returns it."""
+        """Return the response as a Django ``HttpResponse``."""
         headers = dict(self.headers)
         if "Location" in headers:
             return _Redirect(headers)

@@ -96,7 +96,7 @@ def test_as_many_queries_however_many_objects(django_assert_num_queries):
     write([Hit(kind=Kind.OPEN, source=Reference.to(affiliate)) for affiliate in affiliates])
     counts_per_object("source", affiliates[:1])
     # The first day there is, of counts and of three tables; the days that are counted; the counts;
-    # the days that are not, by one query.
+    # the days that are not, in one query.
     for some in (affiliates[:2], affiliates):
         with django_assert_num_queries(7):
             counts_per_object("source", some)

@@ -80,7 +80,9 @@ class CeleryBackend(BufferedBackend):
                 raise Unavailable(f"no worker has written the {in_flight_now} batches sent so far")
             copy = in_flight.save_copy(self.spool.folder, celery_messages.batch_key(items), message)
         except OSError as error:
-            logger.warning("No copy of a batch can be saved, so this process writes it: %s", error)
+            logger.warning(
+                "Cannot save a copy of a batch, so this process writes the batch: %s", error
+            )
             return super().deliver_batch(items, suspect_hits=suspect_hits)
         try:
             self._publish(message)

@@ -35,7 +35,7 @@ def read_in_chunks(rows: QuerySet[Any], *columns: str) -> Iterator[tuple[Any, ..
 
 
 def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Yield the items in lists of at most ``size``: ``itertools.batched`` of Python 3.12."""
+    """Yield the items in lists of at most ``size``, like ``itertools.batched`` in Python 3.12."""
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch

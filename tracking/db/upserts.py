@@ -1,4 +1,4 @@
-"""Insert rows, or update those with the same key, by few statements.
+"""Insert rows, or update those with the same key, in few statements.
 
 Values are converted by :mod:`.parameters`. Django's compiler takes several times as long for a
 row as the database does.

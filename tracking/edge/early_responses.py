@@ -119,4 +119,4 @@ def log_failure(path: str, response: PlainResponse | None, error: Exception) -> 
     if response is None:
         logger.debug("%r is left to Django: %s", path, error)
     else:
-        logger.error("What comes after the answer to %r failed", path, exc_info=error)
+        logger.error("An error occurred after the response to %r was ready", path, exc_info=error)

@@ -83,8 +83,9 @@ def plan(
     connection = connections[using]
     if found := obstacles(connection, table):
         raise UnsuitableTable(
-            f"{table} cannot be replaced by a new table because of {', '.join(found)}: "
-            "drop them first, and recreate them afterwards."
+            f"{table} cannot be replaced by a new table because of {', '.join(found)}. "
+            "Remove these dependencies first (DROP, NO INHERIT or REVOKE), and recreate them "
+            "afterwards."
         )
     this = Month.of(timezone.now())
     later = this.next.following(ahead - 1) if ahead > 0 else []
@@ -209,7 +210,8 @@ def undo(model: type[Model], using: str) -> None:
     if found := obstacles(connection, model._meta.db_table):
         raise UnsuitableTable(
             f"{model._meta.db_table} cannot be replaced by a new table because of "
-            f"{', '.join(found)}: drop them first, and recreate them afterwards."
+            f"{', '.join(found)}. Remove these dependencies first (DROP, NO INHERIT or REVOKE), "
+            "and recreate them afterwards."
         )
     retry_while_locked(using, lambda: _undo(connection, model._meta.db_table))
 

@@ -1,6 +1,6 @@
 """Page hits become visits and page views.
 
-The visitors of a batch are inserted or updated first, by one statement. It locks their rows until
+The visitors of a batch are inserted or updated first, in one statement. It locks their rows until
 the batch is saved, so nobody else can change their visits meanwhile. The visits are then read,
 changed in memory (:mod:`.visit_history`) and written back; last, the page views are inserted.
 However many hits of one browser arrive at the same moment, in however many processes, they become
@@ -102,7 +102,7 @@ def _lock_visits_near(hits: Sequence[PageHit], using: str) -> dict[str, list[Pla
 
 
 def _save_histories(histories: Sequence[VisitHistory], using: str) -> None:
-    """Insert or update the visits by one statement, and insert the page views."""
+    """Insert or update the visits in one statement, and insert the page views."""
     changed = [visit for history in histories for visit in history.changed.values()]
     upserts.upsert(Visit, changed, "id", _assignments, using)
     pages = PageView.objects.using(using)

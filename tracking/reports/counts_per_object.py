@@ -214,7 +214,7 @@ def _is_new(rows: QuerySet[Beacon], action: str, start: datetime) -> Q:
 def _counted(
     rows: QuerySet[Beacon], role: str, intervals: Intervals, is_new: Mapping[str, Q]
 ) -> _ByKey:
-    """Return the counts of beacons, by one query.
+    """Return the counts of beacons, in one query.
 
     Args:
         rows: the beacons.

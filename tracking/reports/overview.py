@@ -5,7 +5,7 @@
     report.series["visits"].points[0].value
     report.lists["pages"].rows[0].label
 
-Only people are counted. Proxies and machines are shown apart.
+Only people are counted. Proxies and machines are shown separately.
 """
 
 from bisect import bisect_left

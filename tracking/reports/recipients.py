@@ -50,7 +50,7 @@ LIMIT, MAX_LIMIT = 50, 1_000
 #: The maximum number of objects that a search finds in each model.
 MAX_FOUND = 500
 
-#: Recipients whose objects are looked up by one query.
+#: Recipients whose objects are looked up in one query.
 CHUNK = 500
 
 #: The maximum number of recipients whose beacons are read alone, without and with those of the

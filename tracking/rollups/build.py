@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 #: ended, and rows written at midnight are committed.
 SETTLED = timedelta(hours=1)
 
-#: Days counted by one query for each facet.
+#: Days counted in one query for each facet.
 DAYS_AT_ONCE = 14
 
 #: Rows of one INSERT.

@@ -26,7 +26,7 @@ def days_of(times: Iterable[datetime]) -> set[date]:
 
 
 def note(late: Iterable[date], using: str) -> None:
-    """Note days by one statement. Call it in the transaction that writes their rows.
+    """Note days in one statement. Call it in the transaction that writes their rows.
 
     Args:
         late: the days.

@@ -10,7 +10,7 @@ Unique
     days are added up: those figures are called *daily unique*.
 
 Open, click
-    A beacon of that kind by a person. Mail proxies, prefetching and machines are shown apart.
+    A beacon of that kind by a person. Mail proxies, prefetching and machines are shown separately.
 
 Opened
     A recipient who has seen the message: *confirmed* (loaded the image), *proxied* (only the mail
@@ -214,7 +214,7 @@ TERMS: Mapping[str, Term] = {
         _("Visit length"), _("Average time from the first page of a visit to its last.")
     ),
     "opens": Term(
-        _("Opens"), _("Images loaded by people. Mail proxies and machines are shown apart.")
+        _("Opens"), _("Images loaded by people. Mail proxies and machines are shown separately.")
     ),
     "daily_unique_opens": Term(
         _("Daily unique opens"),
@@ -224,7 +224,7 @@ TERMS: Mapping[str, Term] = {
         ),
     ),
     "clicks": Term(
-        _("Clicks"), _("Links followed by people. Proxies and machines are shown apart.")
+        _("Clicks"), _("Links followed by people. Proxies and machines are shown separately.")
     ),
     "daily_unique_clicks": Term(
         _("Daily unique clicks"),

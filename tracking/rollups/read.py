@@ -41,7 +41,7 @@ class Days(NamedTuple):
 
     @classmethod
     def between(cls, first: date, last: date, begin: date | None = None) -> Self:
-        """Return the days from ``first`` to ``last``, both included, by one query or four.
+        """Return the days from ``first`` to ``last``, both included, in one query or four.
 
         Args:
             first: the first day.

@@ -103,7 +103,7 @@ NO_FILTER = Where()
 def count(
     name: str, intervals: Intervals, where: Where = NO_FILTER, using: str | None = None
 ) -> IntervalCounts:
-    """Count rows by one query.
+    """Count rows in one query.
 
     Args:
         name: one of :data:`FACETS`.

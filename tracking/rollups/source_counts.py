@@ -90,7 +90,7 @@ def count(
 
 
 def count_human_hits(source_key: SourceKey, intervals: Intervals) -> dict[tuple[int, str], int]:
-    """Return the opens and clicks of people by index of the interval and kind, by one query.
+    """Return the opens and clicks of people by index of the interval and kind, in one query.
 
     Args:
         source_key: the source.
@@ -213,7 +213,7 @@ FIRST, LAST, SENT = "first", "last", "sent"
 def _kinds_and_times(
     rows: QuerySet[Beacon], interval: Any
 ) -> tuple[IntervalCounts, IntervalCounts]:
-    """Return the facets ``kinds`` and ``times``, by one query."""
+    """Return the facets ``kinds`` and ``times``, in one query."""
     grouped = rows.annotate(interval=interval).values("interval", "kind", "verdict")
     grouped = grouped.annotate(n=Count("pk"), first=Min("time"), last=Max("time"))
     kinds: IntervalCounts = {}
