@@ -1,6 +1,7 @@
 """The mistake of a new site: ``manage.py migrate`` has not made the tables yet."""
 
 import logging
+import re
 from time import monotonic
 
 from django.db import Error
@@ -14,6 +15,10 @@ INTERVAL = 60.0
 _POSTGRESQL_CODE = "42P01"
 #: https://mariadb.com/kb/en/mariadb-error-code-reference/, "ER_NO_SUCH_TABLE".
 _MARIADB_CODE = 1146
+
+#: A table of the app as the databases name it: ``no such table: tracking_visit``, ``relation
+#: "tracking_visit"``, ``Table 'database.tracking_visit'``. A database may be called tracking, too.
+_OUR_TABLE = re.compile(r'[ ".]tracking_')
 
 _next_line_at = float("-inf")
 
@@ -36,7 +41,7 @@ def is_known(error: BaseException | None) -> bool:
 
 
 def _is_missing_table(error: BaseException | None) -> bool:
-    if not isinstance(error, Error) or "tracking_" not in str(error):
+    if not isinstance(error, Error) or not _OUR_TABLE.search(str(error)):
         return False
     cause = error.__cause__
     return (
