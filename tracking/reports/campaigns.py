@@ -170,12 +170,12 @@ class Campaign:
 
     @property
     def open_rate(self) -> float | None:
-        """Share of the recipients it was sent to who opened it, 0 to 1."""
+        """Recipients who opened the mailing, as a share of all it was sent to, 0 to 1."""
         return share(self.opened.unique, self.sent)
 
     @property
     def click_rate(self) -> float | None:
-        """Share of the recipients it was sent to who clicked, 0 to 1."""
+        """Recipients who clicked, as a share of all the mailing was sent to, 0 to 1."""
         return share(self.clicked.unique, self.sent)
 
     @property
