@@ -12,6 +12,7 @@ from tests.support import documents
 from tests.support.processes import Site
 from tracking.backends import get_backend
 from tracking.hits import Hit, Kind, PageHit
+from tracking.identity import new_visitors
 from tracking.pipeline import write_batch
 
 prometheus_client = pytest.importorskip("prometheus_client")
@@ -65,6 +66,15 @@ def test_hits_are_counted_on_their_way(backend, registry):
     assert registry.value("tracking_hits_duplicate_total") == 2
     assert registry.value("tracking_hits_waiting") == 0
     assert registry.value("tracking_lag_seconds") == 0
+
+
+def test_pages_over_the_budget_of_new_visitors_are_counted(registry, settings):
+    settings.TRACKING_NEW_VISITORS_PER_NETWORK = 1
+    for key in "abc":
+        new_visitors.fits_budget(key, "192.0.2.7")
+    assert registry.value("tracking_pages_not_stored_total") == 2
+    settings.TRACKING_BACKEND = BUFFERED  # with another backend the count goes on
+    assert registry.value("tracking_pages_not_stored_total") == 2
 
 
 def test_what_is_refused_is_counted_with_its_reason(backend, registry, monkeypatch):

@@ -181,6 +181,16 @@ class Settings:
         return age
 
     @cached_property
+    def new_visitors_per_network(self) -> int | None:
+        """``TRACKING_NEW_VISITORS_PER_NETWORK``: new visitors of a network in a minute.
+
+        A network is a /24 of IPv4 or a /64 of IPv6. Pages of more visitors are counted and not
+        stored, by each process. Default ``None``: all are stored.
+        """
+        limit: int | None = self._get("NEW_VISITORS_PER_NETWORK", None)
+        return limit
+
+    @cached_property
     def page_views(self) -> bool:
         """``TRACKING_PAGE_VIEWS``: whether each page view is saved as a row. Default ``True``.
 

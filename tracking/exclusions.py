@@ -17,7 +17,9 @@ A page view is not counted either if
 - the response is a redirect: ``status 302``;
 - the URL is one of this app: ``a URL of tracking``;
 - the path begins with one of ``NO_TRACKING_PREFIXES``: ``prefix /family/``;
-- one of :data:`RULES` applies that ``TRACKING_EXCLUDE`` lists: its name, such as ``xhr``.
+- one of :data:`RULES` applies that ``TRACKING_EXCLUDE`` lists: its name, such as ``xhr``;
+- its visitor is new, and ``TRACKING_NEW_VISITORS_PER_NETWORK`` of its network came in this minute:
+  ``over the budget of new visitors``.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -39,6 +41,7 @@ from tracking.models.change_signals import rows_changing
 OPT_OUT = "opt-out"
 UNTRACKED_AGENT = "untracked user agent"
 NO_CONSENT = "no consent"
+OVER_BUDGET = "over the budget of new visitors"
 
 # Requests.
 

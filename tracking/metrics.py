@@ -22,6 +22,7 @@ from tracking import health
 from tracking.backends import BaseBackend, get_backend
 from tracking.backends.buffered import BufferedBackend, round_observers
 from tracking.db.isolation import log_errors
+from tracking.identity import new_visitors
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,9 @@ _SHARED = {
     "rejected": ("tracking_hits_set_aside", "Hits set aside, for tracking_replay."),
 }
 
+#: The figure that no backend counts.
+_NOT_STORED = ("not_stored", "")
+
 
 class Metrics(Collector):
     """The metrics of one registry.
@@ -77,6 +81,11 @@ class Metrics(Collector):
             ["reason"],
             registry=registry,
         )
+        self._not_stored = Counter(
+            "tracking_pages_not_stored",
+            "Pages of new visitors above TRACKING_NEW_VISITORS_PER_NETWORK.",
+            registry=registry,
+        )
         self._gauges = {
             name: Gauge(title, text, registry=registry, multiprocess_mode="livemostrecent")
             for name, (title, text) in _SHARED.items()
@@ -97,7 +106,9 @@ class Metrics(Collector):
         _, figures = health.report(backend)
         with self._lock:
             if backend is not self._backend:
-                self._backend, self._seen = backend, {}
+                self._backend = backend
+                self._seen = {_NOT_STORED: self._seen.get(_NOT_STORED, 0)}
+            self._not_stored.inc(self._increase(*_NOT_STORED, new_visitors.not_stored()))
             for name, gauge in self._gauges.items():
                 if name in figures:
                     gauge.set(figures[name])

@@ -6,7 +6,7 @@
 :mod:`.urls`                    base URL and URLconf
 :mod:`.backends`                backend, lag, spool
 :mod:`.client_address`          proxies, masked addresses
-:mod:`.consent_and_cookies`     consent callable, visitor cookie
+:mod:`.consent_and_cookies`     consent callable, visitor cookie, new visitors
 :mod:`.exclusions`              requests that are not counted
 :mod:`.retention`               how long rows are kept
 :mod:`.bans`                    response to banned clients

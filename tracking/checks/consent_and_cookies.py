@@ -1,4 +1,4 @@
-"""Settings of consent and of the visitor's cookie."""
+"""Settings of consent, of the visitor's cookie and of new visitors."""
 
 import re
 from typing import Any
@@ -55,3 +55,19 @@ def check_cookie_age(**_: Any) -> list[CheckMessage]:
     return positive_number_errors(
         "TRACKING_COOKIE_AGE", conf.cookie_age, "seconds", id="tracking.E014"
     )
+
+
+@register(TAG)
+def check_new_visitors(**_: Any) -> list[CheckMessage]:
+    """E022: the budget of new visitors."""
+    limit = conf.new_visitors_per_network
+    if limit is None or (type(limit) is int and limit > 0):
+        return []
+    return [
+        Error(
+            f"TRACKING_NEW_VISITORS_PER_NETWORK is {limit!r}.",
+            hint="Set how many new visitors of one network are stored in a minute, or None for "
+            "all. Until then all are stored.",
+            id="tracking.E022",
+        )
+    ]

@@ -14,7 +14,7 @@ from tracking.caching import snapshots
 from tracking.conf import conf
 from tracking.db import missing_tables
 from tracking.hits import PageHit
-from tracking.identity import daily_salt, visitor_cookie
+from tracking.identity import daily_salt, new_visitors, visitor_cookie
 from tracking.identity.browser_consent import Consent
 from tracking.identity.request_info import RequestInfo
 from tracking.middleware.base import BaseMiddleware
@@ -67,7 +67,11 @@ def _exclude_reader(
     if info.consent is Consent.REFUSE:
         visitor_cookie.take_back(request, response)
         return exclusions.OPT_OUT if info.opts_out else exclusions.NO_CONSENT
-    return exclusions.UNTRACKED_AGENT if exclusions.is_untracked(info.user_agent) else None
+    if exclusions.is_untracked(info.user_agent):
+        return exclusions.UNTRACKED_AGENT
+    if info.cookie_key is None and not new_visitors.fits_budget(info.visitor_key, info.address):
+        return exclusions.OVER_BUDGET
+    return None
 
 
 def _make_hit(info: RequestInfo, request: HttpRequest, response: HttpResponseBase) -> PageHit:

@@ -4,11 +4,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
 from tracking import client_address, health
 from tracking.backends import get_backend
 from tracking.conf import conf
+from tracking.identity import new_visitors
 from tracking.management.output import print_figures
 
 
@@ -61,9 +63,17 @@ class Command(BaseCommand):
             "sent": _("batches in flight"),
         }
         figures_of_all = [(name, figures[key]) for key, name in names.items() if key in figures]
+        problems = [_(problem) for problem in problems]
+        try:
+            not_stored = sum(new_visitors.not_stored_by_day().values())
+        except DatabaseError as error:
+            problems.append(_("the database cannot be read: %s") % error)
+        else:
+            if not_stored or conf.new_visitors_per_network is not None:
+                figures_of_all.append((_("pages not stored, 7 days"), not_stored))
         print_figures(self, figures_of_all)
         for problem in problems:
-            self.stdout.write(_("Problem: %s.") % _(problem))
+            self.stdout.write(_("Problem: %s.") % problem)
         if not problems:
             self.stdout.write(_("No problems found."))
 
