@@ -12,6 +12,7 @@ from django.utils import timezone, translation
 from hypothesis import HealthCheck, settings
 
 from tests.support import browsers, services
+from tracking import log_limits
 from tracking.caching import snapshots, ttl
 from tracking.pixel_callbacks import Tracker, tracker
 from tracking.signals import address_banned, beacon_recorded, beacons_recorded, visitor_seen
@@ -99,6 +100,12 @@ def reset_language() -> Iterator[None]:
     """Deactivate after each test the language that a request has activated."""
     yield
     translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def reset_log_limits() -> None:
+    """Let each test log lines that earlier tests have repeated."""
+    log_limits.reset()
 
 
 @pytest.fixture(autouse=True)

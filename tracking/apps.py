@@ -1,7 +1,6 @@
 """The app configuration: what happens when Django starts."""
 
 import importlib.util
-import logging
 from typing import Any
 
 from django.apps import AppConfig, apps
@@ -13,8 +12,9 @@ from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 from tracking.db.isolation import log_errors_with_savepoints
+from tracking.log_limits import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class TrackingConfig(AppConfig):

@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +17,9 @@ from django.http import HttpRequest
 from tracking.db.isolation import log_errors_with_savepoints, savepoints
 from tracking.destinations import clean_destination
 from tracking.hits import Reference
+from tracking.log_limits import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 #: What gives the URL of a row: methods, or attributes. Wagtail's pages have the last two.

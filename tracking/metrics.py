@@ -8,7 +8,6 @@ processes that share a folder (``PROMETHEUS_MULTIPROC_DIR``) are not collected o
 spend no time on them.
 """
 
-import logging
 import os
 import threading
 from collections.abc import Iterable, Mapping
@@ -23,8 +22,9 @@ from tracking.backends import BaseBackend, get_backend
 from tracking.backends.buffered import BufferedBackend, round_observers
 from tracking.db.isolation import log_errors
 from tracking.identity import new_visitors
+from tracking.log_limits import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: Counters of each process, by the names in :class:`tracking.pipeline.write_batch.Counters`.
 _COUNTED = {

@@ -14,15 +14,15 @@ The app imports these modules when Django starts.
 
 import copy
 import inspect
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.http import HttpRequest
 
 from tracking.db.isolation import log_errors_with_savepoints
+from tracking.log_limits import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: Parameters of ``record``. A keyword of the same name is passed under another name.
 _TAKEN = ("self", "request")

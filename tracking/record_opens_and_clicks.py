@@ -6,7 +6,6 @@ places: the refresh of the snapshots, the look-up of a target, the consent calla
 and sending the hit.
 """
 
-import logging
 from typing import Any
 
 from tracking import generic_references, tokens
@@ -18,12 +17,13 @@ from tracking.db.isolation import log_errors_with_savepoints, savepoints
 from tracking.destinations import clean_destination
 from tracking.hits import Hit, Kind
 from tracking.identity.request_info import RequestInfo
+from tracking.log_limits import get_logger
 from tracking.models import Target
 from tracking.pixel_callbacks import rename_keys, tracker
 from tracking.sync_and_async import Waiting
 from tracking.tokens import Payload
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: What mail programs and people add to the end of a URL that stands in a text.
 TRAILING = " /.,;:!)]>'\""

@@ -4,7 +4,6 @@ Errors never reach the reader: a pixel is always the GIF, and a redirect leads t
 The log has the errors.
 """
 
-import logging
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
 from typing import Any, NamedTuple, TypeVar
@@ -20,13 +19,14 @@ from tracking.db.isolation import log_errors_with_savepoints
 from tracking.destinations import BadDestination
 from tracking.hits import Kind, Reference
 from tracking.identity.request_info import RequestInfo
+from tracking.log_limits import get_logger
 from tracking.models import Source, Target
 from tracking.responses import GIF, METHODS
 from tracking.sync_and_async import IN_LOOP, IN_THREAD, Waiting, run
 
 __all__ = ["GIF", "pixel", "redirect", "source", "target", "trigger"]
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 View = TypeVar("View", bound=Callable[..., Any])
 Flow = Callable[[HttpRequest, str, Waiting], Coroutine[Any, Any, HttpResponse]]

@@ -22,11 +22,6 @@ class WithoutTables(BaseBackend):
         query("tracking_nothing")
 
 
-@pytest.fixture(autouse=True)
-def no_line_yet(monkeypatch):
-    monkeypatch.setattr(missing_tables, "_next_line_at", float("-inf"))
-
-
 def test_a_site_without_tables_logs_one_line(client, settings, caplog):
     settings.TRACKING_BACKEND = f"{__name__}.WithoutTables"
     settings.MIDDLEWARE = ["tracking.middleware.VisitorTrackingMiddleware"]

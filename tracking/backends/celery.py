@@ -1,7 +1,6 @@
 """Send batches to Celery workers, on any number of hosts, which write them to the database."""
 
 import importlib.util
-import logging
 from collections.abc import Sequence
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error as DatabaseError
 
 from tracking.backends.buffered import BufferedBackend
+from tracking.log_limits import get_logger
 from tracking.pipeline import celery_messages, celery_redelivery
 from tracking.pipeline.celery_redelivery import RedeliveryDelays
 from tracking.pipeline.spool import Item, in_flight
@@ -19,7 +19,7 @@ from tracking.pipeline.write_batch import BatchResult, Unavailable
 if TYPE_CHECKING:
     from kombu import Connection
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: Seconds that the writer thread waits for the broker. Requests never wait for it.
 BROKER_TIMEOUT = 5

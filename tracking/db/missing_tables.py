@@ -1,15 +1,12 @@
 """The mistake of a new site: ``manage.py migrate`` has not made the tables yet."""
 
-import logging
 import re
-from time import monotonic
 
 from django.db import Error
 
-logger = logging.getLogger(__name__)
+from tracking.log_limits import get_logger
 
-#: Seconds from one line about it to the next.
-INTERVAL = 60.0
+logger = get_logger(__name__, burst=1)
 
 #: https://www.postgresql.org/docs/current/errcodes-appendix.html, "undefined_table".
 _POSTGRESQL_CODE = "42P01"
@@ -20,8 +17,6 @@ _MARIADB_CODE = 1146
 #: "tracking_visit"``, ``Table 'database.tracking_visit'``. A database may be called tracking, too.
 _OUR_TABLE = re.compile(r'[ ".]tracking_')
 
-_next_line_at = float("-inf")
-
 
 def is_known(error: BaseException | None) -> bool:
     """Return whether a table of this app is missing; if so, a line in the log says what to do.
@@ -31,12 +26,9 @@ def is_known(error: BaseException | None) -> bool:
     Args:
         error: what a query has raised.
     """
-    global _next_line_at  # noqa: PLW0603 - one line for all loggers of the process
     if not _is_missing_table(error):
         return False
-    if monotonic() >= _next_line_at:
-        _next_line_at = monotonic() + INTERVAL
-        logger.error("Nothing is recorded: run manage.py migrate tracking (%s)", error)
+    logger.error("Nothing is recorded: run manage.py migrate tracking (%s)", error)
     return True
 
 

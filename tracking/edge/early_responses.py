@@ -1,6 +1,5 @@
 """Respond to pixels and links as the site's settings want it."""
 
-import logging
 from functools import cached_property
 from typing import Any
 
@@ -12,11 +11,12 @@ from django.utils.module_loading import import_string
 from tracking import bans, record_opens_and_clicks, responses
 from tracking.caching import snapshots
 from tracking.identity.request_info import RequestInfo
+from tracking.log_limits import get_logger
 from tracking.middleware import BannedIPMiddleware, VisitorTrackingMiddleware
 from tracking.responses import PIXEL, PlainResponse
 from tracking.sync_and_async import Waiting
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: What follows the token in the URL of a pixel.
 IMAGE = ".gif"

@@ -1,6 +1,5 @@
 """The site's callable (``TRACKING_CONSENT``), which says whether a reader agrees to tracking."""
 
-import logging
 from collections.abc import Callable
 from enum import Enum
 from functools import cache
@@ -10,8 +9,9 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 
 from tracking.conf import conf, until_settings_change
+from tracking.log_limits import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Consent(Enum):

@@ -1,6 +1,5 @@
 """Refuse requests from banned addresses."""
 
-import logging
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,9 +10,10 @@ from tracking import bans, compat
 from tracking.caching import snapshots
 from tracking.conf import conf
 from tracking.identity.request_info import RequestInfo
+from tracking.log_limits import get_logger
 from tracking.middleware.base import BaseMiddleware
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class BannedIPMiddleware(BaseMiddleware):

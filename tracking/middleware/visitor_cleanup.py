@@ -1,6 +1,5 @@
 """Delete old rows on small sites, without a cron job."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -8,9 +7,10 @@ from django.http import HttpRequest
 
 from tracking import retention
 from tracking.db.isolation import log_errors_with_savepoints
+from tracking.log_limits import get_logger
 from tracking.middleware.base import BaseMiddleware
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class VisitorCleanUpMiddleware(BaseMiddleware):

@@ -1,6 +1,5 @@
 """Track visitors: every page that is served becomes a hit."""
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +16,10 @@ from tracking.hits import PageHit
 from tracking.identity import daily_salt, new_visitors, visitor_cookie
 from tracking.identity.browser_consent import Consent
 from tracking.identity.request_info import RequestInfo
+from tracking.log_limits import get_logger
 from tracking.middleware.base import BaseMiddleware
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class VisitorTrackingMiddleware(BaseMiddleware):

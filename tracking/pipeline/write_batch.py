@@ -7,7 +7,6 @@ and again until each refused hit stands alone. Or the database is down: then the
 written again later.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -16,10 +15,11 @@ from django.db import DataError, IntegrityError
 
 from tracking import recording
 from tracking.hits import AnyHit, Hit
+from tracking.log_limits import get_logger
 from tracking.pipeline.spool import BadRecord, DamagedBytes, Item, Rejected, decode_hit
 from tracking.recording import written_batches
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: Errors for which a hit is to blame, not the database.
 _HIT_ERRORS = (DataError, IntegrityError, TypeError, ValueError, OverflowError, KeyError)

@@ -1,6 +1,5 @@
 """The column values of beacons."""
 
-import logging
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -14,11 +13,12 @@ from tracking.db.parameters import ParameterConverters
 from tracking.enrichment import enrich
 from tracking.enrichment.verdict_rules import Label, describes_reader
 from tracking.hits import ROLES, Hit, Kind
+from tracking.log_limits import get_logger
 from tracking.models.base import EnrichmentColumns
 from tracking.models.fields import content_types_for
 from tracking.pixel_callbacks import rename_keys
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 #: The key in ``data`` of references to models that this site does not have.
 UNRESOLVED = "unresolved"

@@ -5,7 +5,6 @@ instances, which become the generic foreign keys of the beacon. Every other argu
 its data and to the callbacks.
 """
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +19,9 @@ from tracking import links
 from tracking.active_visitors import online_count
 from tracking.db.isolation import log_errors
 from tracking.identity.request_info import RequestInfo
+from tracking.log_limits import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 register = template.Library()
 
