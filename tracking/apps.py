@@ -44,7 +44,10 @@ class TrackingConfig(AppConfig):
         from django.contrib.auth.signals import user_logged_out  # noqa: PLC0415
 
         from tracking import bans, checks, exclusions  # noqa: F401, PLC0415
+        from tracking.db.collations import ignore_case_in_lookups  # noqa: PLC0415
 
+        for model in self.get_models():
+            ignore_case_in_lookups(model)
         user_logged_out.connect(_log_out, dispatch_uid="tracking.log_out")
         post_delete.connect(_clear_user_key, sender=get_user_model(), dispatch_uid="tracking.user")
         if importlib.util.find_spec("prometheus_client") is not None:

@@ -190,10 +190,14 @@ def figures(start, end, *, zone="Europe/Berlin", visit=None, page=None, beacon=N
     }
 
 
+def content_type_of(label):
+    """Return the content type of a model, such as ``"site.affiliate"``."""
+    return ContentType.objects.get_by_natural_key(*label.split("."))
+
+
 def campaign(reference, zone="Europe/Berlin"):
     """Return the counts of a campaign, counted by loops."""
-    label = reference.label.split(".")
-    content_type = ContentType.objects.get(app_label=label[0], model=label[1])
+    content_type = content_type_of(reference.label)
     rows = [
         beacon
         for beacon in Beacon.objects.all()

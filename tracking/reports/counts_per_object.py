@@ -8,10 +8,10 @@ their counts; only sources have such.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.contrib.contenttypes.models import ContentType
-from django.db import connections, router
+from django.db import router
 from django.db.models import (
     Case,
     Count,
@@ -42,7 +42,6 @@ from tracking.rollups.metric_definitions import (
 )
 from tracking.rollups.read import Days
 from tracking.rollups.source_counts import SourceKey
-from tracking.rollups.sql_text import ExactText
 
 
 class ObjectCounts(NamedTuple):
@@ -201,13 +200,6 @@ def _is_new(rows: QuerySet[Beacon], action: str, start: datetime) -> Q:
     )
     by_entity = earlier.filter(entity_type=OuterRef("entity_type"), entity_id=OuterRef("entity_id"))
     by_visitor = earlier.filter(~HAS_ENTITY, visitor=OuterRef("recognized_visitor"))
-    if connections[rows.db].vendor == "mysql":  # whose collations ignore case
-        by_entity = by_entity.alias(exact=ExactText("entity_id")).filter(
-            exact=ExactText(OuterRef("entity_id"))
-        )
-        by_visitor = by_visitor.alias(exact=ExactText("visitor_id")).filter(
-            exact=ExactText(OuterRef("recognized_visitor"))
-        )
     return ~Q(Exists(by_entity)) & ~Q(Exists(by_visitor))
 
 
@@ -232,21 +224,17 @@ def _counted(
         },
     }
     rows = rows.filter(beacons_with(ACTIONS["opened"])).order_by()
-    grouped = rows.annotate(key=ExactText(f"{role}_id")).values("key").annotate(**measures)
+    key = f"{role}_id"
+    grouped = rows.values(key).annotate(**measures)
     return {
-        _text(key): ObjectCounts(**dict(zip(measures, numbers, strict=True)))
-        for key, *numbers in grouped.values_list("key", *measures)
+        pk: ObjectCounts(**dict(zip(measures, numbers, strict=True)))
+        for pk, *numbers in grouped.values_list(key, *measures)
     }
-
-
-def _text(key: Any) -> str:
-    return key.decode() if isinstance(key, bytes) else str(key)
 
 
 def _sums(found: _ByKey, *others: _ByKey) -> _ByKey:
     sums = dict(found)
     for other in others:
         for key, counts in other.items():
-            if key in sums:  # MariaDB also finds keys in other capitals
-                sums[key] = sums[key].plus(counts)
+            sums[key] = sums[key].plus(counts)
     return sums

@@ -33,10 +33,10 @@ from django.utils.translation import gettext_lazy as _
 
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind
-from tracking.rollups.sql_text import ExactText, joined
+from tracking.rollups.sql_text import joined
 
 #: Raised when what is counted changes: days counted before are counted again.
-VERSION = "2"
+VERSION = "3"
 
 HUMAN = Label.HUMAN.value
 
@@ -160,16 +160,14 @@ def recipient(day: Combinable | None = None) -> Combinable:
     """
     address = Coalesce(Cast("ip_address", TextField()), Value("", output_field=TextField()))
     number = "" if day is None else Cast(day, TextField())
-    return ExactText(
-        Case(
-            When(
-                HAS_ENTITY,
-                then=joined("e", Cast("entity_type_id", TextField()), ":", F("entity_id")),
-            ),
-            When(visitor_id__isnull=False, then=joined("v", F("visitor_id"))),
-            default=joined("a", address, " ", number, " ", F("user_agent")),
-            output_field=TextField(),
-        )
+    return Case(
+        When(
+            HAS_ENTITY,
+            then=joined("e", Cast("entity_type_id", TextField()), ":", F("entity_id")),
+        ),
+        When(visitor_id__isnull=False, then=joined("v", F("visitor_id"))),
+        default=joined("a", address, " ", number, " ", F("user_agent")),
+        output_field=TextField(),
     )
 
 

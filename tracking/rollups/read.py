@@ -310,7 +310,8 @@ def _stored_sums(
     if without:
         rows = rows.exclude(day__in=without)
     names = _columns(scope)
-    sums = rows.order_by().values("facet", "value")
+    # By the key, too: MariaDB does not group by all letters of a long value.
+    sums = rows.order_by().values("key", "facet", "value")
     sums = sums.annotate(**{f"sum_{name}": Sum(name) for name in names})
     columns = ("facet", "value", *(f"sum_{name}" for name in names))
     for facet, value, *numbers in sums.values_list(*columns):

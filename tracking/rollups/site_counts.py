@@ -27,7 +27,7 @@ from tracking.models import Beacon, PageView, Visit
 from tracking.rollups.counts import Counts
 from tracking.rollups.days import Intervals
 from tracking.rollups.metric_definitions import HUMAN, recipient
-from tracking.rollups.sql_text import host, joined
+from tracking.rollups.sql_text import WholeText, host, joined
 
 #: Counts by the index of the interval and the value of the facet.
 IntervalCounts = dict[tuple[int, str], Counts]
@@ -121,7 +121,7 @@ def count(
         return {}
     if using is not None:
         rows = rows.using(using)
-    value = Value("", output_field=TextField()) if facet.by is None else facet.by
+    value = Value("", output_field=TextField()) if facet.by is None else WholeText(facet.by)
     grouped = rows.annotate(interval=intervals.index_expression(_TIMES[facet.table]), value=value)
     measures = _MEASURES[facet.table]
     if facet.by is not None:  # bounces and lengths are only shown for all visits
@@ -131,9 +131,7 @@ def count(
     for interval, text, *numbers in grouped.values_list("interval", "value", *measures):
         if not numbers[0]:  # without GROUP BY there is always a row
             continue
-        key = (interval, text or "")
-        # MariaDB's usual collations merge values that differ in case.
-        found[key] = found.get(key, Counts()).plus(_numbers(numbers))
+        found[interval, text or ""] = _numbers(numbers)
     return found
 
 

@@ -28,7 +28,7 @@ from tracking.rollups.metric_definitions import (
     recognized_recipient,
 )
 from tracking.rollups.site_counts import IntervalCounts
-from tracking.rollups.sql_text import ExactText, joined
+from tracking.rollups.sql_text import WholeText, joined
 
 
 class SourceKey(NamedTuple):
@@ -254,25 +254,20 @@ class _FirstBeacon(NamedTuple):
         return self.entity_type is None and self.who.startswith("v")
 
 
-#: The columns that identify a recipient, also compared letter by letter.
+#: The columns that identify a recipient.
 _RECIPIENT_COLUMNS = ("entity_type_id", "entity_id", "visitor_id")
-_EXACT_COLUMNS = {"exact_entity": ExactText("entity_id"), "exact_visitor": ExactText("visitor_id")}
 
 
 def _first_beacons(rows: QuerySet[Beacon], day: Any, *what: str) -> Iterator[_FirstBeacon]:
     """Yield the first beacon of each recipient for all values of the columns ``what``."""
-    recognized = (
-        rows.filter(IS_RECOGNIZED)
-        .annotate(**_EXACT_COLUMNS)
-        .values(*_RECIPIENT_COLUMNS, *_EXACT_COLUMNS, *what)
-    )
-    columns = (*_RECIPIENT_COLUMNS, *what, "first")
-    for entity_type, entity_id, visitor, *rest in (
-        recognized.annotate(first=Min("time")).values_list(*columns).iterator()
-    ):
+    columns = (*_RECIPIENT_COLUMNS, *what)
+    recognized = rows.filter(IS_RECOGNIZED).values(*columns).annotate(first=Min("time"))
+    found = recognized.values_list(*columns, "first")
+    for entity_type, entity_id, visitor, *rest in found.iterator():
         who = recognized_recipient(entity_type, entity_id, visitor)
         yield _FirstBeacon(entity_type if who[0] == "e" else None, who, tuple(rest[:-1]), rest[-1])
-    others = rows.exclude(IS_RECOGNIZED).annotate(who=recipient(day)).values("who", *what)
+    who_is = WholeText(recipient(day))
+    others = rows.exclude(IS_RECOGNIZED).annotate(who=who_is).values("who", *what)
     for who, *rest in (
         others.annotate(first=Min("time")).values_list("who", *what, "first").iterator()
     ):
@@ -330,12 +325,13 @@ def _new_actions(
 def _links(
     rows: QuerySet[Beacon], intervals: Intervals, known: QuerySet[Beacon] | None
 ) -> IntervalCounts:
-    clicks = rows.filter(kind=Kind.CLICK, verdict=HUMAN)
+    clicks = rows.filter(kind=Kind.CLICK, verdict=HUMAN).annotate(link=WholeText("url"))
     if known is not None:
-        known = known.filter(kind=Kind.CLICK, verdict=HUMAN)
-    counted = _totals(clicks, intervals.index_expression("time"), F("url"))
-    firsts = list(_first_beacons(clicks, intervals.index_expression("time"), "url"))
-    before = _earlier_actions(clicks, firsts, known, "url")
+        known = known.filter(kind=Kind.CLICK, verdict=HUMAN).annotate(link=WholeText("url"))
+    interval = intervals.index_expression("time")
+    counted = _totals(clicks, interval, F("link"))
+    firsts = list(_first_beacons(clicks, interval, "link"))
+    before = _earlier_actions(clicks, firsts, known, "link")
     done: dict[tuple[str, tuple[str, ...]], datetime] = {}
     for first in firsts:
         _note(done, (first.who, first.what), first.time)
@@ -391,8 +387,7 @@ def _earlier_actions(
         visitors = now.exclude(HAS_ENTITY).filter(visitor_id__isnull=False)
         conditions.append(~HAS_ENTITY & Q(visitor_id__in=visitors.values("visitor_id")))
     for condition in conditions:
-        exactly = known.filter(condition).annotate(**_EXACT_COLUMNS)
-        found = exactly.values_list(*_RECIPIENT_COLUMNS, *what, *_EXACT_COLUMNS).distinct()
+        found = known.filter(condition).values_list(*_RECIPIENT_COLUMNS, *what).distinct()
         for entity_type, entity_id, visitor, *did in found:
-            done[recognized_recipient(entity_type, entity_id, visitor)].add(tuple(did[: len(what)]))
+            done[recognized_recipient(entity_type, entity_id, visitor)].add(tuple(did))
     return done

@@ -8,18 +8,29 @@ from django.db.models.functions import Concat, Lower, StrIndex, Substr
 from django.db.models.lookups import Exact
 
 
-class ExactText(Func):
-    """A text that is compared letter by letter on every database.
+class WholeText(Func):
+    """A text of any length by which rows are grouped.
 
-    MariaDB returns it as bytes.
+    MariaDB and MySQL sort many rows to group them, by the first ``max_sort_length`` bytes of a
+    text: 1,024 by default. There the text begins with its hash until it is read.
     """
 
     template = "%(expressions)s"
     output_field = TextField()
 
     def as_mysql(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Compare bytes: the usual collations ignore case."""
-        return self.as_sql(compiler, connection, template="BINARY %(expressions)s", **context)
+        """Put the hash before the text."""
+        text, values = self.as_sql(compiler, connection, **context)
+        return f"CONCAT(MD5({text}), {text})", (*values, *values)
+
+    def convert_value(self, value: Any, expression: Any, connection: Any) -> Any:
+        """Return the text without its hash."""
+        is_hashed = value is not None and connection.vendor == "mysql"
+        return value[_MD5_LENGTH:] if is_hashed else value
+
+
+#: Characters of an MD5 hash in hexadecimal digits.
+_MD5_LENGTH = 32
 
 
 def joined(*parts: str | Combinable) -> Combinable:
