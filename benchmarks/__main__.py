@@ -1,7 +1,8 @@
 """Run benchmarks: ``python -m benchmarks`` all short ones, ``python -m benchmarks tokens`` one.
 
 ``celery``, ``growth``, ``reports`` and ``soak`` use millions of rows and take half an hour each.
-They run only when named. Options follow the name: ``python -m benchmarks servers --rounds 3``.
+They run only when named, as does ``fuzz``, which measures nothing. Options follow the name:
+``python -m benchmarks servers --rounds 3``.
 """
 
 import importlib
@@ -22,7 +23,7 @@ NAMES = sorted(
 )
 
 #: Benchmarks that run only when named.
-LONG = {"celery", "growth", "reports", "soak"}
+LONG = {"celery", "fuzz", "growth", "reports", "soak"}
 
 
 def main(arguments: list[str]) -> None:
@@ -31,8 +32,8 @@ def main(arguments: list[str]) -> None:
     options = arguments[len(chosen) :]
     if unknown := set(chosen) - set(NAMES):
         sys.exit(f"Unknown benchmark: {', '.join(unknown)}. Choose from: {', '.join(NAMES)}.")
-    if options and chosen != ["servers"]:
-        sys.exit(f"Only servers takes options: {' '.join(options)}")
+    if options and chosen not in (["fuzz"], ["servers"]):
+        sys.exit(f"Only fuzz and servers take options: {' '.join(options)}")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
     measuring.print_machine()

@@ -80,3 +80,4 @@ def temporary_database(title: str) -> Iterator[str | None]:
         finally:
             connection.creation.destroy_test_db(NAME, verbosity=0)
             connection.close()
+            del connections[title]  # the next one of this title is in another folder
