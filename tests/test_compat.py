@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import pickle
 
 import pytest
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, iscoroutinefunction, sync_to_async
@@ -9,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import DataError, connection, transaction
-from django.http import HttpResponse
+from django.http import FileResponse, HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
 from django.utils.log import log_response
 
@@ -163,3 +164,42 @@ def test_a_statement_past_the_cursor_of_django_is_checked():
         transaction.set_rollback(True)
         with pytest.raises(transaction.TransactionManagementError):
             compat.checked_statement(connection).__enter__()
+
+
+# Responses.
+
+
+@pytest.mark.parametrize("response", [HttpResponse(), StreamingHttpResponse(), FileResponse()])
+def test_a_header_is_read_without_an_error_that_is_caught(response):
+    response["X-Tea"] = "Green"
+    assert compat.header(response, "x-tea") == "Green"
+    assert compat.header(response, "x-coffee") == ""
+
+
+def test_a_copied_response_is_like_another_one_and_shares_nothing_with_it():
+    def make():
+        return HttpResponse(b"GIF", status=203, headers={"Content-Type": "image/gif", "X-Tea": "1"})
+
+    template = make()
+    copied, other = compat.copy_response(template), make()
+    assert vars(copied).keys() == vars(other).keys()
+    assert copied.serialize() == other.serialize()
+    copied["X-Tea"] = "2"
+    copied.write(b"more")
+    copied.set_cookie("a", "b")
+    copied._resource_closers.append(print)
+    copied.closed = True
+    assert copied.content == b"GIFmore"
+    assert (template.serialize(), template.closed) == (other.serialize(), False)
+    assert not template.cookies
+    assert template._resource_closers == []
+
+
+def test_a_cookie_made_without_checks_is_like_one_of_django():
+    response = HttpResponse()
+    response.set_cookie("a", "b:c_d-e", max_age=7, secure=True, httponly=True, samesite="Lax")
+    other = HttpResponse()
+    other.cookies["a"] = compat.make_morsel("a", "b:c_d-e", dict(response.cookies["a"]))
+    assert other.cookies == response.cookies
+    assert str(other.cookies) == str(response.cookies)
+    assert pickle.loads(pickle.dumps(other.cookies)) == response.cookies

@@ -6,12 +6,14 @@ For each part there is a test in ``tests/test_compat.py`` that fails when a new 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.cookies import Morsel, SimpleCookie
 from typing import Any
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, markcoroutinefunction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.functional import LazyObject, empty
 
 #: The attribute by which a function is marked as a coroutine function, and its value.
@@ -34,6 +36,50 @@ def loaded_user(request: HttpRequest) -> Any:
         # Code may have used django.contrib.auth.get_user() or request.auser() instead.
         user = getattr(request, "_cached_user", None) or getattr(request, "_acached_user", None)
     return user
+
+
+def header(response: HttpResponseBase, name: str) -> str:
+    """Return a header of a response, or ``""`` without it.
+
+    Django's own ``get()`` raises and catches two errors for a header that is missing.
+
+    Args:
+        response: the response.
+        name: the name of the header in lower case.
+    """
+    found = response.headers._store.get(name)
+    return found[1] if found is not None else ""
+
+
+def make_morsel(name: str, value: str, attributes: Mapping[str, object]) -> "Morsel[str]":
+    """Return a cookie, as ``SimpleCookie`` holds it; without the checks, which take long.
+
+    Args:
+        name: a valid name.
+        value: text that needs no quotes in a cookie.
+        attributes: all attributes that a ``Morsel`` has.
+    """
+    morsel: Morsel[str] = Morsel.__new__(Morsel)
+    dict.update(morsel, attributes)
+    state = {"key": name, "value": value, "coded_value": value}
+    morsel.__setstate__(state)  # type: ignore[attr-defined]
+    return morsel
+
+
+def copy_response(response: HttpResponse) -> HttpResponse:
+    """Return a copy of a response that has not been changed since it was made.
+
+    That takes a third of the time of making another one.
+    """
+    copied = type(response).__new__(type(response))
+    vars(copied).update(vars(response))
+    headers = type(response.headers).__new__(type(response.headers))
+    headers._store = response.headers._store.copy()
+    copied.headers = headers
+    copied.cookies = SimpleCookie()
+    copied._resource_closers = []  # type: ignore[attr-defined]
+    copied._container = list(response._container)  # type: ignore[attr-defined]
+    return copied
 
 
 def keep_out_of_log(response: HttpResponse) -> None:

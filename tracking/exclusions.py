@@ -23,7 +23,7 @@ A page view is not counted either if
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -33,6 +33,7 @@ from django.http.response import HttpResponseBase
 from django.urls import get_script_prefix
 from django.utils.functional import Promise
 
+from tracking import compat
 from tracking.caching import snapshots
 from tracking.conf import conf, until_settings_change
 from tracking.models import UntrackedUserAgent
@@ -47,12 +48,12 @@ OVER_BUDGET = "over the budget of new visitors"
 
 #: Headers of requests in advance. ``Sec-Purpose`` is the standard (Fetch, section "Sec-Purpose");
 #: the others are older ones of Chromium, WebKit and Gecko, which some clients still send.
-_PURPOSE_HEADERS = (
-    ("HTTP_SEC_PURPOSE", "Sec-Purpose"),
-    ("HTTP_PURPOSE", "Purpose"),
-    ("HTTP_X_PURPOSE", "X-Purpose"),
-    ("HTTP_X_MOZ", "X-Moz"),
-)
+_PURPOSE_HEADERS = {
+    "HTTP_SEC_PURPOSE": "Sec-Purpose",
+    "HTTP_PURPOSE": "Purpose",
+    "HTTP_X_PURPOSE": "X-Purpose",
+    "HTTP_X_MOZ": "X-Moz",
+}
 _PURPOSES = frozenset({"prefetch", "prerender", "preview"})
 
 
@@ -68,11 +69,16 @@ def exclude_request(request: HttpRequest) -> str | None:
     if request.method != "GET":
         return f"method {request.method}"
     meta = request.META
-    for key, name in _PURPOSE_HEADERS:
-        # "prefetch;prerender" and "prefetch;anonymous-client-ip" are prefetches, too.
-        if key in meta and meta[key].partition(";")[0].strip().lower() in _PURPOSES:
-            return f"{name}: {meta[key]}"
+    for key in _PURPOSE_HEADERS:
+        if key in meta and (reason := _purpose(key, meta[key])):
+            return reason
     return None
+
+
+def _purpose(key: str, value: str) -> str | None:
+    # "prefetch;prerender" and "prefetch;anonymous-client-ip" are prefetches, too.
+    is_early = value.partition(";")[0].strip().lower() in _PURPOSES
+    return f"{_PURPOSE_HEADERS[key]}: {value}" if is_early else None
 
 
 # Readers.
@@ -156,12 +162,12 @@ def exclude_page(request: HttpRequest, response: HttpResponseBase) -> str | None
     if response.status_code in _REDIRECTS:
         return f"status {response.status_code}"
     match = request.resolver_match
-    if match and "tracking" in match.app_names:
+    if match is not None and "tracking" in match.app_names:
         return "a URL of tracking"
-    policy = _policy()
-    if request.path.startswith(policy.prefixes):
-        return next(f"prefix {p}" for p in policy.prefixes if request.path.startswith(p))
-    for name, applies in policy.rules:
+    prefixes, rules = _policy()
+    if request.path.startswith(prefixes):
+        return next(f"prefix {p}" for p in prefixes if request.path.startswith(p))
+    for name, applies in rules:
         if applies(request, response):
             return name
     return None
@@ -177,7 +183,7 @@ def _is_admin(request: HttpRequest, response: HttpResponseBase) -> bool:
 
 
 def _is_static(request: HttpRequest, response: HttpResponseBase) -> bool:
-    return request.path.startswith(_policy().static)
+    return request.path.startswith(_static_prefixes())
 
 
 def _is_xhr(request: HttpRequest, response: HttpResponseBase) -> bool:
@@ -202,10 +208,15 @@ def _is_error(request: HttpRequest, response: HttpResponseBase) -> bool:
 def _is_not_html(request: HttpRequest, response: HttpResponseBase) -> bool:
     if response.status_code == NOT_MODIFIED:  # has no type: what the client accepts must do
         return "text/html" not in request.META.get("HTTP_ACCEPT", "")
-    content_type = response.get("Content-Type", "").partition(";")[0].strip().lower()
-    if content_type not in HTML:
+    if not _is_html(compat.header(response, "content-type")):
         return True
-    return response.get("Content-Disposition", "").lower().startswith("attachment")
+    disposition = compat.header(response, "content-disposition")
+    return disposition.lower().startswith("attachment")
+
+
+@lru_cache(maxsize=100)
+def _is_html(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() in HTML
 
 
 Rule = Callable[[HttpRequest, HttpResponseBase], bool]
@@ -224,7 +235,6 @@ RULES: Mapping[str, Rule] = {
 class _Policy(NamedTuple):
     prefixes: tuple[str, ...]
     rules: tuple[tuple[str, Rule], ...]
-    static: tuple[str, ...]
 
 
 @until_settings_change
@@ -234,12 +244,19 @@ def _policy() -> _Policy:
 
     The system checks report them; a request must not fail because of them.
     """
-    # An empty prefix, or the site's root as URL of static files, would match every page.
+    # An empty prefix would match every page.
     prefixes = conf.no_tracking_prefixes
     prefixes = [prefixes] if isinstance(prefixes, str) else prefixes
-    urls = (settings.STATIC_URL, settings.MEDIA_URL)
     return _Policy(
         tuple(str(prefix) for prefix in prefixes if prefix and isinstance(prefix, str | Promise)),
         tuple((name, RULES[name]) for name in RULES if name in conf.exclude),
-        tuple(url for url in urls if url and url.rstrip("/") != get_script_prefix().rstrip("/")),
     )
+
+
+@until_settings_change
+@cache
+def _static_prefixes() -> tuple[str, ...]:
+    # The site's root as URL of static files would match every page.
+    urls = (settings.STATIC_URL, settings.MEDIA_URL)
+    root = get_script_prefix().rstrip("/")
+    return tuple(url for url in urls if url and url.rstrip("/") != root)

@@ -15,11 +15,12 @@ from tracking.conf import conf
 from tracking.db import missing_tables
 from tracking.db.isolation import log_errors_with_savepoints, savepoints
 from tracking.destinations import clean_destination
-from tracking.hits import Hit, Kind
+from tracking.hits import Kind
 from tracking.identity.request_info import RequestInfo
 from tracking.log_limits import get_logger
 from tracking.models import Target
 from tracking.pixel_callbacks import rename_keys, tracker
+from tracking.raw_hits import RawHit
 from tracking.sync_and_async import Waiting
 from tracking.tokens import Payload
 
@@ -79,18 +80,20 @@ async def follow_link(info: RequestInfo, token: str, wait: Waiting) -> str:
     return destination
 
 
-async def send_hit(hit: Hit, wait: Waiting) -> None:
+async def send_hit(raw: RawHit, wait: Waiting) -> None:
     """Send a hit to the backend; an error is logged.
 
     Args:
-        hit: the hit.
+        raw: the hit.
         wait: how to wait.
     """
     try:
-        await wait.send(get_backend(), hit)
+        backend = get_backend()
+        if not backend.take(raw):
+            await wait.send(backend, raw.to_hit())
     except Exception as error:
         if not missing_tables.is_known(error):
-            logger.exception("Recording of %s %s failed", hit.kind, hit.id)
+            logger.exception("Recording of %s %s failed", raw.kind, raw.uuid)
 
 
 def is_live(target: Any) -> bool:
@@ -111,7 +114,7 @@ async def _record(
     data = payload.kwargs
     if payload.args:
         data = {"args": payload.args, **rename_keys(payload.kwargs, ["args"])}
-    hit = info.make_hit(
+    raw = info.make_raw_hit(
         kind,
         target=payload.target,
         source=payload.source,
@@ -121,7 +124,7 @@ async def _record(
     )
     if tracker.has_callbacks:
         await wait.call(tracker.notify, info.request, payload.args, payload.kwargs)
-    await send_hit(hit, wait)
+    await send_hit(raw, wait)
 
 
 def _decode(token: str, salt: str) -> tuple[Payload, bool]:

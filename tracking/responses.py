@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from django.http import HttpResponse, HttpResponseRedirect
 
+from tracking import compat
+
 #: One transparent pixel: the smallest GIF that every mail client draws, 43 bytes.
 #: Header and 1 x 1 screen with a palette of two colours; graphic control extension
 #: that makes the first transparent; one image of one pixel; trailer (GIF89a).
@@ -60,6 +62,14 @@ _PIXEL = (
 )
 
 PIXEL = PlainResponse("200 OK", _PIXEL, GIF)
+
+_DJANGO_PIXEL = PIXEL.to_django()
+
+
+def django_pixel() -> HttpResponse:
+    """Return the pixel as a Django ``HttpResponse``."""
+    return compat.copy_response(_DJANGO_PIXEL)
+
 
 #: The response to other methods than :data:`METHODS`.
 PIXEL_NOT_ALLOWED = PlainResponse(

@@ -327,7 +327,8 @@ def _record(
     references = {
         role: Reference.to(instance) for role, instance in found.items() if instance is not None
     }
-    run(record_opens_and_clicks.send_hit(info.make_hit(kind, url=url, **references), IN_THREAD))
+    raw = info.make_raw_hit(kind, url=url, **references)
+    run(record_opens_and_clicks.send_hit(raw, IN_THREAD))
 
 
 # Responses.
@@ -340,5 +341,6 @@ def _not_found(request: HttpRequest, reason: Exception) -> Http404:
 
 
 def _pixel_response(request: HttpRequest) -> HttpResponse:
-    allowed = request.method in METHODS
-    return (responses.PIXEL if allowed else responses.PIXEL_NOT_ALLOWED).to_django()
+    if request.method in METHODS:
+        return responses.django_pixel()
+    return responses.PIXEL_NOT_ALLOWED.to_django()

@@ -147,8 +147,8 @@ def test_a_reader_without_cookie_is_counted_once(tracked, settings, monkeypatch)
 def test_a_page_that_asks_for_consent_later_may_still_change_it(tracked, settings):
     settings.TRACKING_CONSENT = lambda request: getattr(request, "agreed", True)
     request = RequestFactory().get("/counting/")
+    RequestInfo.track_visitor(request)
     info = RequestInfo.of(request)
-    info.tracks_visitors = True
     assert info.visitor_so_far() is not None
     request.agreed = False
     assert info.visitor_so_far() is None

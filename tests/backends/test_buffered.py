@@ -17,7 +17,7 @@ from django.db import DataError, OperationalError, connection, transaction
 
 from tests.support.buffered import QUICK, FakeTable
 from tests.support.processes import Site, wait_until
-from tracking import recording
+from tracking import links, recording
 from tracking.backends import get_backend
 from tracking.backends.buffered import BufferedBackend
 from tracking.hits import Hit, Kind
@@ -389,3 +389,41 @@ def test_a_transaction_of_the_site_that_is_rolled_back_takes_no_hit_along(backen
     backend.close()
     assert Beacon.objects.count() == 2
     assert recording.write([]) == []
+
+
+# Hits as requests leave them.
+
+
+class Selective(BufferedBackend):
+    """A backend of a site that keeps opens for itself."""
+
+    def send(self, hit):
+        self.opens = [*getattr(self, "opens", []), hit]
+
+
+class Patient(Selective):
+    """One that changes nothing of how hits are accepted."""
+
+    interval = 0.1
+
+
+@pytest.mark.parametrize("backend", [Selective, Patient])
+def test_a_backend_with_a_send_of_its_own_gets_every_hit_by_it(settings, tmp_path, client, backend):
+    settings.TRACKING_SPOOL = str(tmp_path / "spool")
+    settings.TRACKING_BACKEND = f"{__name__}.{backend.__name__}"
+    client.get(links.pixel_url(["x"]))
+    [hit] = get_backend().opens
+    assert hit.data == {"args": ["x"]}
+    assert get_backend().spool.appended == 0
+
+
+def test_a_hit_of_a_request_that_the_disk_refuses_is_written_in_the_request(
+    backend, table, client, monkeypatch
+):
+    def refuse(hits):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(backend.spool, "append", refuse)
+    client.get(links.pixel_url([], {"n": 7}))
+    assert table.numbers == [7]
+    assert backend.counters.at_once == 1

@@ -21,9 +21,8 @@ KEY = "k" * 22
 
 
 def tracked(request):
-    info = RequestInfo.of(request)
-    info.tracks_visitors = True
-    return info
+    RequestInfo.track_visitor(request)
+    return RequestInfo.of(request)
 
 
 # One object for each request.
@@ -119,7 +118,7 @@ def key_of(cookie=None, **meta):
     request = RequestFactory(HTTP_USER_AGENT="Firefox").get("/", **meta)
     if cookie:
         request.COOKIES["visitor"] = cookie
-    return tracked(request).make_hit(Kind.OPEN).visitor
+    return tracked(request).make_raw_hit(Kind.OPEN).visitor
 
 
 def test_a_cookie_is_the_visitor_wherever_it_comes_from():
@@ -146,7 +145,7 @@ def test_who_refuses_has_no_key(settings):
 
 def test_without_visitors_there_is_no_key():
     request = RequestFactory().get("/")
-    assert RequestInfo(request).make_hit(Kind.OPEN).visitor is None
+    assert RequestInfo(request).make_raw_hit(Kind.OPEN).visitor is None
 
 
 # Hits.
@@ -158,7 +157,7 @@ def test_a_hit_tells_what_the_request_says():
         REMOTE_ADDR="::ffff:192.0.2.7",
         headers={"User-Agent": "Mail/1", "Referer": "https://webmail.example/"},
     )
-    hit = RequestInfo(request).make_hit(Kind.OPEN, data={"a": 1})
+    hit = RequestInfo(request).make_raw_hit(Kind.OPEN, data={"a": 1}).to_hit()
     assert (hit.user_agent, hit.referrer) == ("Mail/1", "https://webmail.example/")
     assert hit.ip_address == "192.0.2.7"
     assert hit.data == {"a": 1}
@@ -175,19 +174,19 @@ def test_a_hit_tells_what_the_request_says():
 )
 def test_headers_are_read_as_utf_8_or_latin_1(sent, expected):
     request = RequestFactory().get("/", HTTP_USER_AGENT=sent.decode("latin-1"))
-    assert RequestInfo(request).make_hit(Kind.OPEN).user_agent == expected
+    assert RequestInfo(request).make_raw_hit(Kind.OPEN).user_agent == expected
 
 
 def test_headers_set_by_the_site_as_text_stay():
     request = RequestFactory().get("/", HTTP_USER_AGENT="手紙")
-    assert RequestInfo(request).make_hit(Kind.OPEN).user_agent == "手紙"
+    assert RequestInfo(request).make_raw_hit(Kind.OPEN).user_agent == "手紙"
 
 
 # Pages.
 
 
 def hit_of(request):
-    return RequestInfo(request).make_page_hit()
+    return RequestInfo(request).make_raw_page_hit().to_hit()
 
 
 def page_hit(**meta):
@@ -309,7 +308,7 @@ def test_a_hit_carries_no_more_than_is_stored():
         headers={"User-Agent": long, "Referer": f"https://a.example/{long}"},
     )
     info = tracked(request)
-    page, beacon = info.make_page_hit(), info.make_hit(Kind.OPEN)
+    page, beacon = info.make_raw_page_hit().to_hit(), info.make_raw_hit(Kind.OPEN)
     texts = (page.url, page.referrer, page.user_agent, beacon.referrer, beacon.user_agent)
     assert [len(text) for text in texts] == [512] * 5
     assert len(page.campaign["source"]) == 200

@@ -1,6 +1,7 @@
 """The visitor's cookie."""
 
 import pytest
+import time_machine
 from django.core.signing import Signer
 from django.http import HttpResponse
 from django.test import RequestFactory
@@ -48,6 +49,58 @@ def test_a_cookie_outlives_the_rotation_of_secrets(settings):
     assert read(cookie) == KEY
     settings.TRACKING_SECRET_KEYS = ["the new secret of these tests"]
     assert read(cookie) is None
+
+
+def test_a_signature_is_that_of_django():
+    """Cookies of earlier versions, which used Django's class, stay valid."""
+    signer = Signer(salt="tracking.visitor")
+    assert visitor_cookie.sign(KEY) == signer.sign(KEY)
+    assert read(signer.sign(KEY)) == KEY
+    assert read(signer.sign(KEY).replace(":", "")) is None
+
+
+@pytest.mark.parametrize("secure", [False, True])
+@pytest.mark.moment("2026-11-21T12:00:00+00:00")
+def test_a_cookie_is_set_as_django_sets_it(secure, still_clock):
+    request, ours, others = RequestFactory().get("/", secure=secure), HttpResponse(), HttpResponse()
+    for key in (KEY, "o" * 22):
+        visitor_cookie.set_on(request, ours, key)
+        others.set_cookie(
+            "visitor",
+            visitor_cookie.sign(key),
+            max_age=395 * 24 * 60 * 60,
+            secure=secure,
+            httponly=True,
+            samesite="Lax",
+        )
+        assert str(ours.cookies) == str(others.cookies)
+
+
+@pytest.mark.moment("2026-11-21T12:00:00+00:00")
+def test_a_cookie_expires_thirteen_months_after_it_was_set():
+    def expiry():
+        response = HttpResponse()
+        visitor_cookie.set_on(get(), response, KEY)
+        return response.cookies["visitor"]["expires"]
+
+    assert expiry() == expiry() == "Tue, 21 Dec 2027 12:00:00 GMT"
+    with time_machine.travel("2026-11-22T12:00:00+00:00"):
+        assert expiry() == "Wed, 22 Dec 2027 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "Cookie"),
+        ("Accept-Encoding", "Accept-Encoding, Cookie"),
+        ("cookie", "cookie"),
+        ("*", "*"),
+    ],
+)
+def test_no_cache_keeps_a_page_with_a_cookie_for_others(before, after):
+    response = HttpResponse(headers={"Vary": before} if before else {})
+    visitor_cookie.set_on(get(), response, KEY)
+    assert response["Vary"] == after
 
 
 def test_without_cookies_none_is_read(settings):

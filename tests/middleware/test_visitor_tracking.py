@@ -205,6 +205,12 @@ def test_what_is_no_page_view_leaves_no_trace(client, memory, method, path, head
     assert "visitor" not in response.cookies
 
 
+@pytest.mark.parametrize("headers", [{"Sec-Purpose": "prefetch"}, {"Sec-Fetch-Mode": "cors"}])
+def test_nothing_is_made_for_what_is_no_page_view(client, memory, headers):
+    request = client.get("/page/1", headers=headers).wsgi_request
+    assert not hasattr(request, "_tracking_info")
+
+
 def test_a_failing_page_is_not_counted(memory):
     client = Client(raise_request_exception=False)
     assert client.get("/failing/").status_code == 500

@@ -4,6 +4,7 @@ import threading
 
 from tracking.backends.buffered import BufferedBackend
 from tracking.pipeline import write_batch
+from tracking.pipeline.spool import decode_hit
 
 #: A path for ``TRACKING_BACKEND``.
 QUICK = "tests.support.buffered.QuickBackend"
@@ -15,6 +16,26 @@ class QuickBackend(BufferedBackend):
     max_retry_delay = 0.1
     disk_retry_interval = 0.05
     folder_check_interval = 0.05
+
+
+class ReadableBackend(BufferedBackend):
+    """Leaves hits in the spool until a test reads them."""
+
+    def _start_thread(self):
+        pass
+
+    @property
+    def hits(self):
+        """The hits in the spool, oldest first; each is read once."""
+        found = []
+        while batch := self.spool.take_batch(self.batch_size):
+            found += [decode_hit(item.payload) for item in batch.items]
+            self.spool.settle_batch(batch)
+        return found
+
+    def clear(self):
+        """Read what is left."""
+        assert self.hits == []
 
 
 class FakeTable:

@@ -2,12 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.checks import CheckMessage
 
 from tracking.db.isolation import savepoints
 from tracking.hits import AnyHit
+from tracking.raw_hits import AnyRawHit
+
+#: The methods by which a backend accepts a hit.
+_SENDING = frozenset({"send", "send_in_savepoints", "asend", "send_many"})
 
 
 class BaseBackend(ABC):
@@ -23,6 +28,24 @@ class BaseBackend(ABC):
             Exception: the hit could not be accepted. The caller logs the error and answers
                 the request normally.
         """
+
+    def take(self, raw: AnyRawHit) -> bool:
+        """Accept a hit as the request leaves it, if that needs no waiting.
+
+        A backend that keeps hits elsewhere first, and reads them later, overrides this: it saves
+        the request the time to make a :class:`tracking.hits.Hit`.
+
+        Returns:
+            Whether it was accepted; if not, the hit is sent by :meth:`send_in_savepoints` or
+            :meth:`asend`. It never raises.
+        """
+        return False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let no class inherit a ``take()`` that bypasses a ``send`` of its own."""
+        super().__init_subclass__(**kwargs)
+        if "take" not in vars(cls) and not _SENDING.isdisjoint(vars(cls)):
+            cls.take = BaseBackend.take  # type: ignore[method-assign]
 
     async def asend(self, hit: AnyHit) -> None:
         """Accept one hit without blocking the event loop.

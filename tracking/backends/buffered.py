@@ -22,6 +22,7 @@ from tracking.pipeline import write_batch
 from tracking.pipeline.spool import Batch, Item, Record, Spool, save_rejected, spool_folder
 from tracking.pipeline.spool.folder import why_untrusted
 from tracking.pipeline.write_batch import SUSPECT_HITS_AFTER, BatchResult, Counters, Unavailable
+from tracking.raw_hits import AnyRawHit
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,10 @@ class BufferedBackend(BaseBackend):
 
     # Called by requests.
 
+    def take(self, raw: AnyRawHit) -> bool:
+        """Append one hit to the spool as it is."""
+        return self._append_to_spool((raw,))
+
     def send(self, hit: AnyHit) -> None:
         """Append one hit to the spool, or write it if the disk refuses."""
         self.send_many([hit])
@@ -94,7 +99,7 @@ class BufferedBackend(BaseBackend):
         if not self._append_to_spool([hit]):
             await sync_to_async(self._write_now)([hit])
 
-    def _append_to_spool(self, hits: Sequence[AnyHit]) -> bool:
+    def _append_to_spool(self, hits: Sequence[AnyHit | AnyRawHit]) -> bool:
         if self._retry_disk_at is not None and monotonic() < self._retry_disk_at:
             return False
         try:

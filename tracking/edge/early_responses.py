@@ -93,7 +93,8 @@ class Site:
             Exception: the link leads nowhere, or this site has not made the token.
         """
         info = RequestInfo.of(request)
-        info.tracks_visitors = self.tracks_visitors
+        if self.tracks_visitors:
+            info.track_visitor(request)
         if self.checks_bans:
             if snapshots.is_due():
                 await info.refresh(wait)

@@ -16,10 +16,14 @@ client sends what it likes. Android apps name themselves ``android-app://`` and 
 from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+from django.conf import settings
 from django.db.models import TextChoices
+from django.http.request import validate_host
 from django.utils.translation import gettext_lazy as _
+
+from tracking.conf import until_settings_change
 
 
 class Channel(TextChoices):
@@ -189,3 +193,55 @@ def _is_public_suffix(labels: list[str]) -> bool:
     if len(labels) == 2:  # noqa: PLR2004
         return labels[0] in _SECOND_LABELS and len(labels[1]) == 2  # noqa: PLR2004
     return len(labels) == 1
+
+
+# What is recorded of a referrer.
+
+#: Characters of the longest referrer whose spelling is remembered: clients write what they like.
+_USUAL_REFERRER = 200
+
+
+def outside_referrer(referrer: str, host: str) -> str:
+    """Return a ``Referer`` in one spelling, or ``""`` if no other site led here.
+
+    Neither a page of this site nor a text that is no URL (``about:blank``) is another site. The
+    site's hosts are ``host`` and those of ``ALLOWED_HOSTS``, each with ``www.`` and without.
+
+    Args:
+        referrer: the header as text.
+        host: the host of the request, with its port if it has one.
+    """
+    if not referrer:
+        return ""
+    read = _outside if len(referrer) <= _USUAL_REFERRER else _outside.__wrapped__
+    return read(referrer, host)
+
+
+@until_settings_change
+@lru_cache(maxsize=4_000)
+def _outside(referrer: str, host: str) -> str:
+    came_from = host_of(referrer)
+    if not came_from:
+        return ""
+    try:
+        parts = urlsplit(referrer.strip())
+        here = urlsplit(f"{parts.scheme}://{host}")
+        port = _port(parts)
+        if port == _port(here) and came_from == host_of(f"http://{host}"):
+            return ""
+    except ValueError:
+        return ""
+    own_hosts = [own for own in settings.ALLOWED_HOSTS if own != "*"]
+    if port is None and (
+        validate_host(came_from, own_hosts) or validate_host(f"www.{came_from}", own_hosts)
+    ):
+        return ""
+    name = (parts.hostname or "").rstrip(".")
+    name = f"[{name}]" if ":" in name else name
+    return parts._replace(netloc=name if port is None else f"{name}:{port}", fragment="").geturl()
+
+
+def _port(parts: SplitResult) -> int | None:
+    """Return the port; the usual one of the scheme is ``None``."""
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return None if parts.port == usual else parts.port

@@ -12,9 +12,10 @@ from tracking import client_address, exclusions
 from tracking.caching import snapshots
 from tracking.conf import conf
 from tracking.db.column_values import MAX_TEXT
-from tracking.hits import Hit, PageHit
+from tracking.enrichment.campaigns import campaign_query
 from tracking.identity import browser_consent, daily_salt, page_view, visitor_cookie, visitor_key
 from tracking.identity.browser_consent import Consent
+from tracking.raw_hits import RawHit, RawPageHit
 from tracking.sync_and_async import Waiting
 
 logger = logging.getLogger(__name__)
@@ -28,12 +29,10 @@ class RequestInfo:
     info.exclusion           # "method HEAD", or None if the request counts
 
     Attributes:
-        tracks_visitors: whether the request goes through ``VisitorTrackingMiddleware``.
         database_failed: whether a refresh of the snapshots has failed for this request, which is
             in the log then.
     """
 
-    tracks_visitors = False
     database_failed = False
     _request: Callable[[], HttpRequest] = staticmethod(lambda: None)  # type: ignore[assignment]
 
@@ -44,7 +43,7 @@ class RequestInfo:
 
     def __getstate__(self) -> dict[str, Any]:
         """Let a request be pickled that has this object."""
-        return {"tracks_visitors": self.tracks_visitors}
+        return {}
 
     @classmethod
     def of(cls, request: HttpRequest) -> Self:
@@ -56,6 +55,17 @@ class RequestInfo:
         elif info._request() is None:  # it was pickled, or copied with its request
             info.__init__(request)  # type: ignore[misc]
         return info
+
+    @staticmethod
+    def track_visitor(request: HttpRequest) -> None:
+        """Note that a request goes through ``VisitorTrackingMiddleware``."""
+        # On the request: most requests that are not counted need nothing else of this class.
+        request._tracks_visitors = True  # type: ignore[attr-defined]
+
+    @property
+    def tracks_visitors(self) -> bool:
+        """Whether the request goes through ``VisitorTrackingMiddleware``."""
+        return getattr(self._request(), "_tracks_visitors", False)
 
     @property
     def request(self) -> HttpRequest:
@@ -159,7 +169,7 @@ class RequestInfo:
 
     # Hits.
 
-    def make_hit(self, kind: str, **values: Any) -> Hit:
+    def make_raw_hit(self, kind: str, **values: Any) -> RawHit:
         """Return the hit that this request is.
 
         Args:
@@ -167,8 +177,8 @@ class RequestInfo:
             values: further fields of the hit.
         """
         has_visitor = self.tracks_visitors and self.consent is not Consent.REFUSE
-        return Hit(
-            kind=kind,
+        return RawHit(
+            kind,
             referrer=self.referrer[:MAX_TEXT],
             ip_address=self.recorded_address,
             user_agent=self.user_agent[:MAX_TEXT],
@@ -176,18 +186,22 @@ class RequestInfo:
             **values,
         )
 
-    def make_page_hit(self) -> PageHit:
+    def make_raw_page_hit(self) -> RawPageHit:
         """Return the page view that this request is, once the page has been made."""
         request = self._request()
-        return PageHit(
-            visitor=self.visitor_key,
-            url=request.path[:MAX_TEXT],
-            referrer=page_view.outside_referrer(request, self.referrer)[:MAX_TEXT],
-            campaign=page_view.campaign(request),
-            session_key=page_view.session_key(request),
-            user=page_view.user_pk(request),
-            ip_address=self.recorded_address,
-            user_agent=self.user_agent[:MAX_TEXT],
+        referrer, host = self.referrer, None
+        if referrer:
+            host = page_view.site_host(request)
+        return RawPageHit(
+            self.visitor_key,
+            request.path[:MAX_TEXT],
+            "" if host is None else referrer[:MAX_TEXT],
+            "" if host is None else host[:MAX_TEXT],
+            campaign_query(request.META.get("QUERY_STRING", "")),
+            page_view.session_key(request),
+            page_view.user_pk(request),
+            self.recorded_address,
+            self.user_agent[:MAX_TEXT],
         )
 
 

@@ -3,14 +3,19 @@
 It is signed, comes from the site itself, and holds nothing but the visitor's key.
 """
 
+import base64
+import hmac
 import re
+from collections.abc import Mapping
 from functools import cache, lru_cache
+from time import time
 
-from django.core import signing
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
+from django.utils.crypto import constant_time_compare, salted_hmac
 
+from tracking import compat
 from tracking.conf import conf, until_settings_change
 from tracking.identity.visitor_key import KEY_LENGTH
 
@@ -47,14 +52,27 @@ def set_on(request: HttpRequest, response: HttpResponseBase, key: str) -> None:
         key: the visitor's key.
     """
     if _make_private(response):
-        response.set_cookie(
-            conf.cookie_name,
-            sign(key),
-            max_age=conf.cookie_age,
-            secure=request.is_secure(),
-            httponly=True,
-            samesite="Lax",
-        )
+        name, attributes = _attributes(int(time()), is_secure=request.is_secure())
+        response.cookies[name] = compat.make_morsel(name, sign(key), attributes)
+
+
+@until_settings_change
+@lru_cache(maxsize=2)
+def _attributes(now: int, *, is_secure: bool) -> tuple[str, Mapping[str, object]]:
+    """Return the name of the cookie, and the attributes that Django's ``set_cookie()`` makes.
+
+    That takes longer than all else for a new visitor. They are the same for all of one second.
+    """
+    response = HttpResponse()
+    response.set_cookie(
+        conf.cookie_name,
+        max_age=conf.cookie_age,
+        secure=is_secure,
+        httponly=True,
+        samesite="Lax",
+    )
+    [(name, morsel)] = response.cookies.items()
+    return name, dict(morsel)
 
 
 def take_back(request: HttpRequest, response: HttpResponseBase) -> None:
@@ -64,27 +82,31 @@ def take_back(request: HttpRequest, response: HttpResponseBase) -> None:
 
 
 def sign(key: str) -> str:
-    """Return the value of the cookie that holds ``key``."""
-    return _signers()[0].sign(key)
+    """Return the value of the cookie that holds ``key``, as Django's ``Signer`` writes it."""
+    return f"{key}:{_signature(_macs()[0], key)}"
 
 
 @until_settings_change
 @lru_cache(maxsize=10_000)
 def _verify(cookie: str) -> str | None:
-    for signer in _signers():
-        try:
-            key = signer.unsign(cookie)
-        except signing.BadSignature:
-            continue
-        return key if len(key) == KEY_LENGTH else None
-    return None
+    key, _, signature = cookie.rpartition(":")
+    if len(key) != KEY_LENGTH:
+        return None
+    signatures = [_signature(mac, key) for mac in _macs()]
+    return key if any(constant_time_compare(signature, ours) for ours in signatures) else None
+
+
+def _signature(mac: hmac.HMAC, key: str) -> str:
+    mac = mac.copy()
+    mac.update(key.encode(errors="replace"))
+    return base64.urlsafe_b64encode(mac.digest()).rstrip(b"=").decode()
 
 
 @until_settings_change
 @cache
-def _signers() -> list[signing.Signer]:
-    """Return a signer per secret. The first signs, each of them verifies."""
-    return [signing.Signer(key=key, salt=_SALT, fallback_keys=[]) for key in conf.secret_keys]
+def _macs() -> list[hmac.HMAC]:
+    """Return an HMAC per secret, before the key of a visitor. The first signs, each verifies."""
+    return [salted_hmac(f"{_SALT}signer", "", key, algorithm="sha256") for key in conf.secret_keys]
 
 
 _SHARED = re.compile(r"\b(public|s-maxage)\b", re.IGNORECASE)
@@ -92,8 +114,11 @@ _SHARED = re.compile(r"\b(public|s-maxage)\b", re.IGNORECASE)
 
 def _make_private(response: HttpResponseBase) -> bool:
     """Return whether a response may carry a cookie, and keep caches from giving it to others."""
-    if _SHARED.search(response.get("Cache-Control", "")):
+    if _SHARED.search(compat.header(response, "cache-control")):
         return False
     # Django's own cache keeps pages for everybody, too, unless they vary.
-    patch_vary_headers(response, ["Cookie"])
+    if compat.header(response, "vary"):
+        patch_vary_headers(response, ["Cookie"])
+    else:
+        response.headers["Vary"] = "Cookie"
     return True

@@ -36,8 +36,11 @@ def day_key(request: HttpRequest, address: str | None, salt: bytes | None) -> st
             meta.get("HTTP_HOST", ""),
         )
     )
-    digest = hmac.digest(salt or _fallback_salt(), traits.encode(errors="replace"), "sha256")
-    return base64.urlsafe_b64encode(digest[:KEY_BYTES]).rstrip(b"=").decode()
+    # BLAKE2 (RFC 7693) takes a key of its own, and a quarter of the time of an HMAC.
+    digest = hashlib.blake2b(
+        traits.encode(errors="replace"), key=salt or _fallback_salt(), digest_size=KEY_BYTES
+    )
+    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
 
 
 def _fallback_salt() -> bytes:

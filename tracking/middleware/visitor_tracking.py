@@ -12,12 +12,12 @@ from tracking.backends import get_backend
 from tracking.caching import snapshots
 from tracking.conf import conf
 from tracking.db import missing_tables
-from tracking.hits import PageHit
 from tracking.identity import daily_salt, new_visitors, visitor_cookie
 from tracking.identity.browser_consent import Consent
 from tracking.identity.request_info import RequestInfo
 from tracking.log_limits import get_logger
 from tracking.middleware.base import BaseMiddleware
+from tracking.raw_hits import RawPageHit
 
 logger = get_logger(__name__)
 
@@ -35,29 +35,36 @@ class VisitorTrackingMiddleware(BaseMiddleware):
 
     async def respond(self, request: HttpRequest) -> Any:
         """Return the site's response, and record a page view if it counts."""
-        info = RequestInfo.of(request)
-        info.tracks_visitors = True
+        RequestInfo.track_visitor(request)
         response = self.get_response(request)
         if self.is_async:
             response = await response
         try:
-            if snapshots.is_due():
-                await info.refresh(self.wait)
             reason = exclusions.exclude_page(request, response)
-            if reason is None and conf.consent:
-                await info.ask_consent(self.wait)
             if reason is None:
-                reason = _exclude_reader(info, request, response)
+                reason = await self._record(request, response)
             if reason is not None:
                 logger.debug("%r is not counted: %s", request.path, reason)
-                return response
-            await self.wait.send(get_backend(), _make_hit(info, request, response))
         except Exception as error:
             # If the database is down, the failed refresh has logged it.
-            logged = info.database_failed and isinstance(error, Error)
+            logged = RequestInfo.of(request).database_failed and isinstance(error, Error)
             if not (logged or missing_tables.is_known(error)):
                 logger.exception("Tracking of %r failed", request.path)
         return response
+
+    async def _record(self, request: HttpRequest, response: HttpResponseBase) -> str | None:
+        """Send a page view, or return why the reader does not count."""
+        info = RequestInfo.of(request)
+        if snapshots.is_due():
+            await info.refresh(self.wait)
+        if conf.consent:
+            await info.ask_consent(self.wait)
+        if reason := _exclude_reader(info, request, response):
+            return reason
+        raw, backend = _make_raw_hit(info, request, response), get_backend()
+        if not backend.take(raw):
+            await self.wait.send(backend, raw.to_hit())
+        return None
 
 
 def _exclude_reader(
@@ -74,8 +81,10 @@ def _exclude_reader(
     return None
 
 
-def _make_hit(info: RequestInfo, request: HttpRequest, response: HttpResponseBase) -> PageHit:
+def _make_raw_hit(
+    info: RequestInfo, request: HttpRequest, response: HttpResponseBase
+) -> RawPageHit:
     """Return the hit for a page, and set the cookie of a new visitor."""
     if info.cookie_key is None and info.consent is Consent.TRACK and conf.cookies:
         visitor_cookie.set_on(request, response, info.visitor_key)
-    return info.make_page_hit()
+    return info.make_raw_page_hit()

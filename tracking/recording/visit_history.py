@@ -7,8 +7,8 @@ from uuid import UUID
 
 from tracking.db.column_values import storable_text, storable_time
 from tracking.db.upserts import PlainRow
+from tracking.enrichment.campaigns import MAX_PARAMETER
 from tracking.hits import PageHit
-from tracking.identity.page_view import MAX_PARAMETER
 from tracking.models import Visit
 from tracking.recording.visitors import browser_columns, user_key
 

@@ -13,6 +13,7 @@ from tracking.hits import AnyHit
 from tracking.pipeline.spool.folder import make_folder, segment_paths
 from tracking.pipeline.spool.records import Item, encode_hit, frame_record
 from tracking.pipeline.spool.segments import HEADER_SIZE, Segment
+from tracking.raw_hits import AnyRawHit
 
 #: Bytes after which a new segment is begun.
 SEGMENT_SIZE = 8 * 1024 * 1024
@@ -66,7 +67,7 @@ class Spool:
         """How many hits of this process are neither written nor set aside."""
         return self.appended - self.settled
 
-    def append(self, hits: Iterable[AnyHit]) -> None:
+    def append(self, hits: Iterable[AnyHit | AnyRawHit]) -> None:
         """Append hits to the file of this process, all of them or none.
 
         Raises:
@@ -74,7 +75,7 @@ class Spool:
             TypeError, ValueError, OverflowError: a hit cannot be encoded.
         """
         frames = [frame_record(encode_hit(hit)) for hit in hits]
-        data = b"".join(frames)
+        data = frames[0] if len(frames) == 1 else b"".join(frames)
         with self._lock:
             self._segment_for(len(data)).append(data)
             self.appended += len(frames)

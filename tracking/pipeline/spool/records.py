@@ -1,5 +1,8 @@
 """Hits as records of a file, framed so that a damaged one does not affect the others.
 
+A hit that comes from a request is an array, a :mod:`raw hit <tracking.raw_hits>`; one that was made
+elsewhere is a map with the names of its fields.
+
 A record is a marker, a CRC-32, its length and the time it was made, then the hit as
 MessagePack::
 
@@ -28,6 +31,7 @@ from django.utils.functional import Promise
 
 from tracking import hits
 from tracking.hits import AnyHit, PageHit
+from tracking.raw_hits import AnyRawHit, RawHit, RawPageHit
 from tracking.tokens import packing
 
 MARKER = b"\xc1HIT"
@@ -66,7 +70,7 @@ class DamagedBytes(NamedTuple):
 Item = Record | DamagedBytes
 
 
-def encode_hit(hit: AnyHit) -> bytes:
+def encode_hit(hit: AnyHit | AnyRawHit) -> bytes:
     """Return a hit as bytes.
 
     Values that JSON has no type for come back unchanged if a token can carry them, too; others
@@ -103,16 +107,21 @@ def _is_simple_or_list(value: Any) -> bool:
 _STRING_ONLY = frozenset({str})
 
 
-def _packable(hit: AnyHit) -> AnyHit:
-    if isinstance(hit, PageHit) or (
-        _STRING_ONLY.issuperset(map(type, hit.data))
-        and all(map(_is_simple_or_list, hit.data.values()))
-    ):
+def _packable(hit: AnyHit | AnyRawHit) -> AnyHit | AnyRawHit:
+    if isinstance(hit, _PAGES):
         return hit
-    return msgspec.structs.replace(hit, data=packing.packable_mapping(hit.data, "data"))
+    data = hit.data
+    if _STRING_ONLY.issuperset(map(type, data)) and all(map(_is_simple_or_list, data.values())):
+        return hit
+    return msgspec.structs.replace(hit, data=packing.packable_mapping(data, "data"))
 
 
-def _as_json_values(hit: AnyHit) -> AnyHit:
+_PAGES = (RawPageHit, PageHit)
+
+
+def _as_json_values(hit: AnyHit | AnyRawHit) -> AnyHit:
+    if isinstance(hit, RawHit | RawPageHit):
+        hit = hit.to_hit()
     text = json.dumps(hit.as_dict(), cls=DjangoJSONEncoder, ensure_ascii=False)
     return hits.from_dict(json.loads(text.encode(errors="replace")))
 
@@ -125,19 +134,32 @@ def _plain_text(value: Any) -> str:
 
 _ENCODER = msgspec.msgpack.Encoder(enc_hook=_plain_text)
 _DECODER = msgspec.msgpack.Decoder(AnyHit, ext_hook=packing.decode_extension)
+_RAW_DECODER = msgspec.msgpack.Decoder(AnyRawHit, ext_hook=packing.decode_extension)
+#: The first bytes of arrays with fewer than 16 items, in MessagePack.
+_ARRAYS = frozenset(range(0x90, 0xA0))
 
 
 def decode_hit(payload: bytes) -> AnyHit:
-    """Return the hit that :func:`encode_hit` was given.
+    """Return the hit that :func:`encode_hit` was given, or that its raw hit becomes.
 
     Raises:
         BadRecord: the payload is not a hit, or one of another version of this app.
     """
     try:
+        if payload and payload[0] in _ARRAYS:
+            raw: AnyRawHit = _RAW_DECODER.decode(payload)
+            return raw.to_hit()
         hit: AnyHit = _DECODER.decode(payload)
-    except (msgspec.DecodeError, ArithmeticError, RecursionError, TypeError, ValueError) as error:
+    except _DECODING_ERRORS as error:
         raise BadRecord(f"not a hit: {error!r}") from error
     return hit
+
+
+#: ``OSError``: a time outside of what the system's clock knows.
+_DECODING_ERRORS = (
+    *(msgspec.DecodeError, ArithmeticError, RecursionError),
+    *(TypeError, ValueError, OSError),
+)
 
 
 def frame_record(payload: bytes, moment: float | None = None) -> bytes:
@@ -152,8 +174,8 @@ def frame_record(payload: bytes, moment: float | None = None) -> bytes:
     """
     if len(payload) > MAX_PAYLOAD:
         raise ValueError(f"a hit of {len(payload):,} bytes; the limit is {MAX_PAYLOAD:,}.")
-    body = _LENGTH_AND_TIME.pack(len(payload), time.time() if moment is None else moment) + payload
-    return MARKER + _CHECKSUM.pack(crc32(body)) + body
+    head = _LENGTH_AND_TIME.pack(len(payload), time.time() if moment is None else moment)
+    return b"".join((MARKER, _CHECKSUM.pack(crc32(payload, crc32(head))), head, payload))
 
 
 def parse_records(
