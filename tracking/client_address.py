@@ -189,6 +189,33 @@ class _Policy(NamedTuple):
 #: https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html
 _CLOUDFRONT = "HTTP_CLOUDFRONT_VIEWER_ADDRESS"
 
+#: Headers whose form is known, in small letters. Apart from that of CloudFront, they write no port,
+#: or one that :func:`normalise` understands.
+KNOWN_HEADERS = frozenset(
+    {
+        "x-forwarded-for",
+        "forwarded",
+        "x-real-ip",
+        "x-client-ip",
+        "client-ip",
+        "x-cluster-client-ip",
+        "x-original-forwarded-for",
+        "cloudfront-viewer-address",
+        "cf-connecting-ip",  # Cloudflare
+        "cf-connecting-ipv6",
+        "true-client-ip",  # Akamai, Cloudflare
+        "fastly-client-ip",
+        "fly-client-ip",
+        "do-connecting-ip",  # DigitalOcean
+        "x-appengine-user-ip",
+        "x-azure-clientip",
+        "x-azure-socketip",
+        "x-envoy-external-address",
+        "x-nf-client-connection-ip",  # Netlify
+        "x-vercel-forwarded-for",
+    }
+)
+
 #: Characters of the header that are read, from its end. The site's own proxies fill a few hundred.
 _MAX_HEADER = 8_192
 

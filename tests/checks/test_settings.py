@@ -116,6 +116,21 @@ def test_the_header_of_the_proxies_is_spelled_as_http_does(settings, header):
     assert ids() == ({"tracking.E010"} if header is not None else set())
 
 
+@pytest.mark.parametrize(
+    ("header", "is_known"),
+    [
+        ("X-Real-IP", True),
+        ("cloudfront-viewer-address", True),
+        ("CF-Connecting-IP", True),
+        ("X-Viewer-Address", False),
+    ],
+)
+def test_a_header_of_unknown_form_may_have_ports_that_look_like_ipv6(settings, header, is_known):
+    settings.TRACKING_PROXY_COUNT = 1
+    settings.TRACKING_PROXY_HEADER = header
+    assert ids() == (set() if is_known else {"tracking.W015"})
+
+
 def test_messages_say_what_to_do(settings):
     settings.TRACKING_BASEURL = "https://a.example"
     [message] = [message for message in run_checks() if message.id == "tracking.W001"]

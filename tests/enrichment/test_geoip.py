@@ -234,24 +234,36 @@ def test_nothing_is_looked_up_unless_the_site_wants_it(settings, places):
     assert database_problem() is None
 
 
+CITY, COUNTRY, ASN = "GeoLite2-City", "GeoLite2-Country", "GeoLite2-ASN"
+
+
 @pytest.mark.parametrize(
     ("files", "chosen"),
     [
-        ({"dbip-city-lite-2026-01.mmdb": 1, "GeoLite2-Country.mmdb": 2, "z.mmdb": 3}, 1),
-        ({"GeoLite2-Country.mmdb": 2, "a.mmdb": 3, "z.mmdb": 4}, 2),
-        ({"GeoLite2-City.mmdb": 1, "other-City.mmdb": 5}, 5),
-        ({"GeoIP2-City.mmdb": 5, "GeoLite2-City.mmdb": 5, "a-city.txt": 9}, 5),
-        ({"z.MMDB": 3, "a.mmdb": 1}, 3),
+        ([("a", CITY, 1), ("b", COUNTRY, 2), ("c", ASN, 3), ("d", "Own", 4)], 1),
+        ([("City-ASN", ASN, 3), ("b", COUNTRY, 2), ("c", "Own", 4)], 2),
+        ([("a", CITY, 1), ("b", "GeoIP2-Enterprise", 2), ("c", CITY, 3)], 2),
+        ([("a", "DBIP-Location-ISP (compat=Enterprise)", 1), ("b", "DBIP-City-Lite", 2)], 1),
+        ([("a", "ipinfo generic_country_free.mmdb", 1), ("b", "GeoIP2-ISP", 2)], 1),
+        ([("a", "Own", 1), ("b", "GeoIP2-Anonymous-IP", 2)], 1),
+        ([("a", CITY, 1), ("b", CITY, 5)], 5),
+        ([("a", CITY, 5), ("b.txt", CITY, 9)], 5),
+        ([("z.MMDB", "Own", 3), ("a", "Own", 1)], 3),
+        ([("a", ASN, 1), ("broken", None, 2)], 1),
     ],
 )
 def test_a_folder_has_the_best_file_and_of_several_the_latest(settings, tmp_path, files, chosen):
+    """A name says little: of City and ASN in one folder, ASN was read if its name had "city"."""
     settings.GEOIP_PATH = tmp_path
-    for name, time in files.items():
-        build(tmp_path / name, {"192.0.2.0/24": {"city": f"{time}"}})
-        os.utime(tmp_path / name, (time, time))
+    for name, kind, time in files:
+        path = tmp_path / (name if "." in name else f"{name}.mmdb")
+        if kind is None:
+            path.write_bytes(b"half a copy of a database")
+        else:
+            build(path, {"192.0.2.0/24": {"city": f"{time}"}}, kind)
+        os.utime(path, (time, time))
     (tmp_path / "folder-City.mmdb").mkdir()
     assert locate(ADDRESS) == Location(city=f"{chosen}")
-    assert database_problem() is None
 
 
 def test_a_replaced_file_is_read(places):
@@ -263,7 +275,7 @@ def test_a_replaced_file_is_read(places):
 
 def test_a_better_file_in_a_folder_is_read(settings, tmp_path):
     settings.GEOIP_PATH = tmp_path
-    build(tmp_path / "GeoLite2-Country.mmdb", {"192.0.2.0/24": {"country_code": "AU"}})
+    build(tmp_path / "GeoLite2-Country.mmdb", {"192.0.2.0/24": {"country_code": "AU"}}, COUNTRY)
     assert locate(ADDRESS) == Location("AU")
     build(tmp_path / "GeoLite2-City.mmdb")
     assert locate(ADDRESS) == IN_SYDNEY
@@ -409,7 +421,9 @@ def test_wrong_paths(settings, caplog, path, message):
 @pytest.mark.parametrize(
     ("kind", "has_places"),
     [("GeoLite2-City", True), ("GeoIP2-Enterprise", True), ("DBIP-Country-Lite", True),
-     ("GeoLite2-ASN", False), ("GeoIP2-ISP", False), ("GeoIP2-Connection-Type", False)],
+     ("DBIP-Location-ISP (compat=Enterprise)", True), ("ipinfo country_asn.mmdb", True),
+     ("Own", True), ("GeoLite2-ASN", False), ("GeoIP2-ISP", False),
+     ("GeoIP2-Connection-Type", False)],
 )  # fmt: skip
 def test_a_database_without_places_is_a_problem(settings, tmp_path, kind, has_places):
     """With GeoLite2-ASN, nothing was located and nothing said so."""

@@ -1,3 +1,7 @@
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -36,6 +40,17 @@ def test_the_doctor_warns_of_headers_with_underscores(settings, capsys):
     settings.TRACKING_TRUSTED_PROXIES = ["10.0.0.0/8"]
     call_command("tracking_doctor", "--remote-addr=10.0.0.1", "--header=203.0.113.9")
     assert "some WSGI servers take X_Forwarded_For for it" in capsys.readouterr().err
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("has_uvloop", [False, True])
+def test_the_doctor_tells_of_the_delay_of_uvicorn_without_uvloop(capsys, monkeypatch, has_uvloop):
+    for name, is_installed in (("uvicorn", True), ("uvloop", has_uvloop)):
+        module = ModuleType(name)
+        module.__spec__ = ModuleSpec(name, None)
+        monkeypatch.setitem(sys.modules, name, module if is_installed else None)
+    call_command("tracking_doctor")
+    assert ("Install uvloop" in capsys.readouterr().err) is not has_uvloop
 
 
 @pytest.mark.django_db

@@ -12,6 +12,8 @@ from tracking.checks.middleware import BAN, TRACKING
 from tracking.checks.tags import TAG
 from tracking.conf import conf
 
+_HEADER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+
 
 @register(TAG, Tags.security)
 def check_proxies(**_: Any) -> list[CheckMessage]:
@@ -53,7 +55,7 @@ def check_proxies(**_: Any) -> list[CheckMessage]:
                 id="tracking.E008",
             )
         )
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", conf.proxy_header):
+    if not _HEADER_NAME.fullmatch(conf.proxy_header):
         messages.append(
             Error(
                 f"TRACKING_PROXY_HEADER is {conf.proxy_header!r}, which is not a header name.",
@@ -70,6 +72,25 @@ def check_proxies(**_: Any) -> list[CheckMessage]:
             )
         )
     return messages
+
+
+@register(TAG, Tags.security)
+def check_form_of_header(**_: Any) -> list[CheckMessage]:
+    """W015: a header of unknown form, which may have a port after IPv6 without brackets."""
+    is_read = conf.trusted_proxies or conf.proxy_count
+    is_name = _HEADER_NAME.fullmatch(conf.proxy_header)
+    if not (is_read and is_name) or conf.proxy_header.lower() in client_address.KNOWN_HEADERS:
+        return []
+    return [
+        Warning(
+            f"TRACKING_PROXY_HEADER is {conf.proxy_header!r}, a header of unknown form.",
+            hint="It must hold addresses separated by commas, and a port after an IPv6 address "
+            "only with brackets ([2001:db8::7]:443): without them it would be part of the "
+            "address. Try out what your proxy sends: manage.py tracking_doctor "
+            "--remote-addr=... --header=...; then silence this check.",
+            id="tracking.W015",
+        )
+    ]
 
 
 @register(TAG, Tags.security)

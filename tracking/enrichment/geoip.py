@@ -23,7 +23,7 @@ import threading
 import time as clock
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from tracking.conf import conf, until_settings_change
@@ -72,18 +72,46 @@ def database_problem() -> str | None:
         return None
     try:
         path = _find(conf.geoip_path).path
-        with _open(path) as reader:
-            kind = reader.metadata().database_type
+        kind = _type_of(path)
     except _UnusableError as error:
         return str(error)
-    if _WITHOUT_PLACES.search(kind):
+    if _detail_of(kind) == _NO_PLACES:
         return f"{path} holds no places: it is a database of type {kind}."
     return None
 
 
-#: Types of databases that tell other things of an address than its place:
-#: https://dev.maxmind.com/geoip/docs/databases
-_WITHOUT_PLACES = re.compile(r"ASN|ISP|Anonymous|Connection-Type|Domain|\bIP-Risk", re.IGNORECASE)
+#: What the type of a database says of the places in it, most detailed first, with how detailed
+#: they are; a type that matches none may have places. Types of MaxMind, of DB-IP such as
+#: "DBIP-Location-ISP (compat=Enterprise)", and of IPinfo: https://dev.maxmind.com/geoip/docs/databases
+_DETAILS = (
+    (re.compile(r"Enterprise", re.IGNORECASE), 5),
+    (re.compile(r"City|Location", re.IGNORECASE), 4),
+    (re.compile(r"Country", re.IGNORECASE), 3),
+    (
+        re.compile(
+            r"ASN|ISP|Anonymous|Connection-Type|Domain|IP-Risk|Privacy|Carrier|Company|"
+            r"DensityIncome|Static-IP|User-Count",
+            re.IGNORECASE,
+        ),
+        1,
+    ),
+)
+_UNKNOWN_DETAIL, _NO_PLACES, _UNREADABLE = 2, 1, 0
+
+
+def _detail_of(kind: str) -> int:
+    """Return how detailed the places of a type of database are, :data:`_NO_PLACES` at least."""
+    return next((detail for name, detail in _DETAILS if name.search(kind)), _UNKNOWN_DETAIL)
+
+
+def _type_of(path: str) -> str:
+    """Return the ``database_type`` of a database.
+
+    Raises:
+        _UnusableError: the file cannot be opened.
+    """
+    with _open(path) as reader:
+        return reader.metadata().database_type
 
 
 class _UnusableError(Exception):
@@ -171,8 +199,8 @@ class _Database:
 def _find(path: str) -> _FileStamp:
     """Return the file in ``GEOIP_PATH``.
 
-    In a folder, a database of cities is preferred to one of countries, and both to others; among
-    several, the latest.
+    In a folder, a database of cities is preferred to one of countries, and both to others, by the
+    type that each names; among several, the latest.
 
     Raises:
         _UnusableError: there is no such file.
@@ -206,13 +234,16 @@ def _best(folder: str) -> _FileStamp:
         ]
     if not found:
         raise _UnusableError(f"There is no .mmdb file in the folder {folder}.")
-    return max(found, key=lambda stamp: (_rank(stamp.path), stamp.modified, stamp.path))
+    return max(found, key=lambda stamp: (_detail_in(stamp), stamp.modified, stamp.path))
 
 
-def _rank(path: str) -> int:
-    """Return how detailed a database is, judging by its file name."""
-    name = os.path.basename(path).lower()
-    return 2 if "city" in name else 1 if "country" in name else 0
+@lru_cache(maxsize=100)
+def _detail_in(stamp: _FileStamp) -> int:
+    """Return how detailed the places in a file are. The folder is looked at every second."""
+    try:
+        return _detail_of(_type_of(stamp.path))
+    except _UnusableError:
+        return _UNREADABLE
 
 
 def _open(path: str, *, in_memory: bool = False) -> "Reader":
