@@ -7,7 +7,7 @@ What a recipient is, and opened and clicked: :mod:`tracking.rollups.metric_defin
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ from tracking.reports.filters import spelled, type_of
 from tracking.reports.periods import Bucket
 from tracking.rollups import read, source_counts
 from tracking.rollups.counts import Counts
-from tracking.rollups.days import Intervals, day_of, zone_name
+from tracking.rollups.days import Intervals, day_of, span, zone_name
 from tracking.rollups.metric_definitions import TERMS, opened_parts
 from tracking.rollups.source_counts import SourceKey
 
@@ -310,13 +310,17 @@ def _goal(actions: Counter[str], kinds: Counter[str]) -> Goal | None:
 
 
 def _timeline(
-    totals: Mapping[tuple[int, str], int], intervals: Intervals, now: datetime
+    totals: Mapping[tuple[int, str], int],
+    intervals: Intervals,
+    days: Iterable[date],
+    now: datetime,
 ) -> Timeline:
     """Return opens and clicks over time.
 
     Args:
         totals: beacons of people by index of the interval and kind.
         intervals: the intervals.
+        days: the day of each.
         now: the current time (aware).
     """
     ends = [*intervals.starts[1:], intervals.end]
@@ -324,24 +328,26 @@ def _timeline(
         Bucket(
             start=start,
             end=end,
-            first=day_of(start),
-            last=day_of(start),
+            first=day,
+            last=day,
             is_unfinished=end > now,
             is_future=start > now,
         )
-        for start, end in zip(intervals.starts, ends, strict=True)
+        for start, end, day in zip(intervals.starts, ends, days, strict=True)
     ]
 
-    def points(kind: Kind) -> tuple[Point, ...]:
+    def points(kind: str) -> tuple[Point, ...]:
         return tuple(
-            Point(
-                bucket=bucket,
-                value=None if bucket.is_future else totals.get((interval, kind.value), 0),
-            )
-            for interval, bucket in enumerate(buckets)
+            [
+                Point(
+                    bucket=bucket,
+                    value=None if bucket.is_future else totals.get((interval, kind), 0),
+                )
+                for interval, bucket in enumerate(buckets)
+            ]
         )
 
-    return Timeline(opens=points(Kind.OPEN), clicks=points(Kind.CLICK))
+    return Timeline(opens=points(Kind.OPEN.value), clicks=points(Kind.CLICK.value))
 
 
 _NEVER = Timeline(opens=(), clicks=())
@@ -357,7 +363,8 @@ def _days(known: read.SourceCounts, now: datetime) -> Timeline:
         for kind, _space, label in [value.partition(" ")]
         if label == Label.HUMAN.value
     }
-    return _timeline(totals, Intervals.of_days(known.first, known.last), now)
+    days = span(known.first, known.last)
+    return _timeline(totals, Intervals.of_days(known.first, known.last), days, now)
 
 
 def _quarters(
@@ -367,7 +374,8 @@ def _quarters(
         return _NEVER
     start = first_quarter(began_at)
     intervals = Intervals.steps(start, start + FIRST_HOURS, source_counts.QUARTER)
-    return _timeline(read.quarters(source_key, intervals, known), intervals, now)
+    totals = read.quarters(source_key, intervals, known)
+    return _timeline(totals, intervals, map(day_of, intervals.starts), now)
 
 
 def first_quarter(began_at: datetime) -> datetime:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from django.utils.functional import Promise
 
 from tracking.reports.periods import Bucket
@@ -60,9 +61,8 @@ class Figure:
         }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Point:
-    """The value of a figure in one bucket.
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """The value of a figure in one bucket. Reports have hundreds of them.
 
     Attributes:
         bucket: the bucket.

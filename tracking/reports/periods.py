@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Self
 
+import msgspec
 from django.utils.translation import gettext as _
 
 from tracking.rollups.days import (
@@ -40,9 +41,8 @@ class BadQuery(ValueError):
     """An invalid query. The message is translated and meant for the user."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bucket:
-    """A part of a period: one point of a chart.
+class Bucket(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a period: one point of a chart. Reports have hundreds of them.
 
     Attributes:
         start: when it begins (aware, UTC).

@@ -14,6 +14,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import FieldDoesNotExist
+from django.db import router
 from django.db.models import (
     CharField,
     Count,
@@ -33,7 +34,7 @@ from tracking.hits import Kind, Reference
 from tracking.models import Beacon
 from tracking.reports.filters import type_of
 from tracking.reports.periods import BadQuery
-from tracking.rollups import read, source_counts
+from tracking.rollups import read, source_counts, stored_source
 from tracking.rollups.metric_definitions import (
     FUNNEL_STAGES,
     HAS_ENTITY,
@@ -184,7 +185,7 @@ def recipients(
     """
     chosen = _state(state)
     source_key = _source_key(source)
-    ends = source_counts.first_and_last_time(source_key)
+    ends = stored_source.ends(source_key, router.db_for_read(Beacon)).times
     rows = _entity_beacons(source_key)
     if ends is not None:
         # Without this, the index over entities leads to all beacons of other sources.

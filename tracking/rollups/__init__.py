@@ -6,6 +6,7 @@
 :mod:`.counts`              what is counted of a group of rows
 :mod:`.site_counts`         the whole site, counted from rows
 :mod:`.source_counts`       one source, counted from rows
+:mod:`.stored_source`       what is stored of one source
 :mod:`.hourly`              hours of a day
 :mod:`.build`               counts past days and stores them
 :mod:`.read`                reads stored counts, and counts the other days from rows

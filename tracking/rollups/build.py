@@ -15,7 +15,7 @@ from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from django.db import router, transaction
-from django.db.models import Exists, Min, Model, QuerySet
+from django.db.models import Min, Model
 from django.utils import timezone
 
 from tracking.db.column_values import storable_time
@@ -121,30 +121,19 @@ def roll_up(
 
 #: The name of the row of :class:`tracking.models.SharedValue` that is locked while counts are
 #: replaced. Its value is the version of the definitions by which they were made.
-_ROLLUP = "rollup"
-
-
-def counted_days(using: str) -> QuerySet[CountedDay]:
-    """Return the days that are counted by the current definitions.
-
-    Args:
-        using: the database alias.
-    """
-    return CountedDay.objects.using(using).filter(
-        Exists(SharedValue.objects.filter(name=_ROLLUP, value=metric_definitions.VERSION))
-    )
+ROLLUP = "rollup"
 
 
 def _is_current(using: str) -> bool:
-    days = CountedDay.objects.using(using)
-    return counted_days(using).exists() or not days.exists()
+    version = SharedValue.objects.using(using).filter(name=ROLLUP, value=metric_definitions.VERSION)
+    return version.exists() or not CountedDay.objects.using(using).exists()
 
 
 def _note_version(using: str) -> None:
-    rows, now = SharedValue.objects.using(using).filter(name=_ROLLUP), timezone.now()
+    rows, now = SharedValue.objects.using(using).filter(name=ROLLUP), timezone.now()
     if not rows.update(value=metric_definitions.VERSION):
         defaults = {"changed_at": now, "value": metric_definitions.VERSION}
-        rows.get_or_create(name=_ROLLUP, defaults=defaults)
+        rows.get_or_create(name=ROLLUP, defaults=defaults)
 
 
 class _Plan(NamedTuple):
@@ -345,8 +334,8 @@ class _Replacement(NamedTuple):
 def _lock_counts(using: str) -> None:
     """Lock all counts until the end of the transaction. SQLite needs it as first statement."""
     rows, now = SharedValue.objects.using(using), timezone.now()
-    if not rows.filter(name=_ROLLUP).update(changed_at=now):
-        rows.get_or_create(name=_ROLLUP, defaults={"changed_at": now})
+    if not rows.filter(name=ROLLUP).update(changed_at=now):
+        rows.get_or_create(name=ROLLUP, defaults={"changed_at": now})
 
 
 def _recount_later_days(day: date, last: date, using: str) -> int:

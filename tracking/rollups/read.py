@@ -10,12 +10,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple, Self
 
-from django.db import router
-from django.db.models import Exists, OuterRef, QuerySet, Sum
+from django.db import connections, router
+from django.db.models import QuerySet, Sum
 
-from tracking.models import DailyCount, LateDay
-from tracking.rollups import completeness, hourly, site_counts, source_counts
-from tracking.rollups.build import counted_days, first_day
+from tracking.db.selects import select
+from tracking.models import CountedDay, DailyCount
+from tracking.rollups import (
+    completeness,
+    hourly,
+    metric_definitions,
+    site_counts,
+    source_counts,
+    stored_source,
+)
+from tracking.rollups.build import ROLLUP, first_day
 from tracking.rollups.counts import Counts
 from tracking.rollups.days import DAY, Intervals, day_of, span, start_of
 from tracking.rollups.source_counts import SourceKey
@@ -41,7 +49,7 @@ class Days(NamedTuple):
 
     @classmethod
     def between(cls, first: date, last: date, begin: date | None = None) -> Self:
-        """Return the days from ``first`` to ``last``, both included, in one query or four.
+        """Return the days from ``first`` to ``last``, both included, in one query or a few.
 
         Args:
             first: the first day.
@@ -49,9 +57,7 @@ class Days(NamedTuple):
             begin: the first day with any row, if it is known.
         """
         using = router.db_for_read(DailyCount)
-        rows = counted_days(using).filter(day__range=(first, last))
-        rows = rows.filter(~Exists(LateDay.objects.filter(day=OuterRef("day"))))
-        counted = set(rows.values_list("day", flat=True))
+        counted = valid_days(first, last, using)
         days = [day for day in span(first, last) if day not in counted]
         if days and (not counted or days[0] < min(counted)):
             # Days before the first row are empty.
@@ -73,6 +79,35 @@ class Days(NamedTuple):
             run.append(day)
         if run:
             yield Intervals.of_days(run[0], run[-1])
+
+
+def valid_days(first: date, last: date, using: str) -> Collection[date]:
+    """Return the days from ``first`` to ``last`` whose counts are complete.
+
+    They are mostly consecutive, so their number and ends are read first.
+
+    Args:
+        first: the first day.
+        last: the last day, included.
+        using: the database alias.
+    """
+    day, adapt = CountedDay._meta.pk, connections[using].ops.adapt_datefield_value
+    parameters = [*map(adapt, (first, last)), ROLLUP, metric_definitions.VERSION]
+    ((number, begin, end),) = select(
+        f"SELECT COUNT(*), MIN(day), MAX(day) {_VALID}", parameters, (None, day, day), using
+    )
+    days = span(begin, end) if number else []
+    if number == len(days):
+        return set(days)
+    return {one for (one,) in select(f"SELECT day {_VALID}", parameters, [day], using)}
+
+
+#: Counted days without late rows, by the current definitions.
+_VALID = """
+FROM tracking_countedday AS counted
+WHERE day BETWEEN %s AND %s
+AND EXISTS (SELECT 1 FROM tracking_agreed WHERE name = %s AND value = %s)
+AND NOT EXISTS (SELECT 1 FROM tracking_lateday AS late WHERE late.day = counted.day)"""
 
 
 def by_day(facets: Collection[str], days: Days) -> ByDay:
@@ -176,10 +211,9 @@ def read_source(source_key: SourceKey, today: date, longest: int) -> SourceCount
         longest: the maximum number of days; earlier ones are left out.
     """
     using = router.db_for_read(DailyCount)
-    ends = source_counts.first_and_last_time(source_key, using) or ()
-    stored = list(_stored_days(source_key.scope, [*DAILY, "times"]))
-    known = [day_of(time) for time in ends]
-    known += [day for _facet, day, _value, _numbers in stored]
+    ends = stored_source.ends(source_key, using)
+    known = [day_of(time) for time in ends.times or ()]
+    known += [day for day in (ends.first_day, ends.last_day) if day is not None]
     # A clock that is far ahead must not make a report of centuries.
     last = min(max([today, *known]), today + DAY)
     first = max(min([last, *known]), last - DAY * (longest - 1))
@@ -188,12 +222,15 @@ def read_source(source_key: SourceKey, today: date, longest: int) -> SourceCount
     found = SourceCounts(
         first, last, {}, {name: {} for name in DAILY}, {name: {} for name in SUMMED}
     )
-    for facet, day, value, numbers in stored:
-        if first <= day <= counted_until:
-            _note(found, facet, day, value, numbers)
-    for facet, value, numbers in _stored_sums(source_key.scope, SUMMED, first, counted_until):
-        found.by_value[facet][value] = numbers
-    if days.open and ends and day_of(ends[-1]) > counted_until:
+    if ends.first_day is not None:
+        for facet, day, value, numbers in stored_source.counts(
+            source_key, (*DAILY, "times"), SUMMED, (first, counted_until), using
+        ):
+            if day is None:
+                found.by_value[facet][value] = numbers
+            else:
+                _note(found, facet, day, value, numbers)
+    if days.open and ends.times and day_of(ends.times[-1]) > counted_until:
         intervals = Intervals.of_days(days.open[0], last)
         for facet, counted in source_counts.count(source_key, intervals, using).items():
             for (interval, value), numbers in counted.items():

@@ -174,22 +174,6 @@ def source_beacons(source_key: SourceKey, using: str | None = None) -> QuerySet[
     return rows if using is None else rows.using(using)
 
 
-def first_and_last_time(
-    source_key: SourceKey, using: str | None = None
-) -> tuple[datetime, datetime] | None:
-    """Return the times of the first and last beacon of a source, or ``None`` if it has none.
-
-    There are two queries, because SQLite would read all beacons for both times at once.
-
-    Args:
-        source_key: the source.
-        using: the database alias; by default that of reads.
-    """
-    times = source_beacons(source_key, using).values_list("time", flat=True)
-    first, last = times.order_by("time").first(), times.order_by("-time").first()
-    return None if first is None or last is None else (first, last)
-
-
 #: The expression of the program with which a mail or page was read.
 CLIENT = joined(F("browser"), " / ", F("os"))
 

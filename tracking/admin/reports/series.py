@@ -1,11 +1,11 @@
 """Charts of series, with their labels."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import zip_longest
 from typing import NamedTuple
 
+import msgspec
 from django.utils.formats import date_format
 from django.utils.timezone import get_default_timezone
 from django.utils.translation import gettext
@@ -87,7 +87,9 @@ def group_points(points: Sequence[Counted], size: int) -> tuple[Counted, ...]:
 def _merge_points(points: Sequence[Counted]) -> Counted:
     first, last = points[0].bucket, points[-1].bucket
     known = [point.value for point in points if point.value is not None]
-    bucket = replace(first, end=last.end, last=last.last, is_unfinished=last.is_unfinished)
+    bucket = msgspec.structs.replace(
+        first, end=last.end, last=last.last, is_unfinished=last.is_unfinished
+    )
     return Counted(bucket=bucket, value=sum(known) if known else None)
 
 
