@@ -71,6 +71,16 @@ def test_counts_are_those_of_the_table():
                 assert numbers.total == by_day[facet, day, value]
 
 
+def test_links_that_differ_at_their_end_are_two():
+    (source,) = brute_force.mailings(1)
+    links = ["https://shop.example/" + "tea" * 500 + end for end in "ab"]
+    time = datetime(2026, 3, 29, 12, tzinfo=UTC)
+    write([Hit(kind=Kind.CLICK, source=source, url=url, time=time) for url in links * 2])
+    roll_up()
+    rows = campaign(source, brute_force.NOW).links.rows
+    assert {row.value: row.figure for row in rows} == dict.fromkeys(links, 2)
+
+
 def test_a_report_outlives_the_rows():
     (source,) = brute_force.mailings(1)
     write(brute_force.traffic(FIRST, LAST, sources=[source], entities=brute_force.readers()))

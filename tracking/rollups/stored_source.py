@@ -80,16 +80,17 @@ def counts(
         between: the first and last day, both included.
         using: the database alias.
     """
-    table = DailyCount._meta.db_table
+    ops = connections[using].ops
+    table, key = DailyCount._meta.db_table, ops.quote_name("key")
     chosen = f"FROM {table} WHERE scope = %s AND day BETWEEN %s AND %s AND facet IN"
     sql = (
         f"SELECT facet, day, value, total, uniques {chosen} {placeholders(len(by_day))} "
         "UNION ALL "
         f"SELECT facet, NULL, value, SUM(total), SUM(uniques) {chosen} "
-        f"{placeholders(len(summed))} GROUP BY facet, value"
+        # By the key, too: MariaDB does not group by all letters of a long value.
+        f"{placeholders(len(summed))} GROUP BY {key}, facet, value"
     )
-    adapt = connections[using].ops.adapt_datefield_value
-    common = [source_key.scope, *map(adapt, between)]
+    common = [source_key.scope, *map(ops.adapt_datefield_value, between)]
     parameters = [*common, *by_day, *common, *summed]
     for facet, day, value, total, uniques in select(
         sql, parameters, (None, _DAY, None, None, None), using
