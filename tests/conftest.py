@@ -12,8 +12,9 @@ from django.utils import timezone, translation
 from hypothesis import HealthCheck, settings
 
 from tests.support import browsers, services
-from tracking import log_limits
+from tracking import compat, log_limits
 from tracking.caching import snapshots, ttl
+from tracking.db import threads
 from tracking.pixel_callbacks import Tracker, tracker
 from tracking.signals import address_banned, beacon_recorded, beacons_recorded, visitor_seen
 
@@ -61,10 +62,9 @@ def still_clock(moment: None) -> Iterator[None]:
 
 @pytest.fixture
 def unexpiring_caches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop the clock of caches and snapshots: a slow machine does not make them query again."""
+    """Stop the clock of caches: a slow machine does not make them query again."""
     now = time.monotonic()
     monkeypatch.setattr(ttl, "time", SimpleNamespace(monotonic=lambda: now))
-    monkeypatch.setattr(snapshots, "monotonic", lambda: now)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,22 @@ def reset_snapshots() -> Iterator[None]:
     snapshots.reset_all()
     yield
     snapshots.reset_all()
+
+
+@pytest.fixture
+def outside_of_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the app do what it does not do in the tests of a site, such as polling by time."""
+    monkeypatch.setattr(compat, "is_test_environment", lambda: False)
+    monkeypatch.setattr(snapshots._process, "serves_requests", False)
+    yield
+    snapshots._process.refresher.stop()
+    snapshots._process.refresher.reset()
+
+
+@pytest.fixture
+def without_threads(outside_of_tests: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the app do in requests what threads do, as in uWSGI without ``enable-threads``."""
+    monkeypatch.setattr(threads, "are_running", lambda: False)
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from asgiref.sync import ThreadSensitiveContext, async_to_sync, iscoroutinefunct
 from django.contrib.auth import get_user_model
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.core import mail
 from django.db import DataError, connection, transaction
 from django.http import FileResponse, HttpResponse, StreamingHttpResponse
-from django.test import RequestFactory
+from django.test import RequestFactory, utils
 from django.utils.log import log_response
 
 from tests.site.models import Affiliate
@@ -203,3 +204,22 @@ def test_a_cookie_made_without_checks_is_like_one_of_django():
     assert other.cookies == response.cookies
     assert str(other.cookies) == str(response.cookies)
     assert pickle.loads(pickle.dumps(other.cookies)) == response.cookies
+
+
+# Tests.
+
+
+def test_the_environment_of_tests_is_known(monkeypatch):
+    assert compat.is_test_environment()
+    monkeypatch.delattr(utils._TestState, "saved_data")
+    assert not compat.is_test_environment()  # though mail.outbox is there, as with locmem
+    assert hasattr(mail, "outbox")
+
+
+@pytest.mark.django_db
+def test_queries_can_be_kept_out_of_the_log(django_assert_num_queries):
+    with django_assert_num_queries(2):
+        Affiliate.objects.count()
+        with compat.unlogged_queries():
+            Affiliate.objects.count()
+        Affiliate.objects.count()

@@ -3,11 +3,13 @@
 import time
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.urls import reverse
 
+from tests.support import clocks
 from tests.support.buffered import QUICK, FakeTable
 from tests.support.processes import wait_until
+from tracking import health
 from tracking.backends import get_backend
 from tracking.hits import Hit, Kind
 from tracking.pipeline.spool import Spool
@@ -73,3 +75,30 @@ def test_a_spool_that_takes_nothing_is_not_healthy(backend, table, client):
     response = client.get(reverse("tracking:health"))
     assert response.status_code == 503
     assert "the spool does not accept hits" in response.json()["problems"]
+
+
+@pytest.mark.usefixtures("without_threads")
+@pytest.mark.django_db
+def test_the_age_of_bans_in_memory_is_told(client, monkeypatch, settings):
+    settings.TRACKING_BACKEND = "tracking.backends.memory.MemoryBackend"
+    clock = clocks.of_snapshots(monkeypatch)
+    settings.MIDDLEWARE = ["tracking.middleware.BannedIPMiddleware"]
+    assert client.get("/t/health").json() == {"status": "ok", "problems": [], "refresh_age": 0.0}
+    with connection.execute_wrapper(refuse):
+        clock.pass_by(30)
+        answer = ask_again(client)
+        assert (answer.status_code, answer.json()["refresh_age"]) == (200, 30)
+        clock.pass_by(61)
+        answer = ask_again(client)
+    assert (answer.status_code, answer.json()["refresh_age"]) == (503, 91)
+    assert answer.json()["problems"] == ["bans and other tables in memory cannot be refreshed"]
+
+
+def ask_again(client):
+    """Return a new report: the last one is remembered for a second."""
+    health._cached_report.reset()
+    return client.get("/t/health")
+
+
+def refuse(*_args):
+    raise OperationalError("the database is away")

@@ -4,12 +4,14 @@ For each part there is a test in ``tests/test_compat.py`` that fails when a new 
 """
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.cookies import Morsel, SimpleCookie
 from typing import Any
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, markcoroutinefunction
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -27,6 +29,29 @@ def is_in_event_loop() -> bool:
     """
     # get_running_loop() and current_task() raise if no loop runs in this thread, which is slow.
     return asyncio._get_running_loop() is not None and asyncio.current_task() is not None
+
+
+def is_test_environment() -> bool:
+    """Return whether the tests of a site run here, by Django's test runner or pytest-django.
+
+    Both call ``django.test.utils.setup_test_environment()``. ``django.core.mail.outbox`` is no
+    proof of it: the email backend ``locmem`` makes it, too.
+    """
+    utils = sys.modules.get("django.test.utils")
+    return utils is not None and hasattr(getattr(utils, "_TestState", None), "saved_data")
+
+
+@contextmanager
+def unlogged_queries() -> Iterator[None]:
+    """Keep the queries of the block out of ``connection.queries`` and ``assertNumQueries``."""
+    logging = [one for one in connections.all(initialized_only=True) if one.force_debug_cursor]
+    for connection in logging:
+        connection.force_debug_cursor = False
+    try:
+        yield
+    finally:
+        for connection in logging:
+            connection.force_debug_cursor = True
 
 
 def loaded_user(request: HttpRequest) -> Any:

@@ -24,10 +24,9 @@ A page view is not counted either if
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.conf import settings
-from django.dispatch import receiver
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import get_script_prefix
@@ -37,7 +36,6 @@ from tracking import compat
 from tracking.caching import snapshots
 from tracking.conf import conf, until_settings_change
 from tracking.models import UntrackedUserAgent
-from tracking.models.change_signals import rows_changing
 
 OPT_OUT = "opt-out"
 UNTRACKED_AGENT = "untracked user agent"
@@ -136,12 +134,7 @@ def _load(using: str) -> Keywords:
 
 
 #: The keywords, the same in all processes of the site.
-untracked_agents = snapshots.Snapshot("filters", _load, Keywords())
-
-
-@receiver(rows_changing, sender=UntrackedUserAgent)
-def _reload(using: str, **_: Any) -> None:
-    snapshots.changed(untracked_agents.name, using)
+untracked_agents = snapshots.Snapshot("filters", _load, Keywords(), UntrackedUserAgent)
 
 
 # Pages.

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonR
 from django.utils.translation import gettext_noop
 
 from tracking.backends import BaseBackend, get_backend
+from tracking.caching import snapshots
 from tracking.conf import conf
 
 #: Seconds that a report is cached: anyone may request the health view as often as they like.
@@ -23,7 +24,8 @@ class HealthReport(NamedTuple):
 
     Attributes:
         problems: a few English words per problem, for monitoring.
-        figures: waiting hits and the counters of this process, by name.
+        figures: waiting hits, the counters of this process, and the seconds since it last read
+            the bans and the other tables in memory, by name.
     """
 
     problems: list[str]
@@ -32,8 +34,8 @@ class HealthReport(NamedTuple):
 
 def report(backend: BaseBackend) -> HealthReport:
     """Return the state of a backend. Queries neither the database nor a broker."""
-    problems: list[str] = []
     figures: dict[str, Any] = {}
+    problems = _examine_snapshots(figures)
     spool = getattr(backend, "spool", None)
     if spool is None:
         return HealthReport(problems, figures)
@@ -56,6 +58,16 @@ def report(backend: BaseBackend) -> HealthReport:
         if not backend.is_disk_writable:
             problems.append(gettext_noop("the spool does not accept hits"))
     return HealthReport(problems, figures)
+
+
+def _examine_snapshots(figures: dict[str, Any]) -> list[str]:
+    """Add a figure about the tables in memory, and return the problems of refreshing them."""
+    fresh = snapshots.freshness()
+    if fresh.age is not None:
+        figures["refresh_age"] = round(fresh.age, 3)
+    if fresh.overdue > conf.max_lag or (fresh.age is None and snapshots.is_failing()):
+        return [gettext_noop("bans and other tables in memory cannot be refreshed")]
+    return []
 
 
 class _CachedReport:
@@ -91,7 +103,8 @@ def health(request: HttpRequest) -> HttpResponse:
 
     ``{"status": "ok", "problems": [], "waiting": 0, "lag": 0.0, "rejected": 0}``: ``waiting``
     counts hits not written yet, of all processes on this machine; ``lag`` is the age of the
-    oldest, in seconds. It contains no personal data.
+    oldest, in seconds. ``refresh_age``, in processes that have read bans and other tables into
+    memory, is the seconds since they last did. It contains no personal data.
 
     Args:
         request: GET or HEAD.
@@ -103,7 +116,8 @@ def health(request: HttpRequest) -> HttpResponse:
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
     problems, figures = _cached_report.report()
-    answer = {name: figures[name] for name in ("waiting", "lag", "rejected") if name in figures}
+    names = ("waiting", "lag", "rejected", "refresh_age")
+    answer = {name: figures[name] for name in names if name in figures}
     status = "degraded" if problems else "ok"
     return JsonResponse(
         {"status": status, "problems": problems, **answer},

@@ -106,7 +106,7 @@ async def _record(
 ) -> None:
     """Call the callbacks and send a hit, if the request counts."""
     if info.tracks_visitors and snapshots.is_due():
-        await info.refresh(wait)
+        await snapshots.refresh_for_request(wait)
     if not info.counts():
         return
     if info.tracks_visitors and conf.consent:

@@ -12,6 +12,8 @@ database or code of the site may let it wait::
     await record(hit, IN_LOOP)       # in an event loop: what may wait goes into a thread
 """
 
+import asyncio
+import concurrent.futures
 from collections.abc import Callable, Coroutine
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -40,6 +42,9 @@ class Waiting(Protocol):
     async def send(self, backend: Backend, hit: Any) -> None:
         """Send a hit to a backend."""
 
+    async def until(self, future: "concurrent.futures.Future[Any]", seconds: float) -> None:
+        """Wait until something is done, or so many seconds have passed."""
+
 
 class _InThread:
     """Waits in the calling thread."""
@@ -50,6 +55,9 @@ class _InThread:
     async def send(self, backend: Backend, hit: Any) -> None:
         backend.send_in_savepoints(hit)
 
+    async def until(self, future: "concurrent.futures.Future[Any]", seconds: float) -> None:
+        concurrent.futures.wait([future], timeout=seconds)
+
 
 class _InLoop:
     """Waits in a thread of the event loop."""
@@ -59,6 +67,9 @@ class _InLoop:
 
     async def send(self, backend: Backend, hit: Any) -> None:
         await backend.asend(hit)
+
+    async def until(self, future: "concurrent.futures.Future[Any]", seconds: float) -> None:
+        await asyncio.wait([asyncio.wrap_future(future)], timeout=seconds)
 
 
 #: Waits in the thread that runs the flow.

@@ -315,7 +315,7 @@ def _record(
     """Update the entity and send the hit, if the request counts."""
     info = RequestInfo.of(request)
     if info.tracks_visitors and snapshots.is_due():
-        run(info.refresh(IN_THREAD))
+        run(snapshots.refresh_for_request(IN_THREAD))
     if not info.counts():
         return
     entity = found["entity"]

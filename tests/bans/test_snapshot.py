@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tracking import bans
 from tracking.bans import bulk_ban
-from tracking.caching import snapshots
+from tracking.caching import polling, snapshots
 from tracking.db import chunks
 from tracking.models import BannedIP
 
@@ -67,16 +67,18 @@ def test_a_ban_is_seen_at_once_where_no_request_refreshes():
     assert not bans.is_banned("192.0.2.7")
 
 
+@pytest.mark.usefixtures("outside_of_tests")
 @pytest.mark.django_db(transaction=True)
 def test_a_process_that_only_looks_bans_up_sees_those_of_others():
     assert not bans.is_banned("192.0.2.7")
-    # What another process writes: the poller of this one does not know of it.
+    # What another process writes: this one does not know of it.
     QuerySet(BannedIP).bulk_create([BannedIP(network="192.0.2.7")])
     snapshots._save_token("bans", "of another process", "default")
-    time.sleep(snapshots.INTERVAL + 0.1)
+    time.sleep(polling.INTERVAL + 0.1)
     assert bans.is_banned("192.0.2.7")
 
 
+@pytest.mark.usefixtures("outside_of_tests")
 @pytest.mark.django_db(transaction=True)
 def test_an_event_loop_is_never_blocked_by_a_look_up(django_assert_num_queries, caplog):
     async def look_up():
@@ -89,6 +91,7 @@ def test_an_event_loop_is_never_blocked_by_a_look_up(django_assert_num_queries, 
     assert bans.is_banned("192.0.2.7")
 
 
+@pytest.mark.usefixtures("outside_of_tests")
 @pytest.mark.django_db(transaction=True)
 def test_look_ups_one_after_another_need_no_query(django_assert_num_queries):
     bans.ban("192.0.2.7")
@@ -112,7 +115,6 @@ def test_no_test_sees_the_bans_of_another_one(_time):
     assert not banned("192.0.2.7")
     BannedIP.objects.create(network="192.0.2.7")
     assert banned("192.0.2.7")
-    snapshots._poller.refresh_soon()
 
 
 @TABLE
@@ -149,6 +151,7 @@ def test_expiry_goes_by_the_clock_of_django(monkeypatch):
     assert not banned("2001:db8::7")
 
 
+@pytest.mark.usefixtures("outside_of_tests")
 @pytest.mark.django_db(transaction=True)
 def test_a_ban_that_ends_does_not_load_the_others_again(monkeypatch, django_assert_num_queries):
     now = timezone.now()
@@ -156,7 +159,7 @@ def test_a_ban_that_ends_does_not_load_the_others_again(monkeypatch, django_asse
     BannedIP.objects.bulk_create(rows)
     assert banned("192.0.2.1")
     monkeypatch.setattr("django.utils.timezone.now", lambda: now + timedelta(hours=5))
-    monkeypatch.setattr(snapshots._poller, "next_at", snapshots.NOW)
+    monkeypatch.setattr(snapshots._process.poller, "next_at", snapshots.NOW)
     with django_assert_num_queries(1):
         assert not banned("192.0.2.1")
         assert banned("192.0.2.9")

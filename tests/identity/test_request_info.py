@@ -100,13 +100,14 @@ def test_a_request_can_still_be_pickled_and_copied():
 )
 def test_the_first_reason_not_to_count_is_given(monkeypatch, method, meta, reason):
     keywords = exclusions.Keywords(["uptime"])
-    monkeypatch.setattr(exclusions.untracked_agents, "current", keywords)
+    loaded = exclusions.untracked_agents._loaded._replace(content=keywords)
+    monkeypatch.setattr(exclusions.untracked_agents, "_loaded", loaded)
     request = RequestFactory().generic(method, "/", **meta)
     assert tracked(request).exclusion == reason
 
 
 def test_where_visitors_are_not_tracked_keywords_are_not_known(monkeypatch):
-    monkeypatch.setattr(exclusions.untracked_agents, "current", None)
+    monkeypatch.setattr(exclusions.untracked_agents, "_loaded", None)
     request = RequestFactory().get("/", HTTP_USER_AGENT="Uptime/1")
     assert RequestInfo(request).exclusion is None
 

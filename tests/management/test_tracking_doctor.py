@@ -4,6 +4,7 @@ from types import ModuleType
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 
 
 def diagnose(capsys, *arguments):
@@ -57,3 +58,22 @@ def test_the_doctor_tells_of_the_delay_of_uvicorn_without_uvloop(capsys, monkeyp
 def test_the_doctor_asks_for_an_address():
     with pytest.raises(CommandError, match="'rubbish' is not an IP address"):
         call_command("tracking_doctor", "--remote-addr=rubbish")
+
+
+@pytest.mark.usefixtures("outside_of_tests")
+@pytest.mark.django_db
+def test_the_doctor_asks_the_database_for_bans(capsys):
+    lines = [" ".join(line.split()) for line in diagnose(capsys)]
+    assert "last refresh, seconds 0.0" in lines
+    assert lines[-1] == "No problems found."
+
+
+@pytest.mark.usefixtures("outside_of_tests")
+@pytest.mark.django_db
+def test_the_doctor_says_that_bans_cannot_be_read(capsys):
+    def refuse(*_args):
+        raise OperationalError("away")
+
+    with connection.execute_wrapper(refuse):
+        lines = diagnose(capsys)
+    assert "Problem: bans and other tables in memory cannot be refreshed." in lines

@@ -94,15 +94,19 @@ def test_a_wrong_setting_does_not_let_in(client, settings, wrong, caplog):
     assert "The answer to a banned client" in caplog.text
 
 
+@pytest.mark.usefixtures("without_threads")
 @pytest.mark.django_db(transaction=True)
-def test_a_request_costs_no_query(client, django_assert_num_queries):
+def test_where_no_threads_run_a_request_costs_a_query_now_and_then(
+    client, django_assert_num_queries
+):
+    poller = snapshots._process.poller
     with django_assert_num_queries(3):  # the tokens, the bans, the keywords
         client.get("/page/1")
     with django_assert_num_queries(0):
         for _ in range(10):
             assert client.get("/page/1").status_code == 200
-            snapshots._poller.next_at = max(snapshots._poller.next_at, time.monotonic() + 1)
-    snapshots._poller.refresh_soon()
+            poller.next_at = max(poller.next_at, time.monotonic() + 1)
+    poller.refresh_soon()
     with django_assert_num_queries(1):
         client.get("/page/1")
         client.get("/page/2")
@@ -129,12 +133,12 @@ def test_it_is_asynchronous_where_the_site_is():
     async def page(request):
         return HttpResponse("page")
 
-    snapshots._poller.next_at = time.monotonic() + 60
     middleware = BannedIPMiddleware(page)
     response = async_to_sync(middleware)(RequestFactory().get("/"))
     assert response.content == b"page"
 
 
+@pytest.mark.usefixtures("without_threads")
 def test_a_database_that_is_away_leaves_the_site_open(client, caplog):
     # This test has no database at all.
     for _ in range(5):
@@ -143,6 +147,7 @@ def test_a_database_that_is_away_leaves_the_site_open(client, caplog):
     assert record.levelno == logging.ERROR
 
 
+@pytest.mark.usefixtures("without_threads")
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_goes_away_leaves_the_bans_in_force(client, caplog):
     def refuse(*args):
@@ -150,19 +155,18 @@ def test_a_database_that_goes_away_leaves_the_bans_in_force(client, caplog):
 
     bans.ban("192.0.2.7")
     client.get("/page/1")
-    snapshots._poller.refresh_soon()
+    snapshots._process.poller.refresh_soon()
     with connection.execute_wrapper(refuse):
         for _ in range(5):
             assert client.get("/page/1", REMOTE_ADDR="192.0.2.7").status_code == 403
             assert client.get("/page/1").status_code == 200
-    assert len([one for one in caplog.records if one.name == "tracking.caching.snapshots"]) == 1
+    assert len([one for one in caplog.records if one.name == "tracking.caching.polling"]) == 1
 
 
 def test_whatever_fails_in_it_the_page_is_served(client, monkeypatch, caplog):
     def fail(request):
         raise ZeroDivisionError
 
-    snapshots._poller.next_at = time.monotonic() + 60
     monkeypatch.setattr("tracking.client_address.client_address", fail)
     assert client.get("/page/1").status_code == 200
     assert "Looking for a ban failed" in caplog.text

@@ -56,6 +56,7 @@ def test_once_a_minute_a_request_takes_some_old_rows_with_it(client, clock):
         assert Visitor.objects.count() == left
 
 
+@pytest.mark.usefixtures("without_threads")
 def test_all_other_requests_ask_nothing_of_the_database(client, django_assert_num_queries):
     """The predecessor's defect: a DELETE on every request over an unindexed column."""
     old_visitors(1_200)
@@ -67,6 +68,50 @@ def test_all_other_requests_ask_nothing_of_the_database(client, django_assert_nu
             client.get("/page")
 
 
+def test_in_tests_of_a_site_all_requests_have_the_same_queries(client, django_assert_num_queries):
+    old_visitors(1_200)
+    for _ in range(3):
+        with django_assert_num_queries(0):
+            client.get("/page")
+    assert Visitor.objects.count() == 700
+    assert connection.force_debug_cursor is False
+
+
+@pytest.mark.usefixtures("outside_of_tests")
+def test_no_request_waits_for_the_clean_up(client, clock, monkeypatch):
+    """A database that hangs would hold it up."""
+    started, finished = [], threading.Event()
+
+    def wait(*args):
+        started.append(threading.current_thread())
+        finished.wait(10)
+
+    monkeypatch.setattr("tracking.db.threads.can_query", lambda using: True)
+    monkeypatch.setattr(retention, "claim_turn", wait)
+    for _ in range(5):
+        assert client.get("/page").content == b"the page"
+        clock[0] += 61
+    [thread] = started
+    assert (thread.name, thread.is_alive()) == ("tracking-clean-up", True)
+    finished.set()
+    thread.join(10)
+    client.get("/page")
+    assert len(started) == 2
+    started[1].join(10)
+
+
+@pytest.mark.usefixtures("outside_of_tests")
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_deletes_old_rows(client, monkeypatch):
+    monkeypatch.setattr("tracking.db.threads.can_query", lambda using: True)
+    old_visitors(1)
+    client.get("/page")
+    for thread in threading.enumerate():
+        if thread.name == "tracking-clean-up":
+            thread.join(10)
+    assert not Visitor.objects.exists()
+
+
 def test_the_delete_of_a_request_is_bounded(client, monkeypatch):
     monkeypatch.setattr(VisitorCleanUpMiddleware, "limit", 3)
     old_visitors(5)
@@ -74,6 +119,7 @@ def test_the_delete_of_a_request_is_bounded(client, monkeypatch):
     assert Visitor.objects.count() == 2
 
 
+@pytest.mark.usefixtures("without_threads")
 def test_of_two_processes_one_has_the_turn(client):
     old_visitors(1_200)
     client.get("/page")
@@ -154,6 +200,7 @@ def test_it_is_native_in_both_worlds():
     assert not iscoroutinefunction(VisitorCleanUpMiddleware(lambda request: HttpResponse()))
 
 
+@pytest.mark.usefixtures("without_threads")
 def test_only_a_clean_up_that_is_due_leaves_the_event_loop(clock, monkeypatch):
     threads = []
     monkeypatch.setattr(

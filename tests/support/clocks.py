@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tracking.caching import snapshots
+from tracking.caching import polling, snapshots
 from tracking.identity import daily_salt
 
 
@@ -26,7 +26,7 @@ class Clock:
 def of_snapshots(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Give snapshots and the daily salt a clock, and return it."""
     clock = Clock()
-    for module in (snapshots, daily_salt):
-        monkeypatch.setattr(module, "time", lambda: clock.now)
-    monkeypatch.setattr(snapshots, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(daily_salt, "time", lambda: clock.now)
+    for module in (snapshots, polling):
+        monkeypatch.setattr(module, "monotonic", lambda: clock.now)
     return clock

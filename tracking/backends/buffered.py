@@ -17,6 +17,7 @@ from django.db import close_old_connections, connections
 from tracking.backends.base import BaseBackend
 from tracking.conf import conf
 from tracking.db.isolation import log_errors
+from tracking.db.threads import close_connections
 from tracking.hits import AnyHit
 from tracking.pipeline import write_batch
 from tracking.pipeline.spool import Batch, Item, Record, Spool, save_rejected, spool_folder
@@ -171,7 +172,7 @@ class BufferedBackend(BaseBackend):
             self._notify_observers()
         finally:
             self.release_resources()
-            _close_thread_connections()
+            close_connections()
 
     def _write_waiting(self) -> float:
         """Write what waits, and return the seconds to pause before the next round."""
@@ -396,12 +397,3 @@ def _close_at_exit() -> None:
 
 os.register_at_fork(after_in_child=_reset_after_fork)
 atexit.register(_close_at_exit)
-
-
-def _close_thread_connections() -> None:
-    """Close the database connections of a thread that ends."""
-    connections.close_all()
-    for connection in connections.all(initialized_only=True):
-        # Django leaves SQLite databases in memory open, because other threads may share them.
-        if connection.connection is not None:
-            connection.connection.close()

@@ -2,12 +2,12 @@
 
 A change by any process is effective in all processes within half a second::
 
-    is_banned("192.0.2.7")            # refreshes the list if that is due: a short query
+    is_banned("192.0.2.7")            # refreshes the list if that is due
 
-Middleware refreshes the list at the start of a request, and then looks the address up::
+Middleware lets a thread refresh the list, and looks the address up in what there is::
 
     if snapshots.is_due():
-        snapshots.refresh()
+        await snapshots.refresh_for_request(wait)
     is_in_snapshot("192.0.2.7")       # a look-up in memory, below a microsecond
 """
 
@@ -16,12 +16,11 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from tracking import compat
 from tracking.bans.prefix_set import PrefixSet
 from tracking.caching import snapshots
 from tracking.db.chunks import read_in_chunks
 from tracking.models import BannedIP
-from tracking.models.change_signals import rows_changed, rows_changing
+from tracking.models.change_signals import rows_changed
 from tracking.signals import address_banned, announce
 
 
@@ -29,12 +28,13 @@ def is_banned(address: str | None) -> bool:
     """Return whether an address is banned.
 
     It sees the bans of this process at once, those of others within half a second. If a refresh of
-    the list is due, it queries the database, unless an event loop runs it.
+    the list is due, it queries the database, unless this process serves requests or an event loop
+    runs it.
 
     Args:
         address: the client's address; ``None`` is never banned.
     """
-    if snapshots.is_due() and not compat.is_in_event_loop():
+    if snapshots.is_due():
         snapshots.refresh()
     return is_in_snapshot(address)
 
@@ -54,12 +54,7 @@ def _load(using: str) -> PrefixSet:
 
 
 #: The ban list, shared by all processes of the site.
-snapshot = snapshots.Snapshot("bans", _load, PrefixSet())
-
-
-@receiver(rows_changing, sender=BannedIP)
-def _mark_changed(using: str, **_: Any) -> None:
-    snapshots.changed(snapshot.name, using)
+snapshot = snapshots.Snapshot("bans", _load, PrefixSet(), BannedIP)
 
 
 @receiver(rows_changed, sender=BannedIP)

@@ -10,119 +10,126 @@ Each process reads all tokens with one query, at most every ``INTERVAL`` seconds
 serves requests, and reloads each snapshot whose token it does not know. So a change takes effect
 everywhere within ``INTERVAL``, and at once in the process that made it.
 
-Tokens are random rather than counters, so that a rolled-back change is seen as a difference,
-too. Rows read within a transaction that changed them may still be rolled back: they are read
-again at each poll until that transaction ends. (Rolling back to a savepoint may remove rows
-but not a token that was written before it.)
+Tokens are random rather than counters, so that a rolled-back change is seen as a difference, too.
+A change in an open transaction is seen by the thread that made it, and by nobody else
+(:mod:`tracking.caching.pending_changes`).
 
-A request first calls :func:`is_due`, which is one comparison, and then :func:`refresh`, which
-queries the database::
+Who polls depends on the process:
 
-    if snapshots.is_due():
-        snapshots.refresh()            # in an event loop: by sync_to_async
-    words.current
+- One that serves requests has a thread for it (:mod:`tracking.caching.refresher`). A request calls
+  :func:`is_due`, which is one comparison, and now and then :func:`refresh_for_request`, which does
+  not wait for the database::
+
+      if snapshots.is_due():
+          await snapshots.refresh_for_request(wait)
+      words.current
+
+- In commands, shells and tasks, :func:`refresh` polls in the thread that calls it. So it does for
+  requests where threads do not run, and where the database is in memory.
+- In tests of a site nobody polls, so that each request has the same queries. Tables are read when
+  they change, and after ``migrate`` and ``flush``.
 
 While the database is down, the last content stays in use. A snapshot that cannot be loaded keeps
 its last content, too, and the others are refreshed regardless.
 """
 
-import logging
-import math
+import atexit
+import concurrent.futures
 import os
 import secrets
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from time import monotonic, time
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from django.db import connections, router, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
+from django.core.signals import request_started
+from django.db import connections, models, router
 from django.db.models.signals import post_migrate
 from django.utils import timezone
 
 from tracking import compat
-from tracking.db import missing_tables
-from tracking.db.isolation import open_transactions, savepoints
+from tracking.caching import pending_changes
+from tracking.caching.pending_changes import UNREAD, PendingChange
+from tracking.caching.polling import NEVER, NOW, Poller, Refreshable
+from tracking.caching.refresher import Refresher
+from tracking.db import threads
+from tracking.db.isolation import savepoints
+from tracking.log_limits import get_logger
 from tracking.models import SharedValue
+from tracking.models.change_signals import rows_changed, rows_changing
+from tracking.sync_and_async import Waiting
 
-logger = logging.getLogger(__name__)
+__all__ = [
+    "NEVER",
+    "NOW",
+    "Refreshable",
+    "Snapshot",
+    "changed",
+    "freshness",
+    "is_due",
+    "is_failing",
+    "refresh",
+    "refresh_for_request",
+    "refresh_soon",
+    "register",
+    "reset_all",
+]
 
-#: Seconds between two polls of the tokens.
-INTERVAL = 0.5
-#: Seconds after a failure before the database is queried again, so that requests need not wait.
-BACKOFF = 5.0
-#: Seconds that a request waits for the first load if another thread is loading.
-MAX_WAIT = 5.0
-
-#: The times "now" and "never".
-NOW, NEVER = -math.inf, math.inf
-
-#: ``transaction_status`` of psycopg for a transaction that can only be rolled back.
-_INERROR = 3
+logger = get_logger(__name__)
 
 T = TypeVar("T")
 
 
-class Refreshable(Protocol):
-    """What the poller refreshes."""
+class _Loaded(NamedTuple):
+    """What was loaded, and for which token. One object, because two threads may replace it."""
 
-    @property
-    def name(self) -> str:
-        """Its name in the log."""
-
-    @property
-    def is_uncommitted(self) -> bool:
-        """Whether its content rests on a change that may still be rolled back."""
-
-    @property
-    def expires_at(self) -> float:
-        """The POSIX time at which it must be reloaded even without a change."""
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether it was loaded since the process started."""
-
-    def reload_if_changed(self, values: Mapping[str, str], using: str) -> None:
-        """Reload the content if the shared values say that it changed.
-
-        Args:
-            values: all shared values by name; the value of a snapshot is its token.
-            using: the alias of the database that they were read from.
-        """
-
-    def reset(self) -> None:
-        """Drop the content, as before the first load."""
+    content: Any
+    token: str | None
 
 
 class Snapshot(Generic[T]):
-    """The content of a table, in memory.
+    """The content of a table, in memory."""
 
-    Attributes:
-        current: the content as last loaded; reading it needs no query.
-    """
-
-    #: Content changes only when the table does.
-    expires_at = NEVER
-
-    def __init__(self, name: str, load: Callable[[str], T], empty: T) -> None:
+    def __init__(
+        self,
+        name: str,
+        load: Callable[[str], T],
+        empty: T,
+        model: type[models.Model] | None = None,
+    ) -> None:
         """Make the snapshot and register it with the poller of this process.
 
         Args:
             name: its name for :func:`changed`; 50 characters at most.
             load: returns the content, given the alias of the database.
             empty: the content before the first load.
+            model: a model whose changes are those of the snapshot. It sends the signals of
+                :mod:`tracking.models.change_signals`.
         """
         self.name = name
         self._load = load
         self._empty = empty
         self.reset()
         register(self)
+        if model is not None:
+            rows_changing.connect(self._note_change, sender=model)
+            rows_changed.connect(self._note_rows, sender=model)
 
-    def reset(self) -> None:
-        """Go back to the empty content."""
-        self.current = self._empty
-        self.is_loaded = self.is_uncommitted = False
-        self._token = ""
+    @property
+    def current(self) -> T:
+        """The content as last loaded; reading it needs no query.
+
+        Only after a change in an open transaction of this thread it is loaded from there.
+        """
+        if pending_changes.live:
+            change = pending_changes.find(self.name)
+            if change is not None:
+                return self._read_pending(change)
+        return self._loaded.content  # type: ignore[no-any-return]
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it was loaded since the process started."""
+        return self._loaded.token is not None
 
     def get(self) -> T:
         """Return the content, refreshed if a poll is due."""
@@ -130,190 +137,160 @@ class Snapshot(Generic[T]):
             refresh()
         return self.current
 
+    def reset(self) -> None:
+        """Go back to the empty content."""
+        self._loaded = _Loaded(self._empty, None)
+
     def reload_if_changed(self, values: Mapping[str, str], using: str) -> None:
-        """Load the content if its token is new, or the last content may be rolled back."""
+        """Load the content if its token is new."""
+        # What this thread has not committed is not for the others.
+        if pending_changes.of_this_thread(self.name) is not None:
+            if not self.is_loaded:
+                refresh_soon()
+            return
         # The token was read before the rows: the next poll finds a change made in between.
         token = values.get(self.name, "")
-        if self.is_uncommitted or not self.is_loaded or token != self._token:
+        if token != self._loaded.token:
             with savepoints():  # a failure must not break the transaction for the others
-                self.current = self._load(using)
-            self._token = token
-            self.is_loaded = True
-            self.is_uncommitted = _is_uncommitted(self.name, token, using)
+                self._loaded = _Loaded(self._load(using), token)
+
+    def _read_pending(self, change: PendingChange) -> T:
+        """Return what a transaction sees."""
+        if change.content is UNREAD and change is pending_changes.of_this_thread(self.name):
+            try:
+                with savepoints():
+                    change.content = self._load(change.using)
+            except Exception:
+                logger.exception("Reading the changed %s failed", self.name)
+        content: T = self._loaded.content if change.content is UNREAD else change.content
+        return content
+
+    def _note_change(self, using: str, **_: Any) -> None:
+        changed(self.name, using)
+
+    def _note_rows(self, **_: Any) -> None:
+        """Forget what was read between the change and its announcement."""
+        change = pending_changes.of_this_thread(self.name)
+        if change is not None:
+            change.content = UNREAD
+            if compat.is_test_environment():  # a request of the test needs no query then
+                self._read_pending(change)
 
 
-class _PendingChange:
-    """A change in the open transaction of this process, called when it is committed.
+class Freshness(NamedTuple):
+    """How old the content of this process is.
 
-    It is registered with ``transaction.on_commit``, so Django drops it if the change is rolled
-    back, even to a savepoint; that list also tells which changes are pending. A call alone
-    proves no commit: ``TestCase.captureOnCommitCallbacks`` calls it without one.
+    Attributes:
+        age: seconds since the last poll that succeeded began, or ``None`` if there was none.
+        overdue: seconds for which requests have asked for a newer one in vain.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.token = secrets.token_hex(16)
-
-    def __call__(self) -> None:
-        refresh_soon()
+    age: float | None
+    overdue: float
 
 
-def _pending_changes(name: str, using: str) -> Iterator[_PendingChange]:
-    """Yield the changes of a snapshot in the open transaction of this thread."""
-    connection = connections[using]
-    if connection.in_atomic_block:
-        for function in compat.pending_on_commit(connection):
-            if isinstance(function, _PendingChange) and function.name == name:
-                yield function
-
-
-def _is_uncommitted(name: str, token: str, using: str) -> bool:
-    """Return whether a token that was read may still be rolled back."""
-    return any(change.token == token for change in _pending_changes(name, using))
-
-
-class _Poller:
-    """Decides when the shared values are read, and by which thread."""
+class _Process:
+    """What polls in this process."""
 
     def __init__(self) -> None:
-        self.refreshables: list[Refreshable] = []
-        #: When the next poll is due, on the monotonic clock.
-        self.next_at = NOW
-        self._requests = 0
-        self._is_failing = False
-        #: When those that could not be loaded are tried again, on the monotonic clock.
-        self._backed_off: dict[Refreshable, float] = {}
-        self.reset_locks()
+        self.poller = Poller()
+        self.refresher = Refresher(self.poller)
+        self.serves_requests = False
 
-    def reset_locks(self) -> None:
-        """Start with free locks."""
-        self._polling = threading.Lock()
-        self._scheduling = threading.Lock()
+    @property
+    def has_refresher(self) -> bool:
+        """Whether the thread polls, and not the code that asks for it."""
+        return (
+            self.serves_requests
+            and not compat.is_test_environment()
+            and threads.can_query(router.db_for_write(SharedValue))
+        )
 
-    def refresh_soon(self, *, respect_backoff: bool = False) -> None:
-        """Make a poll due now.
+    def note_request(self, **_: Any) -> None:
+        """Note that it serves requests."""
+        self.serves_requests = True
+        request_started.disconnect(self.note_request)
 
-        Args:
-            respect_backoff: do nothing if the last poll failed and the next one is scheduled.
-        """
-        with self._scheduling:
-            if respect_backoff and self._is_failing:
-                return
-            self._backed_off = {}
-            self._requests += 1
-            self.next_at = NOW
-
-    def run(self) -> bool:
-        """Poll. If another thread is polling, wait for it only before the first load.
-
-        Returns:
-            Whether nothing failed.
-        """
-        acquired = self._polling.acquire(blocking=False)
-        if not acquired and not self._is_loaded():
-            acquired = self._polling.acquire(timeout=MAX_WAIT)
-        if not acquired:
-            return True
-        try:
-            # A broken transaction of the site says nothing about the database: the poll stays
-            # due for the next request.
-            if monotonic() >= self.next_at and not any(map(_is_broken, open_transactions())):
-                return self._poll()
-        finally:
-            self._polling.release()
-        return True
-
-    def _poll(self) -> bool:
-        requests = self._requests
-        if self._is_loaded():  # other threads use the last content meanwhile
-            self._schedule(MAX_WAIT, requests)
-        try:
-            with savepoints():
-                self._refresh_all()
-        except Exception as error:
-            if not missing_tables.is_known(error):
-                logger.exception(
-                    "Polling for changes failed; bans and other cached tables keep their last "
-                    "known state, next attempt in %s s",
-                    BACKOFF,
-                )
-            self._schedule(BACKOFF, requests, is_failing=True)
-            return False
-        self._schedule(self._seconds_to_next(), requests, is_failing=bool(self._backed_off))
-        return True
-
-    def _refresh_all(self) -> None:
-        """Read the shared values; let each refreshable reload, regardless of the others."""
-        # From the primary database: replicas that lag differently would alternate.
-        using = router.db_for_write(SharedValue)
-        values = dict(SharedValue.objects.using(using).values_list("name", "value"))
-        for refreshable in list(self.refreshables):
-            if monotonic() < self._backed_off.get(refreshable, NOW):
-                continue
-            self._backed_off.pop(refreshable, None)
-            try:
-                refreshable.reload_if_changed(values, using)
-            except Exception:
-                logger.exception(
-                    "Loading the %s failed; using their last known state, next attempt in %s s",
-                    refreshable.name,
-                    BACKOFF,
-                )
-                self._backed_off[refreshable] = monotonic() + BACKOFF
-
-    def _schedule(self, seconds: float, requests: int, *, is_failing: bool = False) -> None:
-        """Set when the next poll is due, unless one was requested since ``requests``."""
-        with self._scheduling:
-            self._is_failing = is_failing
-            if self._requests == requests:
-                self.next_at = monotonic() + seconds
-
-    def _seconds_to_next(self) -> float:
-        if any(refreshable.is_uncommitted for refreshable in self.refreshables):
-            return NOW
-        first = min((refreshable.expires_at for refreshable in self.refreshables), default=NEVER)
-        return min(INTERVAL, first - time())
-
-    def _is_loaded(self) -> bool:
-        return all(refreshable.is_loaded for refreshable in self.refreshables)
+    def reset_after_fork(self) -> None:
+        """Reset what threads of the parent may hold."""
+        self.poller.reset_locks()
+        self.refresher.reset()
+        self.poller.refresh_soon()
 
 
-def _is_broken(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether a transaction can only be rolled back and refuses queries."""
-    # An error that the site caught without a savepoint is known to PostgreSQL's driver only.
-    info = getattr(connection.connection, "info", None)
-    return (
-        transaction.get_rollback(using=connection.alias)
-        or getattr(info, "transaction_status", None) == _INERROR
-    )
+_process = _Process()
 
-
-_poller = _Poller()
+# Views of the site may ask for bans where no middleware of the app does.
+request_started.connect(_process.note_request)
+atexit.register(_process.refresher.stop)
+# Windows has no fork.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_process.reset_after_fork)
 
 
 def register(refreshable: Refreshable) -> None:
-    """Let the poller of this process refresh an object."""
-    _poller.refreshables.append(refreshable)
-    _poller.refresh_soon()
+    """Let this process refresh an object with the snapshots."""
+    _process.poller.refreshables.append(refreshable)
+    _process.poller.refresh_soon()
 
 
 def is_due() -> bool:
-    """Return whether it is time to :func:`refresh`. Costs one comparison."""
-    return monotonic() >= _poller.next_at
+    """Return whether it is time to refresh. Costs one comparison; in tests it is never time."""
+    return monotonic() >= _process.poller.next_at and not compat.is_test_environment()
+
+
+def is_failing() -> bool:
+    """Return whether the last refresh failed, which is in the log then."""
+    return _process.poller.is_failing
+
+
+def freshness() -> Freshness:
+    """Return how old the content of this process is; in tests of a site, it has no age."""
+    if compat.is_test_environment():
+        return Freshness(age=None, overdue=0.0)
+    poller, now = _process.poller, monotonic()
+    asked_at = poller.unanswered_since
+    return Freshness(
+        age=None if poller.succeeded_at is None else now - poller.succeeded_at,
+        overdue=0.0 if asked_at is None else now - asked_at,
+    )
+
+
+async def refresh_for_request(wait: Waiting) -> None:
+    """Let the thread of this process bring all snapshots up to date; do it if it :func:`is_due`.
+
+    Args:
+        wait: how to wait, which a request does only when its process has just started.
+    """
+    _process.serves_requests = True
+    if not _process.has_refresher:
+        await wait.call(_process.poller.poll_if_due)
+        return
+    future, seconds = _process.refresher.note_request()
+    if seconds > 0:
+        await wait.until(future, seconds)
 
 
 def refresh() -> bool:
-    """Bring all snapshots up to date. Queries the database; never raises because of it.
+    """Bring all snapshots up to date; never raises because of the database.
+
+    It queries the database, unless this process serves requests: then its thread does, and this
+    waits for it only when the process has just started. In an event loop it neither queries nor
+    waits.
 
     Returns:
         Whether the database answered, as far as it was queried; failures are logged.
     """
-    return _poller.run()
+    if not _process.has_refresher:
+        return compat.is_in_event_loop() or _process.poller.poll_if_due()
+    _wait_for(*_process.refresher.note_request())
+    return not _process.poller.is_failing
 
 
 def refresh_soon() -> None:
     """Make a refresh due now, unless the last one failed and its pause is not over."""
-    _poller.refresh_soon(respect_backoff=True)
+    if _process.poller.refresh_soon(respect_backoff=True):
+        _process.refresher.wake()
 
 
 def changed(name: str, using: str | None = None) -> None:
@@ -329,13 +306,28 @@ def changed(name: str, using: str | None = None) -> None:
         django.db.Error: the token could not be written; other processes keep the old content.
     """
     using = using or router.db_for_write(SharedValue)
+    is_atomic = connections[using].in_atomic_block
     # One token is enough for all changes of one transaction.
-    if not any(_pending_changes(name, using)):
-        change = _PendingChange(name)
-        _save_token(name, change.token, using)
-        if connections[using].in_atomic_block:
-            transaction.on_commit(change, using=using)
-    _poller.refresh_soon()
+    if not (is_atomic and pending_changes.is_noted(name, using)):
+        _save_token(name, secrets.token_hex(16), using)
+    if is_atomic:
+        pending_changes.note(name, using, _read_committed_change)
+    else:
+        _read_committed_change()
+
+
+def _read_committed_change() -> None:
+    """Let this process see at once what it has changed."""
+    _process.poller.refresh_soon()
+    if compat.is_test_environment():
+        _process.poller.poll_if_due()
+    elif _process.has_refresher:
+        _wait_for(*_process.refresher.poll_now())
+
+
+def _wait_for(future: "concurrent.futures.Future[None]", seconds: float) -> None:
+    if seconds > 0 and not compat.is_in_event_loop():
+        concurrent.futures.wait([future], timeout=seconds)
 
 
 def _save_token(name: str, token: str, using: str) -> None:
@@ -352,25 +344,15 @@ def _save_token(name: str, token: str, using: str) -> None:
 
 def reset_all() -> None:
     """Drop all content, for tests that must not see that of earlier tests."""
-    for refreshable in _poller.refreshables:
-        refreshable.reset()
-    _poller.refresh_soon()
+    _process.poller.reset()
 
 
-def _reset_after_fork() -> None:
-    # Another thread of the parent may have held a lock; it does not exist in the child.
-    _poller.reset_locks()
-    _poller.refresh_soon()
-
-
-# Windows has no fork.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_after_fork)
-
-
-def _refresh_after_migrate(**_: Any) -> None:
+def _reload_after_migrate(app_config: Any, using: str, **_: Any) -> None:
     # Also sent by ``flush``, with which TransactionTestCase empties all tables between tests.
-    _poller.refresh_soon()
+    if app_config.label == "tracking" and using == router.db_for_write(SharedValue):
+        _process.poller.refresh_soon()
+        if compat.is_test_environment():
+            _process.poller.poll_if_due()
 
 
-post_migrate.connect(_refresh_after_migrate)
+post_migrate.connect(_reload_after_migrate)

@@ -97,7 +97,7 @@ class Site:
             info.track_visitor(request)
         if self.checks_bans:
             if snapshots.is_due():
-                await info.refresh(wait)
+                await snapshots.refresh_for_request(wait)
             if bans.is_in_snapshot(info.address):
                 return None
         if self.redirects_to_https and not request.is_secure():

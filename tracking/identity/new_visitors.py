@@ -86,8 +86,6 @@ class _Budget:
 
     name = "budget of new visitors"
     is_loaded = True
-    is_uncommitted = False
-    expires_at = snapshots.NEVER
 
     def __init__(self) -> None:
         self.reset()

@@ -9,7 +9,6 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 
 from tracking import client_address, exclusions
-from tracking.caching import snapshots
 from tracking.conf import conf
 from tracking.db.column_values import MAX_TEXT
 from tracking.enrichment.campaigns import campaign_query
@@ -27,13 +26,8 @@ class RequestInfo:
     info = RequestInfo.of(request)
     info.address             # "192.0.2.7"
     info.exclusion           # "method HEAD", or None if the request counts
-
-    Attributes:
-        database_failed: whether a refresh of the snapshots has failed for this request, which is
-            in the log then.
     """
 
-    database_failed = False
     _request: Callable[[], HttpRequest] = staticmethod(lambda: None)  # type: ignore[assignment]
 
     def __init__(self, request: HttpRequest) -> None:
@@ -71,11 +65,6 @@ class RequestInfo:
     def request(self) -> HttpRequest:
         """The request itself."""
         return self._request()
-
-    async def refresh(self, wait: Waiting) -> None:
-        """Bring the snapshots up to date; do it if ``snapshots.is_due()``."""
-        if not await wait.call(snapshots.refresh):
-            self.database_failed = True
 
     # The client.
 

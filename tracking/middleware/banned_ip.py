@@ -27,7 +27,7 @@ class BannedIPMiddleware(BaseMiddleware):
         """Return the site's response, or the one for banned clients."""
         info = RequestInfo.of(request)
         if snapshots.is_due():
-            await info.refresh(self.wait)
+            await snapshots.refresh_for_request(self.wait)
         if _is_banned(info):
             return _banned_response()
         response = self.get_response(request)

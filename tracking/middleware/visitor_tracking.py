@@ -47,7 +47,7 @@ class VisitorTrackingMiddleware(BaseMiddleware):
                 logger.debug("%r is not counted: %s", request.path, reason)
         except Exception as error:
             # If the database is down, the failed refresh has logged it.
-            logged = RequestInfo.of(request).database_failed and isinstance(error, Error)
+            logged = snapshots.is_failing() and isinstance(error, Error)
             if not (logged or missing_tables.is_known(error)):
                 logger.exception("Tracking of %r failed", request.path)
         return response
@@ -56,7 +56,7 @@ class VisitorTrackingMiddleware(BaseMiddleware):
         """Send a page view, or return why the reader does not count."""
         info = RequestInfo.of(request)
         if snapshots.is_due():
-            await info.refresh(self.wait)
+            await snapshots.refresh_for_request(self.wait)
         if conf.consent:
             await info.ask_consent(self.wait)
         if reason := _exclude_reader(info, request, response):

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from tracking import client_address, health
 from tracking.backends import get_backend
+from tracking.caching import snapshots
 from tracking.conf import conf
 from tracking.identity import new_visitors
 from tracking.management.output import print_figures
@@ -48,6 +49,7 @@ class Command(BaseCommand):
 
     def _show_recording(self) -> None:
         backend = get_backend()
+        snapshots.refresh()  # does the database answer?
         problems, figures = health.report(backend)
         # Outside the f-string, where makemessages does not find texts.
         backend_label, spool_label = _("backend"), _("spool")
@@ -62,6 +64,7 @@ class Command(BaseCommand):
             "size": _("bytes"),
             "rejected": _("hits set aside"),
             "sent": _("batches in flight"),
+            "refresh_age": _("last refresh, seconds"),
         }
         figures_of_all = [(name, figures[key]) for key, name in names.items() if key in figures]
         problems = [_(problem) for problem in problems]
