@@ -9,10 +9,12 @@ from django.urls import reverse
 from tests.support import clocks
 from tests.support.buffered import QUICK, FakeTable
 from tests.support.processes import wait_until
+from tests.support.spooled_files import save_hits
 from tracking import health
 from tracking.backends import get_backend
 from tracking.hits import Hit, Kind
-from tracking.pipeline.spool import Spool
+from tracking.pipeline.spool import SiteIdentity, Spool
+from tracking.pipeline.spool.folder import MAX_FILES
 
 
 def hits(number, **values):
@@ -102,3 +104,27 @@ def ask_again(client):
 
 def refuse(*_args):
     raise OperationalError("the database is away")
+
+
+def test_files_that_cannot_be_read_are_a_problem_and_those_of_other_sites_are_not(
+    backend, table, client
+):
+    url, other = reverse("tracking:health"), SiteIdentity.of("postgresql", {"NAME": "blog"}, ["x"])
+    save_hits(backend.spool.folder, hits(3), site=other)
+    response = client.get(url)
+    assert response.status_code == 200
+    assert (response.json()["waiting"], response.json()["other_sites"]) == (0, 1)
+    (backend.spool.folder / "a.hits").write_text("something else altogether")
+    time.sleep(1.1)
+    response = client.get(url)
+    assert response.status_code == 503
+    assert response.json()["problems"] == ["files of the spool cannot be read"]
+    assert response.json()["unreadable"] == 1
+
+
+def test_a_folder_of_very_many_files_is_a_problem(backend, table, client):
+    backend.spool.folder.mkdir()
+    for number in range(MAX_FILES + 1):
+        (backend.spool.folder / f"{number}.txt").touch()
+    response = client.get(reverse("tracking:health"))
+    assert response.json()["problems"] == ["the spool holds more files than are counted"]

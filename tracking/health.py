@@ -3,7 +3,7 @@
 import os
 import threading
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
@@ -13,10 +13,17 @@ from tracking.backends import BaseBackend, get_backend
 from tracking.caching import snapshots
 from tracking.conf import conf
 
+if TYPE_CHECKING:
+    from tracking.pipeline.spool.status import FolderStatus
+
 #: Seconds that a report is cached: anyone may request the health view as often as they like.
 MAX_AGE = 1.0
 
 METHODS = ("GET", "HEAD")
+
+#: Figures in the response of the view.
+_SHOWN = ("waiting", "lag", "rejected", "refresh_age")
+_SHOWN_ABOVE_ZERO = ("unreadable", "other_sites")
 
 
 class HealthReport(NamedTuple):
@@ -41,18 +48,15 @@ def report(backend: BaseBackend) -> HealthReport:
         return HealthReport(problems, figures)
     # Imported only for sites with a spool: it needs fcntl, which Windows lacks.
     from tracking.backends.buffered import BufferedBackend  # noqa: PLC0415
-    from tracking.pipeline.spool import folder_status  # noqa: PLC0415
+    from tracking.pipeline.spool import folder_status, this_site  # noqa: PLC0415
 
     try:
-        state = folder_status(spool.folder)
+        state = folder_status(spool.folder, this_site())
     except OSError:
         problems.append(gettext_noop("the spool cannot be read"))
     else:
         figures.update(state._asdict(), lag=round(state.lag, 3), sent_lag=round(state.sent_lag, 3))
-        if state.lag > conf.max_lag:
-            problems.append(gettext_noop("hits are delayed"))
-        if state.sent_lag > conf.max_lag:
-            problems.append(gettext_noop("no worker has written the batches that were sent"))
+        problems += _problems_of(state)
     if isinstance(backend, BufferedBackend):
         figures["process"] = backend.counters_as_dict()
         if not backend.is_disk_writable:
@@ -68,6 +72,18 @@ def _examine_snapshots(figures: dict[str, Any]) -> list[str]:
     if fresh.overdue > conf.max_lag or (fresh.age is None and snapshots.is_failing()):
         return [gettext_noop("bans and other tables in memory cannot be refreshed")]
     return []
+
+
+def _problems_of(state: "FolderStatus") -> list[str]:
+    found = {
+        gettext_noop("hits are delayed"): state.lag > conf.max_lag,
+        gettext_noop("no worker has written the batches that were sent"): (
+            state.sent_lag > conf.max_lag
+        ),
+        gettext_noop("files of the spool cannot be read"): state.unreadable > 0,
+        gettext_noop("the spool holds more files than are counted"): not state.is_complete,
+    }
+    return [problem for problem, is_there in found.items() if is_there]
 
 
 class _CachedReport:
@@ -104,7 +120,9 @@ def health(request: HttpRequest) -> HttpResponse:
     ``{"status": "ok", "problems": [], "waiting": 0, "lag": 0.0, "rejected": 0}``: ``waiting``
     counts hits not written yet, of all processes on this machine; ``lag`` is the age of the
     oldest, in seconds. ``refresh_age``, in processes that have read bans and other tables into
-    memory, is the seconds since they last did. It contains no personal data.
+    memory, is the seconds since they last did. Two more figures appear when they are not 0:
+    ``unreadable``, files that cannot be read, and ``other_sites``, files of other sites. It
+    contains no personal data.
 
     Args:
         request: GET or HEAD.
@@ -116,8 +134,8 @@ def health(request: HttpRequest) -> HttpResponse:
     if request.method not in METHODS:
         return HttpResponseNotAllowed(METHODS)
     problems, figures = _cached_report.report()
-    names = ("waiting", "lag", "rejected", "refresh_age")
-    answer = {name: figures[name] for name in names if name in figures}
+    answer = {name: figures[name] for name in _SHOWN if name in figures}
+    answer |= {name: figures[name] for name in _SHOWN_ABOVE_ZERO if figures.get(name)}
     status = "degraded" if problems else "ok"
     return JsonResponse(
         {"status": status, "problems": problems, **answer},

@@ -19,7 +19,6 @@ from tests.support.buffered import QUICK, FakeTable
 from tests.support.processes import Site, wait_until
 from tracking import links, recording
 from tracking.backends import get_backend
-from tracking.backends.buffered import BufferedBackend
 from tracking.hits import Hit, Kind
 from tracking.models import Beacon
 from tracking.pipeline import write_batch
@@ -301,22 +300,6 @@ def test_the_doctor_shows_what_is_waiting(backend, capsys):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("place", ["relative", "/proc/1/nowhere", "{file}", "{open}"])
-def test_a_folder_that_cannot_be_used_is_a_wrong_setting(settings, tmp_path, place):
-    (tmp_path / "file").write_text("")
-    (tmp_path / "open").mkdir()
-    (tmp_path / "open").chmod(0o777)
-    settings.TRACKING_SPOOL = place.format(file=tmp_path / "file", open=tmp_path / "open")
-    [message] = BufferedBackend().check()
-    assert message.id == "tracking.E017"
-
-
-def test_a_folder_that_is_not_there_yet_is_fine_and_is_not_made(settings, tmp_path):
-    settings.TRACKING_SPOOL = str(tmp_path / "a" / "b")
-    assert BufferedBackend().check() == []
-    assert not list(tmp_path.iterdir())
-
-
 #: Sends for ever, and tells of each hit that was taken over.
 SENDER = """
 import django
@@ -360,6 +343,40 @@ def test_a_process_that_is_killed_under_load_loses_nothing_and_writes_nothing_tw
     assert set(acknowledged) <= set(keys)
     assert len(keys) - len(acknowledged) <= 3  # killed between the write and the word
     assert folder_status(site.spool).waiting == 0
+
+
+@pytest.mark.slow
+def test_two_sites_that_share_a_folder_and_are_killed_take_their_own_hits_only(tmp_path):
+    """With the same secret, as in copied settings."""
+    sites, acknowledged = [], []
+    for name in ("shop", "blog"):
+        (tmp_path / name).mkdir()
+        shared = f"TRACKING_SPOOL = {str(tmp_path / 'spool')!r}\n"
+        sites.append(Site(tmp_path / name, shared))
+        acknowledged.append([])
+    for _ in range(3):
+        processes = [site.start("-c", SENDER, stdout=-1) for site in sites]
+        for process, sent in zip(processes, acknowledged, strict=True):
+            sent.append(process.stdout.readline().strip())
+        time.sleep(0.5)
+        for process, sent in zip(processes, acknowledged, strict=True):
+            process.kill()
+            sent += [line.strip() for line in process.stdout if line.endswith("\n")]
+            process.wait()
+            process.stdout.close()
+    state = folder_status(tmp_path / "spool", sites[0].identity)
+    assert min(state.left_behind, state.other_sites) >= 1
+    sites[0].run("-m", "django", "tracking_drain")
+    assert folder_status(tmp_path / "spool").left_behind == state.other_sites
+    sites[1].run("-m", "django", "tracking_drain")
+    for site, sent in zip(sites, acknowledged, strict=True):
+        keys = site.keys()
+        assert len(sent) > 300
+        assert len(keys) == len(set(keys))
+        assert set(sent) <= set(keys)
+        assert len(keys) - len(sent) <= 3  # killed between the write and the word
+    assert not set(sites[0].keys()) & set(sites[1].keys())
+    assert folder_status(tmp_path / "spool").waiting == 0
 
 
 @pytest.mark.slow

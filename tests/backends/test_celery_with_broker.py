@@ -174,7 +174,7 @@ def kill_group(process):
 
 @pytest.mark.slow
 def test_a_dead_sender_s_hits_are_sent_by_the_next(site):
-    left = Spool(site.spool)
+    left = Spool(site.spool, site=site.identity)
     left.append(hits(7))
     left.close()
     with worker(site):

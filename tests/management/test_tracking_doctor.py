@@ -1,3 +1,5 @@
+"""The command tracking_doctor."""
+
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -5,6 +7,11 @@ from types import ModuleType
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
+
+from tests.support.buffered import QUICK
+from tests.support.spooled_files import hit, save_hits
+from tracking.pipeline.spool import SiteIdentity
+from tracking.pipeline.spool.folder import MAX_FILES
 
 
 def diagnose(capsys, *arguments):
@@ -77,3 +84,30 @@ def test_the_doctor_says_that_bans_cannot_be_read(capsys):
     with connection.execute_wrapper(refuse):
         lines = diagnose(capsys)
     assert "Problem: bans and other tables in memory cannot be refreshed." in lines
+
+
+@pytest.fixture
+def folder(settings, tmp_path):
+    settings.TRACKING_BACKEND, settings.TRACKING_SPOOL = QUICK, str(tmp_path)
+    tmp_path.chmod(0o700)
+    return tmp_path
+
+
+@pytest.mark.django_db
+def test_the_doctor_names_files_that_need_a_person(folder, capsys):
+    (folder / "a.hits.unknown").write_text("something else altogether")
+    save_hits(folder, [hit(1)], site=SiteIdentity.of("postgresql", {"NAME": "blog"}, ["x"]))
+    lines = [" ".join(line.split()) for line in diagnose(capsys)]
+    assert {"unreadable files 1", "files of other sites 1", "hits waiting 0"} <= set(lines)
+    assert "Problem: files of the spool cannot be read." in lines
+    assert any("tracking_replay" in line for line in lines)
+    assert any("a TRACKING_SPOOL of its own" in line for line in lines)
+
+
+@pytest.mark.django_db
+def test_the_doctor_says_that_there_is_more_than_was_counted(folder, capsys):
+    for number in range(MAX_FILES + 1):
+        (folder / f"{number}.txt").touch()
+    lines = [" ".join(line.split()) for line in diagnose(capsys)]
+    assert "spool files more than 0" in lines
+    assert "Problem: the spool holds more files than are counted." in lines

@@ -8,7 +8,14 @@ from tests.support.buffered import QUICK, FakeTable
 from tracking.backends import get_backend
 from tracking.hits import Hit, Kind
 from tracking.models import Beacon
-from tracking.pipeline.spool import Rejected, Spool, encode_hit, folder_status, save_rejected
+from tracking.pipeline.spool import (
+    Rejected,
+    SiteIdentity,
+    Spool,
+    encode_hit,
+    folder_status,
+    save_rejected,
+)
 
 
 def hits(number, **values):
@@ -52,3 +59,21 @@ def test_draining_says_that_the_database_is_away(backend, table):
     with pytest.raises(CommandError, match="gone"):
         call_command("tracking_replay", verbosity=0)
     assert folder_status(backend.spool.folder).rejected == 1
+
+
+def test_hits_of_another_site_are_written_only_when_asked_for(backend, table, capsys):
+    other = SiteIdentity.of("postgresql", {"NAME": "blog"}, ["x"])
+    left = Spool(backend.spool.folder, site=other)
+    left.append(hits(3))
+    left.close()
+    call_command("tracking_drain")
+    assert capsys.readouterr().out.split()[:2] == ["files", "0"]
+    call_command("tracking_drain", "--any-site")
+    assert table.numbers == [0, 1, 2]
+
+
+def test_a_file_without_hits_is_named_by_the_replay(backend, table, capsys):
+    backend.spool.folder.mkdir()
+    (backend.spool.folder / "a.hits").write_text("something else altogether")
+    call_command("tracking_replay")
+    assert "Files that cannot be read: 1" in capsys.readouterr().err

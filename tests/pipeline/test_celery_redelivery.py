@@ -14,7 +14,15 @@ from tracking.hits import Hit
 from tracking.models import Beacon
 from tracking.pipeline import celery_consumer, celery_messages
 from tracking.pipeline.celery_redelivery import RedeliveryDelays, redeliver
-from tracking.pipeline.spool import Record, encode_hit, folder_status, in_flight
+from tracking.pipeline.spool import (
+    Record,
+    SiteIdentity,
+    encode_hit,
+    folder_status,
+    in_flight,
+    this_site,
+)
+from tracking.pipeline.spool.folder import delete_stale_drafts
 from tracking.pipeline.write_batch import Unavailable
 from tracking.recording import written_batches
 
@@ -188,8 +196,22 @@ def test_one_process_at_a_time_looks_around(post):
     assert len(post.round()) == 1
     post.send(ago=10**6)
     assert post.round(every=60) == []  # somebody has just looked
-    os.utime(post.folder / "sent" / "round", (time.time() + 900,) * 2)  # by a wrong clock
+    [round_file] = (post.folder / "sent").glob("round.*")
+    os.utime(round_file, (time.time() + 900,) * 2)  # by a wrong clock
     assert len(post.round(every=60)) == 1
+
+
+def test_a_batch_of_another_site_is_left_to_it(post):
+    """Its workers write to another database than those of this site's broker."""
+    other = SiteIdentity.of("postgresql", {"NAME": "blog"}, ["x"])
+    post.send(ago=10**6)
+    [path] = (post.folder / "sent").glob("*.sent")
+    foreign = path.rename(path.with_suffix(f".{other.stamp.hex()}.sent"))
+    assert post.round() == []
+    call_command("tracking_drain", folder=post.folder)
+    assert foreign.exists()
+    foreign.rename(path.with_suffix(f".{this_site().stamp.hex()}.sent"))
+    assert len(post.round()) == 1
 
 
 def test_what_is_half_written_or_another_s_is_left_alone(post):
@@ -197,9 +219,9 @@ def test_what_is_half_written_or_another_s_is_left_alone(post):
     (post.folder / "sent" / "x.sent").write_text("?")
     (post.folder / "sent" / "ab.draft").write_text("half")
     assert len(post.waiting) == 1
-    in_flight.delete_stale_drafts(post.folder)
+    delete_stale_drafts(post.folder / "sent")
     assert (post.folder / "sent" / "ab.draft").exists()
-    in_flight.delete_stale_drafts(post.folder, older_than=-1)
+    delete_stale_drafts(post.folder / "sent", older_than=-1)
     assert not (post.folder / "sent" / "ab.draft").exists()
 
 

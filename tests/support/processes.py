@@ -10,7 +10,10 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from django.conf import settings
+
 from tests.support import documents
+from tracking.pipeline.spool import SiteIdentity
 
 #: SQLite in WAL mode: writers wait for each other, readers do not wait.
 SETTINGS = """
@@ -33,12 +36,12 @@ TRACKING_BACKEND = "tracking.backends.buffered.BufferedBackend"
 class Site:
     """A folder with settings, a SQLite database and a spool, for processes to run in."""
 
-    def __init__(self, folder: Path, settings: str = "") -> None:
+    def __init__(self, folder: Path, more_settings: str = "") -> None:
         self.folder = folder
         self.database = folder / "site.sqlite3"
         self.spool = folder / "spool"
         values = {"database": str(self.database), "spool": str(self.spool)}
-        (folder / "site_settings.py").write_text(SETTINGS % values + settings)
+        (folder / "site_settings.py").write_text(SETTINGS % values + more_settings)
         self.environment = {
             **os.environ,
             "PYTHONPATH": f"{folder}{os.pathsep}{documents.ROOT}",
@@ -66,6 +69,11 @@ class Site:
         )
         assert result.returncode == 0, result.stderr
         return result.stdout
+
+    @property
+    def identity(self) -> SiteIdentity:
+        """By what the processes of the site recognise their files."""
+        return SiteIdentity.of("sqlite", {"NAME": self.database}, [settings.SECRET_KEY])
 
     def keys(self) -> list[str]:
         """Return the keys of the beacons, as hexadecimal digits."""

@@ -13,7 +13,7 @@ from tracking.backends.buffered import BufferedBackend
 from tracking.log_limits import get_logger
 from tracking.pipeline import celery_messages, celery_redelivery
 from tracking.pipeline.celery_redelivery import RedeliveryDelays
-from tracking.pipeline.spool import Item, in_flight
+from tracking.pipeline.spool import Item, in_flight, this_site
 from tracking.pipeline.write_batch import BatchResult, Unavailable
 
 if TYPE_CHECKING:
@@ -72,10 +72,10 @@ class CeleryBackend(BufferedBackend):
             self._publish(message)
             return BatchResult(written=len(items))
         try:
-            in_flight_now = in_flight.count_sent(self.spool.folder)
+            in_flight_now = self._count_in_flight()
             if in_flight_now >= self.max_in_flight:
                 self.resend_unacknowledged()  # some may have been written by now
-                in_flight_now = in_flight.count_sent(self.spool.folder)
+                in_flight_now = self._count_in_flight()
             if in_flight_now >= self.max_in_flight:
                 raise Unavailable(f"no worker has written the {in_flight_now} batches sent so far")
             copy = in_flight.save_copy(self.spool.folder, celery_messages.batch_key(items), message)
@@ -90,6 +90,9 @@ class CeleryBackend(BufferedBackend):
             copy.delete()  # the hits are still in the spool
             raise
         return BatchResult(written=len(items))
+
+    def _count_in_flight(self) -> int:
+        return in_flight.count_sent(self.spool.folder, this_site()).number
 
     def resend_unacknowledged(self) -> None:
         """Send overdue batches again, and delete the copies of written ones."""
@@ -133,7 +136,7 @@ class CeleryBackend(BufferedBackend):
                 logger.debug("Closing the connection to the broker failed", exc_info=True)
 
     def check(self) -> list[CheckMessage]:
-        """Check the Celery app and the folder of the spool (E019, W019, W013, E017)."""
+        """Check the Celery app and the folder of the spool (E019, W019, W013, E017, W015)."""
         from celery import current_app  # noqa: PLC0415
 
         messages = super().check()

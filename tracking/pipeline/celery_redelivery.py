@@ -17,7 +17,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from tracking.pipeline import celery_consumer
-from tracking.pipeline.spool import in_flight
+from tracking.pipeline.spool import in_flight, this_site
+from tracking.pipeline.spool.folder import delete_stale_drafts
 from tracking.pipeline.spool.in_flight import RedeliveryRound, SentBatch
 from tracking.recording import written_batches
 
@@ -63,7 +64,7 @@ def redeliver(
         Exception: what ``publish`` raises.
     """
     with in_flight.claim_round(folder, every) as this_round:
-        if this_round is None or not (batches := in_flight.sent_batches(folder)):
+        if this_round is None or not (batches := in_flight.sent_batches(folder, this_site())):
             return
         written = written_batches.find_written(list({batch.key for batch in batches}))
         _delete_written(batches, written, this_round)
@@ -82,7 +83,7 @@ def redeliver(
                 min(len(overdue), MAX_PER_ROUND),
                 len(waiting),
             )
-        in_flight.delete_stale_drafts(folder)
+        delete_stale_drafts(folder / in_flight.SENT)
 
 
 def _delete_written(

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tracking.pipeline import celery_consumer, write_batch
-from tracking.pipeline.spool import Record, Rejected, Spool, in_flight, save_rejected
+from tracking.pipeline.spool import (
+    Record,
+    Rejected,
+    Spool,
+    in_flight,
+    save_rejected,
+    this_site,
+)
 from tracking.pipeline.spool.rejected import open_rejected
+from tracking.pipeline.spool.unreadable import UnreadableFile, open_unreadable
 from tracking.pipeline.write_batch import BatchResult, Unavailable
 
 BATCH_SIZE = 2_000
@@ -22,6 +30,7 @@ class DrainResult:
         written: hits written.
         duplicate: hits among them that had been written before.
         rejected: hits set aside (again).
+        unreadable: files in which no hit was found.
         error: why it stopped before the end, or ``""``.
     """
 
@@ -29,6 +38,7 @@ class DrainResult:
     written: int = 0
     duplicate: int = 0
     rejected: int = 0
+    unreadable: int = 0
     error: str = ""
 
     def add(self, batch: BatchResult) -> None:
@@ -38,8 +48,16 @@ class DrainResult:
         self.rejected += len(batch.rejected)
 
 
+#: Called with the result so far.
+Progress = Callable[[DrainResult], None]
+
+
+def _show_nothing(_result: DrainResult) -> None:
+    pass
+
+
 def drain(
-    folder: Path, progress: Callable[[DrainResult], None] = lambda _result: None
+    folder: Path, progress: Progress = _show_nothing, *, from_any_site: bool = False
 ) -> DrainResult:
     """Write the hits of dead processes. Files of running processes are skipped.
 
@@ -50,12 +68,14 @@ def drain(
     Args:
         folder: the folder of the spool.
         progress: called after each batch.
+        from_any_site: whether files of other sites are written, too.
 
     Raises:
         OSError: the folder cannot be used.
     """
     result = DrainResult()
-    spool = Spool(folder)
+    spool = Spool(folder, from_any_site=from_any_site)
+    site = None if from_any_site else this_site()
     try:
         while number := spool.adopt_orphans():
             result.files += number
@@ -65,7 +85,7 @@ def drain(
                 spool.settle_batch(batch)
                 result.add(written)
                 progress(result)
-        for sent in in_flight.sent_batches(folder):
+        for sent in in_flight.sent_batches(folder, site):
             with suppress(FileNotFoundError):  # a worker wrote it meanwhile
                 result.add(celery_consumer.write_message(sent.read_message()))
                 sent.delete()
@@ -79,34 +99,59 @@ def drain(
 
 
 def replay(
-    folder: Path, progress: Callable[[DrainResult], None] = lambda _result: None
+    folder: Path, progress: Progress = _show_nothing, *, from_any_site: bool = False
 ) -> DrainResult:
-    """Write rejected hits once more. Those refused again are set aside again.
+    """Write rejected hits once more, and those in files that cannot be read.
+
+    Hits refused again are set aside again.
 
     Args:
         folder: the folder of the spool.
         progress: called after each file.
+        from_any_site: whether hits of other sites are written, too.
 
     Raises:
         OSError: the folder cannot be used.
     """
     result = DrainResult()
+    site = None if from_any_site else this_site()
     try:
-        with open_rejected(folder) as files:
+        with open_rejected(folder, site) as files:
             for path, rejected in files:
-                rejected_again: list[Rejected] = []
-                for start in range(0, len(rejected), BATCH_SIZE):
-                    written = _write_again(rejected[start : start + BATCH_SIZE])
-                    rejected_again += written.rejected
-                    result.add(written)
-                save_rejected(folder, rejected_again)
-                path.unlink()
-                result.files += 1
+                _replay_rejected(folder, path, rejected, result)
+                progress(result)
+        with open_unreadable(folder) as unreadable_files:
+            for file in unreadable_files:
+                _replay_unreadable(folder, file, result)
                 progress(result)
     except Unavailable as error:
         result.error = str(error)
     return result
 
 
-def _write_again(rejected: list[Rejected]) -> BatchResult:
-    return write_batch.write_records([Record(item.raw, 0.0) for item in rejected])
+def _replay_rejected(
+    folder: Path, path: Path, rejected: list[Rejected], result: DrainResult
+) -> None:
+    rejected_again: list[Rejected] = []
+    for start in range(0, len(rejected), BATCH_SIZE):
+        records = [Record(one.raw, 0.0) for one in rejected[start : start + BATCH_SIZE]]
+        written = write_batch.write_records(records)
+        rejected_again += written.rejected
+        result.add(written)
+    save_rejected(folder, rejected_again)
+    path.unlink()
+    result.files += 1
+
+
+def _replay_unreadable(folder: Path, file: UnreadableFile, result: DrainResult) -> None:
+    number = 0
+    for records in () if file.is_newer else file.records(BATCH_SIZE):
+        number += len(records)
+        written = write_batch.write_records(records)
+        save_rejected(folder, written.rejected)
+        result.add(written)
+    if number:
+        file.set_aside()
+        result.files += 1
+    else:
+        result.unreadable += 1

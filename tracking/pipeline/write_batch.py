@@ -125,7 +125,8 @@ def write_records(
     decoded: list[tuple[bytes, AnyHit]] = []
     for item in items:
         if isinstance(item, DamagedBytes):
-            result.rejected.append(Rejected(item.raw, "damaged on disk"))
+            if any(item.raw):  # zeros are space that was reserved and not written
+                result.rejected.append(Rejected(item.raw, "damaged on disk"))
             continue
         try:
             decoded.append((item.payload, decode_hit(item.payload)))

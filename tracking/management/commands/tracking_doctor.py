@@ -1,6 +1,7 @@
 """``manage.py tracking_doctor``: problems, waiting hits, and how a client address is found."""
 
 from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -13,7 +14,7 @@ from tracking.backends import get_backend
 from tracking.caching import snapshots
 from tracking.conf import conf
 from tracking.identity import new_visitors
-from tracking.management.output import print_figures
+from tracking.management.output import grouped, print_figures
 
 
 class Command(BaseCommand):
@@ -56,17 +57,7 @@ class Command(BaseCommand):
         self.stdout.write(f"  {backend_label:<24}{conf.backend}")
         if spool := getattr(backend, "spool", None):
             self.stdout.write(f"  {spool_label:<24}{spool.folder}")
-        names = {
-            "waiting": _("hits waiting"),
-            "lag": _("oldest hit, seconds"),
-            "files": _("spool files"),
-            "left_behind": _("files of dead processes"),
-            "size": _("bytes"),
-            "rejected": _("hits set aside"),
-            "sent": _("batches in flight"),
-            "refresh_age": _("last refresh, seconds"),
-        }
-        figures_of_all = [(name, figures[key]) for key, name in names.items() if key in figures]
+        shown = _shown(figures)
         problems = [_(problem) for problem in problems]
         try:
             not_stored = sum(new_visitors.not_stored_by_day().values())
@@ -74,8 +65,10 @@ class Command(BaseCommand):
             problems.append(_("the database cannot be read: %s") % error)
         else:
             if not_stored or conf.new_visitors_per_network is not None:
-                figures_of_all.append((_("pages not stored, 7 days"), not_stored))
-        print_figures(self, figures_of_all)
+                shown.append((_("pages not stored, 7 days"), not_stored))
+        print_figures(self, shown)
+        for hint in _hints(figures):
+            self.stdout.write(hint)
         for problem in problems:
             self.stdout.write(_("Problem: %s.") % problem)
         if not problems:
@@ -109,3 +102,31 @@ class Command(BaseCommand):
         if hop.address is None:
             return _("not an address: the previous hop is the client")
         return _("not a proxy of this site: this is the client")
+
+
+def _shown(figures: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    names = {
+        "waiting": _("hits waiting"),
+        "lag": _("oldest hit, seconds"),
+        "files": _("spool files"),
+        "left_behind": _("files of dead processes"),
+        "size": _("bytes"),
+        "rejected": _("hits set aside"),
+        "sent": _("batches in flight"),
+        "unreadable": _("unreadable files"),
+        "other_sites": _("files of other sites"),
+    }
+    shown = [(name, figures[key]) for key, name in names.items() if key in figures]
+    if not figures.get("is_complete", True):
+        more_than = _("more than %s")
+        shown = [(name, more_than % grouped(figure)) for name, figure in shown]
+    if "refresh_age" in figures:
+        shown.append((_("last refresh, seconds"), figures["refresh_age"]))
+    return shown
+
+
+def _hints(figures: Mapping[str, Any]) -> Iterator[str]:
+    if figures.get("unreadable"):
+        yield _("tracking_replay writes the hits that it finds in unreadable files.")
+    if figures.get("other_sites"):
+        yield _("Other sites use the same folder. Give each site a TRACKING_SPOOL of its own.")

@@ -1,12 +1,11 @@
 """``manage.py tracking_drain``: writes hits that dead processes left in the spool."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from django.utils.translation import gettext as _
 
 from tracking.management.spool_command import SpoolCommand
-from tracking.pipeline.drain import DrainResult, drain
+from tracking.pipeline.drain import DrainResult, Progress, drain
 
 
 class Command(SpoolCommand):
@@ -16,6 +15,6 @@ class Command(SpoolCommand):
         "Write hits that dead processes left in the spool. Files of running processes are skipped."
     )
 
-    def write_hits(self, folder: Path, progress: Callable[[DrainResult], None]) -> DrainResult:
+    def write_hits(self, folder: Path, progress: Progress, *, from_any_site: bool) -> DrainResult:
         """Write hits that dead processes left in the spool."""
-        return drain(folder, progress)
+        return drain(folder, progress, from_any_site=from_any_site)

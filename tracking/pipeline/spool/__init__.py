@@ -12,10 +12,14 @@ hits of the last seconds.)
 
 =====================  ===================================================================
 :mod:`.records`        hits as bytes; finding the whole ones in a damaged file
+:mod:`.header`         the start of a file: whose it is, how far it is written
 :mod:`.segments`       one file
-:mod:`.process_spool`  the files of this process, and those of dead ones
-:mod:`.folder`         where the files lie, and whether that place is safe
+:mod:`.process_spool`  the files of this process
+:mod:`.orphans`        the files of dead processes
+:mod:`.site_identity`  which site a file belongs to
+:mod:`.folder`         where the files lie, and whether that place can be used
 :mod:`.rejected`       records set aside because the database refuses them
+:mod:`.unreadable`     the hits in files that cannot be read
 :mod:`.in_flight`      copies of batches that were sent to Celery workers
 :mod:`.status`         what waits, for people and monitoring
 =====================  ===================================================================
@@ -32,6 +36,7 @@ from tracking.pipeline.spool.records import (
     encode_hit,
 )
 from tracking.pipeline.spool.rejected import Rejected, save_rejected
+from tracking.pipeline.spool.site_identity import SiteIdentity, this_site
 from tracking.pipeline.spool.status import folder_status
 
 __all__ = [
@@ -41,6 +46,7 @@ __all__ = [
     "Item",
     "Record",
     "Rejected",
+    "SiteIdentity",
     "Spool",
     "decode_hit",
     "encode_hit",
@@ -48,4 +54,5 @@ __all__ = [
     "make_folder",
     "save_rejected",
     "spool_folder",
+    "this_site",
 ]

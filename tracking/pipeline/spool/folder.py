@@ -1,9 +1,11 @@
-"""The folder of the spool: where it is, whether it is safe to use, which files it holds."""
+"""The folder of the spool: where it is, whether it can be used, which files it holds."""
 
 import os
+import random
 import secrets
 import stat
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,16 @@ from django.conf import settings
 from django.utils.crypto import salted_hmac
 
 from tracking.conf import conf
-from tracking.pipeline.spool.segments import SUFFIX
+from tracking.pipeline.spool.segments import DRAFT, SUFFIXES
 
 #: Characters of the hash in the name of the default folder.
 _HASH_LENGTH = 12
+
+#: Files with hits that are looked at in one search.
+MAX_FILES = 1_000
+
+#: Bytes that a folder must take to be of use.
+_PROBE_SIZE = 4_096
 
 
 def spool_folder() -> Path:
@@ -66,6 +74,27 @@ def why_untrusted(folder: Path) -> str:
     return ""
 
 
+def why_unusable(folder: Path) -> str:
+    """Return why hits cannot be saved in a folder that may not exist yet, or ``""``.
+
+    It writes a file without a name there, or in the folder that would contain it, and leaves
+    nothing behind.
+    """
+    if not folder.is_absolute():
+        return "is not an absolute path"
+    place = next(one for one in (folder, *folder.parents) if os.path.lexists(one))
+    try:
+        if place == folder and (reason := why_untrusted(folder)):
+            return reason
+        with tempfile.TemporaryFile(dir=place, buffering=0) as file:
+            if file.write(b"\xff" * _PROBE_SIZE) < _PROBE_SIZE:
+                return "has no space left"
+    except OSError as error:
+        action = "written to" if place == folder else "made"
+        return f"cannot be {action}: {error.strerror or error}"
+    return ""
+
+
 def write_whole(folder: Path, name: str, text: str) -> Path:
     """Write a file that appears with all of its content or not at all, and return its path.
 
@@ -81,7 +110,7 @@ def write_whole(folder: Path, name: str, text: str) -> Path:
     """
     make_folder(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
-    draft = folder / f"{secrets.token_hex(8)}.draft"
+    draft = folder / f"{secrets.token_hex(8)}{DRAFT}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -92,15 +121,60 @@ def write_whole(folder: Path, name: str, text: str) -> Path:
         raise
 
 
-def segment_paths(folder: Path) -> list[Path]:
-    """Return the files with hits, oldest first.
+def delete_stale_drafts(folder: Path, older_than: float = 3_600.0) -> None:
+    """Delete half-written files of processes that died.
+
+    Args:
+        folder: the folder they are in.
+        older_than: seconds after which a draft is certain to be abandoned.
 
     Raises:
         OSError: the folder cannot be read.
     """
+    for name in file_names(folder, DRAFT)[0]:
+        with suppress(FileNotFoundError):
+            if time.time() - (folder / name).stat().st_mtime > older_than:
+                (folder / name).unlink()
+
+
+def segment_paths(folder: Path) -> list[Path]:
+    """Return the files with hits, oldest first; of very many a part, another one each time.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    names, _ = file_names(folder, SUFFIXES)
+    if len(names) > MAX_FILES:
+        # At random: the first ones may be files that cannot be taken over.
+        names = random.sample(names, MAX_FILES)
     found = []
-    with suppress(FileNotFoundError):  # no hit was ever spooled
-        for path in folder.glob(f"*{SUFFIX}"):
-            with suppress(FileNotFoundError):  # written and removed meanwhile
-                found.append((path.stat().st_mtime_ns, path))
+    for name in names:
+        with suppress(FileNotFoundError):  # written and removed meanwhile
+            found.append(((folder / name).stat().st_mtime_ns, folder / name))
     return [path for _, path in sorted(found)]
+
+
+def file_names(
+    folder: Path, suffixes: str | tuple[str, ...], max_entries: int | None = None
+) -> tuple[list[str], bool]:
+    """Return the names of the files in a folder that end in a suffix.
+
+    Args:
+        folder: the folder; one that does not exist has no files.
+        suffixes: the suffix, or several.
+        max_entries: how many entries of the folder are looked at.
+
+    Returns:
+        The names, and whether these are all of them.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    names: list[str] = []
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for number, entry in enumerate(entries):
+            if number == max_entries:
+                return names, False
+            if entry.name.endswith(suffixes) and entry.is_file(follow_symlinks=False):
+                names.append(entry.name)
+    return names, True

@@ -4,7 +4,7 @@ A broker may lose a message that it has accepted: Redis hands out a message and 
 unacknowledged in two steps, and forgets all messages when it restarts without persistence. So
 a copy of each message stays in the folder ``sent`` of the spool, in a file named ::
 
-    <milliseconds of the last send>.<key of the batch>.<number of sends>.sent
+    <milliseconds of the last send>.<key of the batch>.<number of sends>.<stamp of the site>.sent
 
 The files belong to no process: if one dies, the next that checks them carries on.
 """
@@ -14,21 +14,26 @@ import math
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
 from uuid import UUID
 
-from tracking.pipeline.spool.folder import write_whole
+from tracking.pipeline.spool.folder import file_names, write_whole
+from tracking.pipeline.spool.site_identity import SiteIdentity, owns_file, this_site
 
 #: The name of the folder.
 SENT = "sent"
 
 SUFFIX = ".sent"
 
-#: Locked by the process that checks the copies. Its content is the send time of the latest batch
-#: known to be written; its modification time is that of the last check.
-_ROUND_FILE = "round"
+#: Locked by the process that checks the copies; the stamp of the site follows. Its content is the
+#: send time of the latest batch known to be written; its modification time is that of the last
+#: check.
+_ROUND_FILE = "round."
+
+#: Copies that are counted for monitoring.
+MAX_COUNTED = 20_000
 
 #: Bytes of the send time in that file.
 _TIME_LENGTH = 32
@@ -54,7 +59,7 @@ class SentBatch(NamedTuple):
         """Return the batch of a file, ``None`` if its name has another form."""
         parts = path.name.removesuffix(SUFFIX).split(".")
         try:
-            moment, key, sends = parts
+            moment, key, sends = parts[:3]
             return cls(int(moment) / 1_000, UUID(key), int(sends), path)
         except ValueError:
             return None
@@ -98,52 +103,63 @@ def save_copy(folder: Path, key: UUID, message: str) -> SentBatch:
 
 
 def _file_name(key: UUID, sends: int) -> str:
-    return f"{time.time_ns() // 1_000_000:015}.{key.hex}.{sends}{SUFFIX}"
+    stamp = this_site().stamp.hex()
+    return f"{time.time_ns() // 1_000_000:015}.{key.hex}.{sends}.{stamp}{SUFFIX}"
 
 
-def count_sent(folder: Path) -> int:
+class SentCount(NamedTuple):
+    """How many batches were sent and are not known to be written.
+
+    Attributes:
+        number: how many.
+        since: when the first of them was (last) sent, in POSIX seconds; ``None`` without any.
+        is_complete: whether these are all.
+    """
+
+    number: int
+    since: float | None
+    is_complete: bool
+
+
+def count_sent(
+    folder: Path, site: SiteIdentity | None = None, max_counted: int | None = None
+) -> SentCount:
     """Return how many batches were sent and are not known to be written.
 
     Args:
         folder: the folder of the spool.
+        site: the site whose batches these are; ``None`` for those of any site.
+        max_counted: how many files are looked at.
 
     Raises:
         OSError: the folder cannot be read.
     """
-    return len(_file_names(folder))
+    names, is_complete = _file_names(folder, site, max_counted)
+    moments = (name.partition(".")[0] for name in names)
+    since = min((int(moment) / 1_000 for moment in moments if moment.isdecimal()), default=None)
+    return SentCount(len(names), since, is_complete)
 
 
-def first_sent_at(folder: Path) -> float | None:
-    """Return when the first of these batches was sent, in POSIX seconds; ``None`` without any.
-
-    Args:
-        folder: the folder of the spool.
-
-    Raises:
-        OSError: the folder cannot be read.
-    """
-    moments = (name.partition(".")[0] for name in _file_names(folder))
-    return min((int(moment) / 1_000 for moment in moments if moment.isdecimal()), default=None)
-
-
-def sent_batches(folder: Path) -> list[SentBatch]:
+def sent_batches(folder: Path, site: SiteIdentity | None = None) -> list[SentBatch]:
     """Return the batches that were sent and are not known to be written, in order of sending.
 
     Args:
         folder: the folder of the spool.
+        site: the site whose batches these are; ``None`` for those of any site.
 
     Raises:
         OSError: the folder cannot be read.
     """
-    paths = (folder / SENT / name for name in sorted(_file_names(folder)))
+    names, _ = _file_names(folder, site)
+    paths = (folder / SENT / name for name in sorted(names))
     return [batch for path in paths if (batch := SentBatch.from_path(path))]
 
 
-def _file_names(folder: Path) -> list[str]:
-    try:
-        return [name for name in os.listdir(folder / SENT) if name.endswith(SUFFIX)]
-    except FileNotFoundError:  # nothing was ever sent
-        return []
+def _file_names(
+    folder: Path, site: SiteIdentity | None, max_counted: int | None = None
+) -> tuple[list[str], bool]:
+    names, is_complete = file_names(folder / SENT, SUFFIX, max_counted)
+    return [name for name in names if owns_file(site, name)], is_complete
 
 
 class RedeliveryRound:
@@ -186,7 +202,7 @@ def _parse_time(text: bytes) -> float:
 
 @contextmanager
 def claim_round(folder: Path, every: float) -> Iterator[RedeliveryRound | None]:
-    """Let one process at a time check the copies, and only every few seconds.
+    """Let one process of this site at a time check the copies, and only every few seconds.
 
     Args:
         folder: the folder of the spool.
@@ -201,7 +217,9 @@ def claim_round(folder: Path, every: float) -> Iterator[RedeliveryRound | None]:
     if not (folder / SENT).is_dir():
         yield None
         return
-    descriptor = os.open(folder / SENT / _ROUND_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(
+        folder / SENT / f"{_ROUND_FILE}{this_site().stamp.hex()}", os.O_RDWR | os.O_CREAT, 0o600
+    )
     try:
         yield RedeliveryRound(descriptor) if _claim(descriptor, every) else None
     finally:
@@ -221,19 +239,3 @@ def _claim(descriptor: int, every: float) -> bool:
         os.pwrite(descriptor, _format_time(0), 0)
     os.utime(descriptor)
     return True
-
-
-def delete_stale_drafts(folder: Path, older_than: float = 3_600.0) -> None:
-    """Delete half-written copies of processes that died. Their batches were never sent.
-
-    Args:
-        folder: the folder of the spool.
-        older_than: seconds after which a draft is certain to be abandoned.
-
-    Raises:
-        OSError: the folder cannot be read.
-    """
-    for draft in (folder / SENT).glob("*.draft"):
-        with suppress(FileNotFoundError):
-            if time.time() - draft.stat().st_mtime > older_than:
-                draft.unlink()

@@ -1,7 +1,7 @@
 """The spool files of one process.
 
 Each process appends to a file of its own, which it holds locked. A file whose lock is free
-was left behind by a process that died; the next process that looks takes it over.
+was left behind by a process that died; the next process of the site that looks takes it over.
 """
 
 import threading
@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tracking.hits import AnyHit
-from tracking.pipeline.spool.folder import make_folder, segment_paths
-from tracking.pipeline.spool.records import Item, encode_hit, frame_record
-from tracking.pipeline.spool.segments import HEADER_SIZE, Segment
+from tracking.log_limits import get_logger
+from tracking.pipeline.spool.folder import make_folder
+from tracking.pipeline.spool.orphans import Orphans
+from tracking.pipeline.spool.records import DamagedBytes, Item, encode_hit, frame_record
+from tracking.pipeline.spool.segments import Segment
+from tracking.pipeline.spool.site_identity import SiteIdentity, this_site
 from tracking.raw_hits import AnyRawHit
+
+logger = get_logger(__name__)
 
 #: Bytes after which a new segment is begun.
 SEGMENT_SIZE = 8 * 1024 * 1024
@@ -41,15 +46,31 @@ class Spool:
 
     Any thread may append; only one at a time may take and settle batches.
 
+    Args:
+        folder: the folder of the files.
+        segment_size: bytes after which a new file is begun.
+        site: the site of the hits; by default the running one.
+        from_any_site: whether files of dead processes are taken over from any site.
+
     Attributes:
         folder: the folder of the files.
         appended: hits that this process has appended.
         settled: hits among these that are written or set aside.
     """
 
-    def __init__(self, folder: Path, segment_size: int = SEGMENT_SIZE) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        segment_size: int = SEGMENT_SIZE,
+        *,
+        site: SiteIdentity | None = None,
+        from_any_site: bool = False,
+    ) -> None:
         self.folder = folder
         self._segment_size = segment_size
+        self._site = site
+        self._from_any_site = from_any_site
+        self._orphans = Orphans(folder)
         self.reset()
 
     def reset(self) -> None:
@@ -82,12 +103,10 @@ class Spool:
 
     def _segment_for(self, size: int) -> Segment:
         active = self._active
-        if active is not None and (
-            active.end + size <= self._segment_size or active.end == HEADER_SIZE
-        ):
+        if active is not None and (active.end + size <= self._segment_size or active.is_empty):
             return active
         make_folder(self.folder)
-        new = Segment.create(self.folder)
+        new = Segment.create(self.folder, self._site or this_site())
         if active is not None:
             self._older.append(active)
         self._active = new
@@ -122,22 +141,21 @@ class Spool:
         batch.segment.mark_written(batch.end)
         if batch.segment not in self._adopted:
             self.settled += len(batch.items)
+        if damaged := sum(len(one.raw) for one in batch.items if isinstance(one, DamagedBytes)):
+            logger.error("%s bytes of %s are damaged: set aside", damaged, batch.segment.path)
         if batch.segment.is_drained:
             self._clear_or_remove(batch.segment)
 
     def adopt_orphans(self) -> int:
-        """Take over files of dead processes, and return how many.
+        """Take over files of dead processes of this site, and return how many.
 
         Raises:
             OSError: the folder cannot be read.
         """
-        before = len(self._adopted)
-        for path in segment_paths(self.folder):
-            if len(self._adopted) >= MAX_ADOPTED:
-                break
-            if segment := Segment.adopt(path):
-                self._adopted.append(segment)
-        return len(self._adopted) - before
+        site = None if self._from_any_site else self._site or this_site()
+        adopted = self._orphans.adopt(site, MAX_ADOPTED - len(self._adopted))
+        self._adopted += adopted
+        return len(adopted)
 
     def replace_deleted_file(self) -> bool:
         """Start a new file if the current one was deleted; return whether it was."""
@@ -175,7 +193,7 @@ class Spool:
             if not segment.is_drained:
                 return
             if segment is self._active:
-                if segment.end > HEADER_SIZE:
+                if not segment.is_empty:
                     segment.clear()
                 return
         for held in (self._adopted, self._older):

@@ -1,6 +1,8 @@
 """Records that the database refused: kept with the reason, for ``tracking_replay``.
 
-They lie as lines of JSON in the folder ``rejected`` of the spool.
+They lie as lines of JSON in the folder ``rejected`` of the spool, in files named ::
+
+    <time>-<16 random digits>.<stamp of the site>.jsonl
 """
 
 import base64
@@ -13,12 +15,20 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from zlib import crc32
 
-from tracking.pipeline.spool.folder import write_whole
+from tracking.pipeline.spool.folder import file_names, write_whole
 from tracking.pipeline.spool.records import BadRecord, decode_hit
+from tracking.pipeline.spool.site_identity import SiteIdentity, owns_file, this_site
 
 #: The name of the folder.
 REJECTED = "rejected"
+
+SUFFIX = ".jsonl"
+
+#: Files, and bytes in them, that are looked at to count the records. The rest is estimated.
+_MAX_FILES_COUNTED = 1_000
+_MAX_BYTES_COUNTED = 4 * 1024 * 1024
 
 
 class Rejected(NamedTuple):
@@ -47,7 +57,8 @@ def save_rejected(folder: Path, rejected: Iterable[Rejected]) -> None:
     if not lines:
         return
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    write_whole(folder / REJECTED, f"{moment}-{secrets.token_hex(8)}.jsonl", "".join(lines))
+    name = f"{moment}-{secrets.token_hex(8)}.{this_site().stamp.hex()}{SUFFIX}"
+    write_whole(folder / REJECTED, name, "".join(lines))
 
 
 def _json_line(rejected: Rejected) -> str:
@@ -60,23 +71,42 @@ def _json_line(rejected: Rejected) -> str:
         "reason": rejected.reason,
         "hit": described,
         "record": base64.b64encode(rejected.raw).decode(),
+        "checksum": crc32(rejected.raw),
     }
     return json.dumps(entry, default=str) + "\n"
 
 
+def _parse_line(line: bytes) -> Rejected:
+    """Return the record of a line; a damaged line becomes a record that is no hit."""
+    try:
+        entry = json.loads(line)
+        raw = base64.b64decode(entry["record"], validate=True)
+        is_damaged = entry.get("checksum", crc32(raw)) != crc32(raw)  # earlier versions have none
+    except (ValueError, TypeError, KeyError, AttributeError):
+        is_damaged = True
+    if is_damaged:
+        return Rejected(line, "a damaged line")
+    return Rejected(raw, str(entry.get("reason", "")))
+
+
 @contextmanager
-def open_rejected(folder: Path) -> Iterator[Iterator[tuple[Path, list[Rejected]]]]:
+def open_rejected(
+    folder: Path, site: SiteIdentity | None = None
+) -> Iterator[Iterator[tuple[Path, list[Rejected]]]]:
     """Iterate over the files with rejected records; each is locked during its turn.
 
     The caller deletes a file whose records it has written or set aside again.
 
     Args:
         folder: the folder of the spool.
+        site: the site whose records these are; ``None`` for those of any site.
 
     Raises:
         OSError: the folder cannot be read.
     """
-    files = _lock_each(sorted((folder / REJECTED).glob("*.jsonl")))
+    names, _ = file_names(folder / REJECTED, SUFFIX)
+    paths = [folder / REJECTED / name for name in sorted(names) if owns_file(site, name)]
+    files = _lock_each(paths)
     try:
         yield files
     finally:
@@ -86,7 +116,7 @@ def open_rejected(folder: Path) -> Iterator[Iterator[tuple[Path, list[Rejected]]
 def _lock_each(paths: list[Path]) -> Generator[tuple[Path, list[Rejected]], None, None]:
     for path in paths:
         try:
-            file = path.open()
+            file = path.open("rb")
         except FileNotFoundError:  # another command has replayed it
             continue
         with file:
@@ -95,27 +125,32 @@ def _lock_each(paths: list[Path]) -> Generator[tuple[Path, list[Rejected]], None
             except BlockingIOError:
                 continue
             if os.fstat(file.fileno()).st_nlink:
-                entries = [json.loads(line) for line in file]
-                yield (
-                    path,
-                    [Rejected(base64.b64decode(e["record"]), e["reason"]) for e in entries],
-                )
+                yield path, [_parse_line(line) for line in file]
 
 
-def count_rejected(folder: Path) -> int:
-    """Return how many records are set aside.
+def count_rejected(folder: Path, site: SiteIdentity | None = None) -> tuple[int, bool]:
+    """Return how many records are set aside, and whether all files were looked at.
+
+    In very large files the number is an estimate.
 
     Args:
         folder: the folder of the spool.
+        site: the site whose records these are; ``None`` for those of any site.
 
     Raises:
-        OSError: a file cannot be read.
+        OSError: the folder or a file cannot be read.
     """
-    number = 0
-    for path in (folder / REJECTED).glob("*.jsonl"):
+    names, is_complete = file_names(folder / REJECTED, SUFFIX, _MAX_FILES_COUNTED)
+    size = counted = number = 0
+    for name in names:
+        if not owns_file(site, name):
+            continue
         try:
-            with path.open("rb") as file:
-                number += sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 20), b""))
+            with (folder / REJECTED / name).open("rb") as file:
+                size += os.fstat(file.fileno()).st_size
+                piece = file.read(_MAX_BYTES_COUNTED - counted)
         except FileNotFoundError:  # replayed meanwhile
             continue
-    return number
+        counted += len(piece)
+        number += piece.count(b"\n")
+    return (round(number * size / counted) if counted else 0), is_complete

@@ -1,35 +1,49 @@
 """One file of the spool.
 
 A segment belongs to the process that holds its lock (``flock``); the kernel releases the lock
-when the process dies, even if killed. The file begins with a marker, the position up to which
-its records are written, and the end of the batch being written: the process that takes over
-the file writes the same batch again.
+when the process dies, even if killed. The file begins with a :mod:`.header`: the site, the
+position up to which its records are written, and the end of the batch being written. The process
+that takes over the file writes the same batch again.
 """
 
 import fcntl
-import logging
 import os
 import secrets
 import socket
-import struct
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from tracking.pipeline.spool.records import MAX_PAYLOAD, OVERHEAD, Item, Record, parse_records
-
-logger = logging.getLogger(__name__)
+from tracking.pipeline.spool.header import HEADER_SIZE, BadHeader, Header
+from tracking.pipeline.spool.records import (
+    MARKER,
+    MAX_PAYLOAD,
+    OVERHEAD,
+    Item,
+    count_records,
+    parse_records,
+    record_time,
+)
+from tracking.pipeline.spool.site_identity import SiteIdentity
 
 SUFFIX = ".hits"
-#: Added to the name of a file that is not a segment of this version.
+#: Added to the name of a file that could not be read. Earlier versions rename files of this
+#: version, too, so such files are looked at again.
 UNKNOWN = ".unknown"
-
-_MARKER = b"TRKSP\x002\n"
-_HEADER = struct.Struct("<8sQQ")
-HEADER_SIZE = _HEADER.size
+SUFFIXES = (SUFFIX, SUFFIX + UNKNOWN)
+#: The suffix of a file until it is whole.
+DRAFT = ".draft"
 
 #: Bytes per read.
 READ_SIZE = 1024 * 1024
+
+#: Seconds in which a process of an earlier version has certainly written the header of its file.
+_HEADER_WRITTEN_AFTER = 60.0
+
+
+class ForeignSegment(Exception):
+    """A file of another site."""
 
 
 class Segment:
@@ -37,55 +51,71 @@ class Segment:
 
     Attributes:
         path: the file.
-        written_to: the position up to which its records are written.
-        batch_end: the end of the batch being written; not beyond ``written_to`` without one.
+        header: what stands before the records.
         end: where the next record is appended.
+        missing: bytes that the file lacks according to its header; 0 unless it was cut.
     """
 
     def __init__(
-        self, path: Path, descriptor: int, written_to: int, batch_end: int, end: int
+        self, path: Path, descriptor: int, header: Header, end: int, missing: int = 0
     ) -> None:
         self.path = path
-        self.written_to = written_to
-        self.batch_end = batch_end
+        self.header = header
         self.end = end
+        self.missing = missing
         self._descriptor = descriptor
 
     @classmethod
-    def create(cls, folder: Path) -> Self:
+    def create(cls, folder: Path, site: SiteIdentity) -> Self:
         """Make and lock a new segment.
+
+        It gets its name when it is locked and has a header, so that no other process takes it for
+        a damaged one.
+
+        Args:
+            folder: the folder of the spool.
+            site: the site whose hits it will hold.
 
         Raises:
             OSError: it cannot be made.
         """
-        while True:
-            host = "".join(c if c.isalnum() else "-" for c in socket.gethostname())[:60]
-            path = folder / f"{host}.{os.getpid()}.{secrets.token_hex(8)}{SUFFIX}"
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                if _try_lock(descriptor):
-                    _write_all(descriptor, _HEADER.pack(_MARKER, HEADER_SIZE, HEADER_SIZE), 0)
-                    return cls(path, descriptor, HEADER_SIZE, HEADER_SIZE, HEADER_SIZE)
-            except OSError:
-                path.unlink(missing_ok=True)
-                os.close(descriptor)
-                raise
-            # Another process found the file before it was locked, and removes it as empty.
+        host = "".join(c if c.isalnum() else "-" for c in socket.gethostname())[:60]
+        path = folder / f"{host}.{os.getpid()}.{secrets.token_hex(8)}{SUFFIX}"
+        draft = path.with_suffix(DRAFT)
+        header = Header.new(site.stamp)
+        descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            try_lock(descriptor)
+            _write_all(descriptor, header.pack(), 0)
+            draft.rename(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
             os.close(descriptor)
+            raise
+        return cls(path, descriptor, header, header.size)
 
     @classmethod
-    def adopt(cls, path: Path) -> Self | None:
-        """Open and lock a file of a dead process; ``None`` if its process lives or it is gone.
+    def adopt(cls, path: Path, site: SiteIdentity | None) -> Self | None:
+        """Open and lock a file of a dead process.
+
+        Args:
+            path: the file.
+            site: the site whose files are taken over; ``None`` for those of any site.
+
+        Returns:
+            The segment; ``None`` if its process lives or it is gone.
 
         Raises:
-            OSError: the file cannot be read.
+            ForeignSegment: it belongs to another site.
+            BadHeader: no process has it, and this version cannot read it.
+            OSError: the file cannot be opened.
         """
         try:
             descriptor = os.open(path, os.O_RDWR)
         except FileNotFoundError:
             return None
         try:
-            segment = cls._read_header(path, descriptor)
+            segment = cls._adopt(path, descriptor, site)
         except BaseException:
             os.close(descriptor)
             raise
@@ -94,25 +124,31 @@ class Segment:
         return segment
 
     @classmethod
-    def _read_header(cls, path: Path, descriptor: int) -> Self | None:
-        if not _try_lock(descriptor):
+    def _adopt(cls, path: Path, descriptor: int, site: SiteIdentity | None) -> Self | None:
+        # Looked at without the lock first: another site's processes may need it.
+        if site is not None and not site.owns(_stamp(descriptor)):
+            raise ForeignSegment
+        if not try_lock(descriptor):
             return None
-        end = os.fstat(descriptor).st_size
-        header = os.pread(descriptor, HEADER_SIZE, 0)
-        if len(header) < HEADER_SIZE:  # its process died before writing the header
-            path.unlink(missing_ok=True)
-            return None
-        marker, written_to, batch_end = _HEADER.unpack(header)
-        if marker != _MARKER:
-            logger.error("%s is not a spool file of this version: renamed to *%s", path, UNKNOWN)
-            path.rename(path.with_name(path.name + UNKNOWN))
-            return None
-        return cls(path, descriptor, written_to, min(batch_end, end), max(end, written_to))
+        try:
+            header = read_header(descriptor)
+        except BadHeader:
+            if is_being_made(descriptor):
+                return None
+            raise
+        size = os.fstat(descriptor).st_size
+        header, missing = _plausible(header, descriptor, size)
+        return cls(path, descriptor, header, max(size, header.size), missing)
 
     @property
     def is_drained(self) -> bool:
         """Whether all of its records are written."""
-        return self.written_to >= self.end
+        return self.header.written_to >= self.end
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no records, written or not."""
+        return self.end <= self.header.size
 
     @property
     def is_deleted(self) -> bool:
@@ -145,11 +181,12 @@ class Segment:
         Raises:
             OSError: they cannot be read, or the end of the batch cannot be saved.
         """
-        if self.batch_end > self.written_to:
-            return read_records(self._descriptor, self.written_to, self.batch_end, None)
-        items, batch_end = read_records(self._descriptor, self.written_to, self.end, limit)
+        written_to, batch_end = self.header.written_to, self.header.batch_end
+        if batch_end > written_to:
+            return read_records(self._descriptor, written_to, batch_end, None)
+        items, batch_end = read_records(self._descriptor, written_to, self.end, limit)
         if items:
-            self._save_positions(self.written_to, batch_end)
+            self._save_positions(written_to, batch_end)
         return items, batch_end
 
     def mark_written(self, position: int) -> None:
@@ -161,8 +198,9 @@ class Segment:
         self._save_positions(position, position)
 
     def _save_positions(self, written_to: int, batch_end: int) -> None:
-        _write_all(self._descriptor, _HEADER.pack(_MARKER, written_to, batch_end), 0)
-        self.written_to, self.batch_end = written_to, batch_end
+        header = self.header._replace(written_to=written_to, batch_end=batch_end)
+        _write_all(self._descriptor, header.pack(), 0)
+        self.header = header
 
     def clear(self) -> None:
         """Remove the records, all of which are written, and keep the file.
@@ -170,9 +208,10 @@ class Segment:
         Raises:
             OSError: the file cannot be changed.
         """
-        os.ftruncate(self._descriptor, HEADER_SIZE)
-        self.end = HEADER_SIZE
-        self.mark_written(HEADER_SIZE)
+        start = self.header.size
+        os.ftruncate(self._descriptor, start)
+        self.end = start
+        self.mark_written(start)
 
     def remove(self) -> None:
         """Delete the file."""
@@ -190,6 +229,7 @@ class SegmentStatus:
     """The state of a segment of any process, read without taking it over.
 
     Attributes:
+        stamp: the stamp of its site, ``None`` in a file of an earlier version.
         waiting: bytes that are not written yet.
         since: when the oldest of their records was made (POSIX seconds), or ``None``.
         has_owner: whether its process is running.
@@ -199,39 +239,94 @@ class SegmentStatus:
         """Read the state.
 
         Raises:
+            BadHeader: this version cannot read the file.
             OSError: the file cannot be read, or was deleted meanwhile.
         """
+        self._path = path
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            self.has_owner = not _try_lock(descriptor, fcntl.LOCK_SH)
-            header = os.pread(descriptor, HEADER_SIZE, 0)
-            positions = _HEADER.unpack(header) if len(header) == HEADER_SIZE else (b"", 0, 0)
-            marker, self._written_to, _ = positions
-            self._end = os.fstat(descriptor).st_size if marker == _MARKER else self._written_to
-            self.waiting = max(self._end - self._written_to, 0)
-            first, _ = read_records(descriptor, self._written_to, self._end, 1)
+            self.has_owner = not try_lock(descriptor, fcntl.LOCK_SH)
+            size = os.fstat(descriptor).st_size
+            header, _ = _plausible(self._header(descriptor, size), descriptor, size)
+            self.stamp = header.stamp
+            self._start = header.written_to
+            self.waiting = max(size - self._start, 0)
+            self.since = self._first_time(descriptor) if self.waiting else None
         finally:
             os.close(descriptor)
-        self.since = next((item.time for item in first if isinstance(item, Record)), None)
-        self._path = path
 
-    def count(self) -> int:
-        """Return how many records are waiting; this reads them all.
+    def _header(self, descriptor: int, size: int) -> Header:
+        try:
+            return read_header(descriptor)
+        except BadHeader:
+            if self.has_owner or is_being_made(descriptor):
+                return Header(None, size, size)  # a matter for its process
+            raise
+
+    def _first_time(self, descriptor: int) -> float:
+        time_of_change = os.fstat(descriptor).st_mtime
+        found = record_time(os.pread(descriptor, OVERHEAD, self._start))
+        return found if found is not None and 0 < found < time_of_change else time_of_change
+
+    def count(self, max_bytes: int) -> tuple[int, int]:
+        """Return how many records are waiting, and in how many bytes they were counted.
+
+        Args:
+            max_bytes: how many bytes are read at most.
 
         Raises:
             OSError: the file cannot be read, or was deleted meanwhile.
         """
         descriptor = os.open(self._path, os.O_RDONLY)
-        number, position = 0, self._written_to
         try:
-            while position < self._end:
-                items, position = read_records(descriptor, position, self._end, READ_SIZE)
-                number += len(items)
-                if not items:
-                    break
+            data = os.pread(descriptor, min(self.waiting, max_bytes), self._start)
         finally:
             os.close(descriptor)
-        return number
+        return count_records(data)
+
+
+def read_header(descriptor: int) -> Header:
+    """Return the header of an open file.
+
+    Raises:
+        BadHeader: this version cannot read the file.
+        OSError: it cannot be read.
+    """
+    return Header.unpack(os.pread(descriptor, HEADER_SIZE, 0))
+
+
+def _stamp(descriptor: int) -> bytes | None:
+    try:
+        return read_header(descriptor).stamp
+    except BadHeader:
+        return None
+
+
+def is_being_made(descriptor: int) -> bool:
+    """Return whether a process of version 2 may still be about to write the header."""
+    status = os.fstat(descriptor)
+    return not status.st_size and time.time() - status.st_mtime < _HEADER_WRITTEN_AFTER
+
+
+def _plausible(header: Header, descriptor: int, size: int) -> tuple[Header, int]:
+    """Return the header with positions that the file has, and how many bytes were cut off.
+
+    Without a position to rely on, all records count as not written: rows are known by their keys.
+    """
+    from_the_start = Header.new(header.stamp)
+    if size <= header.size:  # emptied by its process, which died before it saved the positions
+        return from_the_start, 0
+    positions = header.written_to, header.batch_end
+    missing = max(positions) - size
+    if missing > 0 or not all(_begins_record(descriptor, header, at) for at in positions):
+        return from_the_start, max(missing, 0)
+    return header, 0
+
+
+def _begins_record(descriptor: int, header: Header, position: int) -> bool:
+    """Return whether a record begins at a position, be it torn, or nothing."""
+    start = os.pread(descriptor, len(MARKER), position)
+    return position >= header.size and MARKER.startswith(start)
 
 
 def read_records(
@@ -256,7 +351,7 @@ def read_records(
         size *= 4  # one record longer than the piece
 
 
-def _try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+def try_lock(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     """Lock the file; return whether that worked and the file still exists."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
