@@ -26,6 +26,7 @@ import pytest
 from tests.support import outages
 from tests.support.brokers import BROKERS, Broker
 from tests.support.celery_workers import APP, log_of, worker
+from tests.support.disks import small_disk
 from tests.support.processes import Site, free_port, wait_until, workers_of
 from tests.support.services import missing
 from tests.support.tcp_proxy import TcpProxy
@@ -301,21 +302,6 @@ def test_the_database_is_away_for_seconds(site, database):
     assert not load.cut_off
     assert load.slowest < 2
     check(site, database, load)
-
-
-@contextmanager
-def small_disk(folder):
-    """A disk of some pages under a folder, if this may be done at all."""
-    folder.mkdir(exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("needs the right to mount a small disk")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def test_the_disk_is_full_under_load(site, database):

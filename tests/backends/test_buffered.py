@@ -19,6 +19,7 @@ from tests.support.buffered import QUICK, FakeTable
 from tests.support.processes import Site, wait_until
 from tracking import links, recording
 from tracking.backends import get_backend
+from tracking.backends.buffered import BufferedBackend
 from tracking.hits import Hit, Kind
 from tracking.models import Beacon
 from tracking.pipeline import write_batch

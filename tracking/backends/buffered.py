@@ -11,17 +11,24 @@ from time import monotonic, time
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage
 from django.db import close_old_connections, connections
 
 from tracking.backends.base import BaseBackend
+from tracking.backends.spool_check import check_spool
 from tracking.conf import conf
 from tracking.db.isolation import log_errors
 from tracking.db.threads import close_connections
 from tracking.hits import AnyHit
 from tracking.pipeline import write_batch
-from tracking.pipeline.spool import Batch, Item, Record, Spool, save_rejected, spool_folder
-from tracking.pipeline.spool.folder import why_untrusted
+from tracking.pipeline.spool import (
+    Batch,
+    Item,
+    Record,
+    Spool,
+    save_rejected,
+    spool_folder,
+)
 from tracking.pipeline.write_batch import SUSPECT_HITS_AFTER, BatchResult, Counters, Unavailable
 from tracking.raw_hits import AnyRawHit
 
@@ -342,17 +349,8 @@ class BufferedBackend(BaseBackend):
         _open_backends.discard(self)
 
     def check(self) -> list[CheckMessage]:
-        """Check the folder of the spool (E017)."""
-        reason = _why_unusable(self.spool)
-        if not reason:
-            return []
-        return [
-            Error(
-                f"TRACKING_SPOOL: {self.spool.folder} {reason}.",
-                hint="Use a folder on a local disk that only the site's own user can write to.",
-                id="tracking.E017",
-            )
-        ]
+        """Check the folder of the spool (E017, W016)."""
+        return check_spool(self.spool.folder)
 
     def counters_as_dict(self) -> dict[str, Any]:
         """Return the counters of this process, by name."""
@@ -361,21 +359,6 @@ class BufferedBackend(BaseBackend):
     def _reset_after_fork(self) -> None:
         self.spool.reset()
         self._reset_thread_state()
-
-
-def _why_unusable(spool: Spool) -> str:
-    """Return why the folder cannot be used, or ``""``. Does not make it."""
-    place = spool.folder
-    if not place.is_absolute():
-        return "is not an absolute path"
-    try:
-        if place.exists():
-            reason = why_untrusted(place)
-            return reason or ("" if os.access(place, os.W_OK | os.X_OK) else "cannot be written to")
-        parent = next(parent for parent in place.parents if parent.exists())
-    except OSError as error:
-        return f"cannot be examined: {error}"
-    return "" if parent.is_dir() and os.access(parent, os.W_OK) else "cannot be made"
 
 
 #: Called by the writer thread after each round, successful or not.

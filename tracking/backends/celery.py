@@ -136,7 +136,7 @@ class CeleryBackend(BufferedBackend):
                 logger.debug("Closing the connection to the broker failed", exc_info=True)
 
     def check(self) -> list[CheckMessage]:
-        """Check the Celery app and the folder of the spool (E019, W019, W013, E017, W015)."""
+        """Check the Celery app and the folder of the spool (E019, W019, W013, E017, W016)."""
         from celery import current_app  # noqa: PLC0415
 
         messages = super().check()

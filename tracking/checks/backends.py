@@ -1,5 +1,8 @@
 """Settings of the backend: class, lag, spool."""
 
+import importlib.util
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
@@ -23,6 +26,20 @@ def check_backend(**_: Any) -> list[CheckMessage]:
                 id="tracking.E006",
             )
         ]
+
+
+@register(TAG)
+def check_unused_spool(**_: Any) -> list[CheckMessage]:
+    """E017, W016: the folder of the spool, if the backend does not check it."""
+    if not conf.spool or importlib.util.find_spec("fcntl") is None:
+        return []
+    with suppress(Exception):  # E006 reports a backend that cannot be made
+        if hasattr(get_backend(), "spool"):
+            return []
+    # Imported only for sites with a spool: it needs fcntl, which Windows lacks.
+    from tracking.backends.spool_check import check_spool  # noqa: PLC0415
+
+    return check_spool(Path(conf.spool))
 
 
 @register(TAG)

@@ -73,6 +73,9 @@ class Command(BaseCommand):
             self.stdout.write(_("Problem: %s.") % problem)
         if not problems:
             self.stdout.write(_("No problems found."))
+        self._hint_at_uvloop()
+
+    def _hint_at_uvloop(self) -> None:
         if find_spec("uvicorn") and not find_spec("uvloop"):
             self.stderr.write(
                 _(
