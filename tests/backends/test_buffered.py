@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import signal
+import tempfile
 import threading
 import time
 import warnings
@@ -153,6 +154,23 @@ def test_a_folder_that_takes_nothing_falls_back_to_writing_at_once(backend, tabl
     wait_until(lambda: len(table.rows) == 3)
     assert backend.counters.received == 3
     assert backend.counters.at_once == 2
+
+
+def test_without_any_folder_for_temporary_files_hits_are_written_at_once(
+    settings, table, caplog, monkeypatch
+):
+    # As in a container whose disk is read-only, and on a disk that is full at the start.
+    settings.TRACKING_SPOOL = ""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc"])
+    monkeypatch.setenv("TMPDIR", "/proc/nowhere")
+    settings.TRACKING_BACKEND = QUICK
+    backend = get_backend()
+    backend.send_many(hits(2))
+    assert len(table.rows) == backend.counters.at_once == 2
+    assert "/proc/nowhere" in caplog.text
+    assert [problem.id for problem in backend.check()] == ["tracking.E017"]
+    backend.close()
 
 
 def test_a_hit_that_is_too_long_for_the_spool_is_written_at_once(backend, table):

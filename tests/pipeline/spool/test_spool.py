@@ -1,9 +1,11 @@
 """The spool: append, drain, take over files of dead processes."""
 
 import os
+import resource
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -69,6 +71,36 @@ def test_segments_follow_each_other_and_leave(tmp_path):
     assert numbers(everything(spool, 7)) == list(range(50))
     assert len(list(tmp_path.iterdir())) == 1
     spool.close()
+
+
+def test_without_a_free_file_descriptor_the_open_file_takes_further_hits(tmp_path):
+    spool = Spool(tmp_path, segment_size=500)
+    spool.append([hit(0)])
+    with no_free_descriptors():
+        for n in range(1, 20):
+            spool.append([hit(n)])
+    assert len(list(tmp_path.iterdir())) == 1
+    spool.append([hit(20)])
+    assert len(list(tmp_path.iterdir())) == 2
+    assert numbers(everything(spool)) == list(range(21))
+    spool.close()
+
+
+@contextmanager
+def no_free_descriptors():
+    """Let this process open no further files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    try:
+        with suppress(OSError):
+            while True:
+                opened.append(os.dup(0))
+        yield
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_one_long_hit_is_read_though_it_is_longer_than_a_piece(spool):

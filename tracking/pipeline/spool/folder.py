@@ -39,7 +39,15 @@ def spool_folder() -> Path:
     # The salt never changes: hits of an earlier version wait in the folder that it names.
     digest = salted_hmac("tracking.spool", "\0".join(names), algorithm="sha256")
     site = digest.hexdigest()[:_HASH_LENGTH]
-    return Path(tempfile.gettempdir()) / f"tracking-spool-{os.geteuid()}-{site}"
+    return _temporary_files() / f"tracking-spool-{os.geteuid()}-{site}"
+
+
+def _temporary_files() -> Path:
+    """Return the folder for temporary files, even if none can be written to now."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:  # a full disk, a container whose disk is read-only
+        return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - see why_untrusted()
 
 
 def make_folder(folder: Path) -> None:

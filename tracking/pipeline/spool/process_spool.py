@@ -105,8 +105,13 @@ class Spool:
         active = self._active
         if active is not None and (active.end + size <= self._segment_size or active.is_empty):
             return active
-        make_folder(self.folder)
-        new = Segment.create(self.folder, self._site or this_site())
+        try:
+            make_folder(self.folder)
+            new = Segment.create(self.folder, self._site or this_site())
+        except OSError:
+            if active is None:
+                raise
+            return active  # without a free descriptor the file that is open still takes hits
         if active is not None:
             self._older.append(active)
         self._active = new
