@@ -93,8 +93,8 @@ class Settings:
     def spool(self) -> str:
         """``TRACKING_SPOOL``: the folder on a local disk in which hits wait.
 
-        Only some backends have one. Default ``""``: a folder for this site and user among the
-        temporary files, which some systems delete when they start.
+        Only some backends have one. Default ``""``: a folder in ``$STATE_DIRECTORY``, else beside
+        the SQLite database, else among temporary files, named after user and site.
         """
         return str(self._get("SPOOL", "") or "")
 

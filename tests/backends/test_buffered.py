@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -24,7 +25,7 @@ from tracking.backends.buffered import BufferedBackend
 from tracking.hits import Hit, Kind
 from tracking.models import Beacon
 from tracking.pipeline import write_batch
-from tracking.pipeline.spool import Spool, folder_status, save_rejected
+from tracking.pipeline.spool import Spool, folder_status, location, save_rejected
 
 
 def hits(number, **values):
@@ -161,6 +162,7 @@ def test_without_any_folder_for_temporary_files_hits_are_written_at_once(
 ):
     # As in a container whose disk is read-only, and on a disk that is full at the start.
     settings.TRACKING_SPOOL = ""
+    monkeypatch.setattr(location, "_VAR_TMP", Path("/proc/var-tmp"))
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc"])
     monkeypatch.setenv("TMPDIR", "/proc/nowhere")

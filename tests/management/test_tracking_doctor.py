@@ -10,7 +10,8 @@ from django.db import OperationalError, connection
 
 from tests.support.buffered import QUICK
 from tests.support.spooled_files import hit, save_hits
-from tracking.pipeline.spool import SiteIdentity
+from tracking.management import spool_location
+from tracking.pipeline.spool import SiteIdentity, location
 from tracking.pipeline.spool.folder import MAX_FILES
 
 
@@ -111,3 +112,25 @@ def test_the_doctor_says_that_there_is_more_than_was_counted(folder, capsys):
     lines = [" ".join(line.split()) for line in diagnose(capsys)]
     assert "spool files more than 0" in lines
     assert "Problem: the spool holds more files than are counted." in lines
+
+
+@pytest.mark.django_db
+def test_the_doctor_says_where_the_spool_is_and_why(folder, capsys, monkeypatch):
+    monkeypatch.setattr(spool_location, "vanishing_file_system", lambda _folder: "tmpfs")
+    lines = [" ".join(line.split()) for line in diagnose(capsys)]
+    assert f"spool {folder} (by TRACKING_SPOOL)" in lines
+    assert any("(tmpfs) ends with the machine" in line for line in lines)
+
+
+@pytest.mark.django_db
+def test_the_doctor_and_the_drain_know_former_folders(folder, settings, capsys, monkeypatch):
+    settings.TRACKING_SPOOL = ""
+    monkeypatch.setenv("STATE_DIRECTORY", str(folder / "state"))
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    monkeypatch.setattr(location, "_VAR_TMP", folder / "missing")
+    former = next(one.folder for one in location._default_locations() if one.is_temporary)
+    save_hits(former, [hit(1)])
+    assert any(f"Hits wait in {former}, too." in line for line in diagnose(capsys))
+    call_command("tracking_drain")
+    assert not list(former.glob("*.hits"))
+    assert not any(f"Hits wait in {former}" in line for line in diagnose(capsys))

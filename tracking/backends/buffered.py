@@ -29,6 +29,7 @@ from tracking.pipeline.spool import (
     save_rejected,
     spool_folder,
 )
+from tracking.pipeline.spool.location import former_folders
 from tracking.pipeline.write_batch import SUSPECT_HITS_AFTER, BatchResult, Counters, Unavailable
 from tracking.raw_hits import AnyRawHit
 
@@ -63,7 +64,7 @@ class BufferedBackend(BaseBackend):
     exit_timeout = 5.0
 
     def __init__(self) -> None:
-        self.spool = Spool(spool_folder())
+        self.spool = Spool(spool_folder(), find_former=former_folders)
         self._reset_thread_state()
         _open_backends.add(self)
 

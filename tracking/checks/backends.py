@@ -50,13 +50,20 @@ def check_max_lag(**_: Any) -> list[CheckMessage]:
 
 @register(TAG, deploy=True)
 def check_spool_is_permanent(**_: Any) -> list[CheckMessage]:
-    """W012: hits are spooled in a temporary directory."""
-    if conf.spool or not hasattr(get_backend(), "spool"):
+    """W012: hits are spooled among temporary files."""
+    if not hasattr(get_backend(), "spool"):
+        return []
+    # Imported only for sites with a spool: it needs fcntl, which Windows lacks.
+    from tracking.pipeline.spool.location import spool_location  # noqa: PLC0415
+
+    location = spool_location()
+    if not location.is_temporary:
         return []
     return [
         Warning(
-            "TRACKING_SPOOL is not set: hits are spooled in the temporary directory.",
-            hint="Set a folder on a local disk that survives a reboot.",
+            f"TRACKING_SPOOL is not set: hits are spooled among temporary files, in "
+            f"{location.folder}.",
+            hint="Set a folder on a local disk that nothing cleans up.",
             id="tracking.W012",
         )
     ]

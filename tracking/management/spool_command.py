@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from tracking.management.output import ProgressLine, grouped, print_figures
 from tracking.pipeline.drain import DrainResult, Progress
 from tracking.pipeline.spool import spool_folder
+from tracking.pipeline.spool.location import former_folders
 
 
 class SpoolCommand(BaseCommand):
@@ -47,18 +48,22 @@ class SpoolCommand(BaseCommand):
 
     def handle(self, *args: Any, verbosity: int, **options: Any) -> None:
         """Write the hits, and print a line for each figure."""
-        folder = options["folder"] or spool_folder()
+        folders = [options["folder"]] if options["folder"] else [spool_folder(), *former_folders()]
         line = ProgressLine(self, verbosity)
-        try:
-            result = self.write_hits(
-                folder,
-                lambda so_far: line.show(_("%s hits") % grouped(so_far.written)),
-                from_any_site=options["any_site"],
-            )
-        except OSError as error:
-            raise CommandError(
-                _("%(folder)s: %(error)s") % {"folder": folder, "error": error}
-            ) from error
+        result = DrainResult()
+        for folder in folders:
+            try:
+                result += self.write_hits(
+                    folder,
+                    lambda so_far: line.show(_("%s hits") % grouped(so_far.written)),
+                    from_any_site=options["any_site"],
+                )
+            except OSError as error:
+                raise CommandError(
+                    _("%(folder)s: %(error)s") % {"folder": folder, "error": error}
+                ) from error
+            if result.error:
+                break
         line.clear()
         if verbosity > 0:
             print_figures(

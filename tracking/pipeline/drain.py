@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Self
 
 from tracking.pipeline import celery_consumer, write_batch
 from tracking.pipeline.spool import (
@@ -40,6 +41,11 @@ class DrainResult:
     rejected: int = 0
     unreadable: int = 0
     error: str = ""
+
+    def __add__(self, other: Self) -> Self:
+        """Return the result of both."""
+        ours, theirs = asdict(self), asdict(other)
+        return type(self)(**{name: ours[name] + theirs[name] for name in ours})
 
     def add(self, batch: BatchResult) -> None:
         """Add the result of a batch."""

@@ -1,10 +1,6 @@
 """Folders of the spool."""
 
-import hmac
 import json
-import os
-from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +12,6 @@ from tracking.pipeline.spool import (
     folder_status,
     make_folder,
     save_rejected,
-    spool_folder,
 )
 from tracking.pipeline.spool.rejected import Rejected, open_rejected
 
@@ -53,25 +48,6 @@ def test_what_is_set_aside_has_its_reason_and_can_be_read(tmp_path):
         assert list(others) == []  # each file is looked at by one
         assert found == path
         assert decode_hit(refused[0].raw) == decode_hit(encode_hit(decode_hit(refused[0].raw)))
-
-
-def test_the_default_folder_is_for_this_site_and_user(settings):
-    default = spool_folder()
-    assert str(os.geteuid()) in default.name
-    settings.SECRET_KEY = "another site"
-    assert spool_folder() != default
-    settings.TRACKING_SPOOL = "/var/spool/site"
-    assert spool_folder() == Path("/var/spool/site")
-
-
-def test_the_default_folder_keeps_its_name(settings):
-    """Another name would leave the hits of an earlier version where nobody writes them."""
-    settings.SECRET_KEY = "a secret"
-    database = settings.DATABASES["default"]
-    names = "\0".join(str(database.get(key, "")) for key in ("ENGINE", "HOST", "PORT", "NAME"))
-    key = sha256(b"tracking.spoola secret").digest()
-    digest = hmac.new(key, names.encode(), "sha256")
-    assert spool_folder().name.endswith("-" + digest.hexdigest()[:12])
 
 
 def test_a_folder_that_others_may_have_made_is_not_trusted(tmp_path, settings):

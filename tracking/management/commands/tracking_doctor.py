@@ -55,8 +55,13 @@ class Command(BaseCommand):
         # Outside the f-string, where makemessages does not find texts.
         backend_label, spool_label = _("backend"), _("spool")
         self.stdout.write(f"  {backend_label:<24}{conf.backend}")
-        if spool := getattr(backend, "spool", None):
-            self.stdout.write(f"  {spool_label:<24}{spool.folder}")
+        hints = list(_hints(figures))
+        if hasattr(backend, "spool"):
+            # Imported only for sites with a spool: it needs fcntl, which Windows lacks.
+            from tracking.management import spool_location  # noqa: PLC0415
+
+            self.stdout.write(f"  {spool_label:<24}{spool_location.describe()}")
+            hints += spool_location.hints()
         shown = _shown(figures)
         problems = [_(problem) for problem in problems]
         try:
@@ -67,7 +72,7 @@ class Command(BaseCommand):
             if not_stored or conf.new_visitors_per_network is not None:
                 shown.append((_("pages not stored, 7 days"), not_stored))
         print_figures(self, shown)
-        for hint in _hints(figures):
+        for hint in hints:
             self.stdout.write(hint)
         for problem in problems:
             self.stdout.write(_("Problem: %s.") % problem)

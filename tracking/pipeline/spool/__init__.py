@@ -17,7 +17,8 @@ hits of the last seconds.)
 :mod:`.process_spool`  the files of this process
 :mod:`.orphans`        the files of dead processes
 :mod:`.site_identity`  which site a file belongs to
-:mod:`.folder`         where the files lie, and whether that place can be used
+:mod:`.location`       where the folder is
+:mod:`.folder`         whether it can be used, and which files it holds
 :mod:`.rejected`       records set aside because the database refuses them
 :mod:`.unreadable`     the hits in files that cannot be read
 :mod:`.in_flight`      copies of batches that were sent to Celery workers
@@ -25,7 +26,8 @@ hits of the last seconds.)
 =====================  ===================================================================
 """
 
-from tracking.pipeline.spool.folder import make_folder, spool_folder
+from tracking.pipeline.spool.folder import make_folder
+from tracking.pipeline.spool.location import spool_folder
 from tracking.pipeline.spool.process_spool import Batch, Spool
 from tracking.pipeline.spool.records import (
     BadRecord,

@@ -1,4 +1,4 @@
-"""The folder of the spool: where it is, whether it can be used, which files it holds."""
+"""The folder of the spool: whether it can be used, which files it holds."""
 
 import os
 import random
@@ -8,46 +8,15 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
-
-from django.conf import settings
-from django.utils.crypto import salted_hmac
 
 from tracking.conf import conf
 from tracking.pipeline.spool.segments import DRAFT, SUFFIXES
-
-#: Characters of the hash in the name of the default folder.
-_HASH_LENGTH = 12
 
 #: Files with hits that are looked at in one search.
 MAX_FILES = 1_000
 
 #: Bytes that a folder must take to be of use.
 _PROBE_SIZE = 4_096
-
-
-def spool_folder() -> Path:
-    """Return the folder of the spool: ``TRACKING_SPOOL``, else one below the temporary files.
-
-    The name of the default folder contains the user id, and a hash of the secret key and the
-    database, so that two sites on one machine do not write each other's hits.
-    """
-    if conf.spool:
-        return Path(conf.spool)
-    database: Any = settings.DATABASES.get("default", {})
-    names = [str(database.get(key, "")) for key in ("ENGINE", "HOST", "PORT", "NAME")]
-    # The salt never changes: hits of an earlier version wait in the folder that it names.
-    digest = salted_hmac("tracking.spool", "\0".join(names), algorithm="sha256")
-    site = digest.hexdigest()[:_HASH_LENGTH]
-    return _temporary_files() / f"tracking-spool-{os.geteuid()}-{site}"
-
-
-def _temporary_files() -> Path:
-    """Return the folder for temporary files, even if none can be written to now."""
-    try:
-        return Path(tempfile.gettempdir())
-    except FileNotFoundError:  # a full disk, a container whose disk is read-only
-        return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - see why_untrusted()
 
 
 def make_folder(folder: Path) -> None:

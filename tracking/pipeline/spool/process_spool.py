@@ -5,13 +5,13 @@ was left behind by a process that died; the next process of the site that looks 
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from tracking.hits import AnyHit
 from tracking.log_limits import get_logger
-from tracking.pipeline.spool.folder import make_folder
+from tracking.pipeline.spool.folder import make_folder, why_untrusted
 from tracking.pipeline.spool.orphans import Orphans
 from tracking.pipeline.spool.records import DamagedBytes, Item, encode_hit, frame_record
 from tracking.pipeline.spool.segments import Segment
@@ -51,6 +51,7 @@ class Spool:
         segment_size: bytes after which a new file is begun.
         site: the site of the hits; by default the running one.
         from_any_site: whether files of dead processes are taken over from any site.
+        find_former: returns other folders in which the site's hits may wait.
 
     Attributes:
         folder: the folder of the files.
@@ -65,12 +66,14 @@ class Spool:
         *,
         site: SiteIdentity | None = None,
         from_any_site: bool = False,
+        find_former: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
         self.folder = folder
         self._segment_size = segment_size
         self._site = site
         self._from_any_site = from_any_site
-        self._orphans = Orphans(folder)
+        self._find_former = find_former
+        self._orphans = {folder: Orphans(folder)}
         self.reset()
 
     def reset(self) -> None:
@@ -158,9 +161,12 @@ class Spool:
             OSError: the folder cannot be read.
         """
         site = None if self._from_any_site else self._site or this_site()
-        adopted = self._orphans.adopt(site, MAX_ADOPTED - len(self._adopted))
-        self._adopted += adopted
-        return len(adopted)
+        before = len(self._adopted)
+        former = [folder for folder in self._find_former() if not why_untrusted(folder)]
+        for folder in (self.folder, *former):
+            orphans = self._orphans.setdefault(folder, Orphans(folder))
+            self._adopted += orphans.adopt(site, MAX_ADOPTED - len(self._adopted))
+        return len(self._adopted) - before
 
     def replace_deleted_file(self) -> bool:
         """Start a new file if the current one was deleted; return whether it was."""
