@@ -174,6 +174,7 @@ class PageHit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="pa
         id: the key of the row this becomes.
         time: when the page was served (aware).
         referrer: the page of another site that led here, or ``""``.
+        is_internal: whether a page of this site led here.
         campaign: the UTM parameters of the page, by their names without ``utm_``.
         session_key: the key of the session, ``""`` for none, and ``None`` if the page has not
             used it.
@@ -188,6 +189,7 @@ class PageHit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="pa
     id: uuid.UUID = msgspec.field(default_factory=uuid7)
     time: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
     referrer: str = ""
+    is_internal: bool = False
     campaign: Mapping[str, str] = msgspec.field(default_factory=dict)
     session_key: str | None = None
     user: str | None = None
@@ -203,6 +205,7 @@ class PageHit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="pa
             "id": self.id.hex,
             "time": self.time.isoformat(),
             "referrer": self.referrer,
+            "is_internal": self.is_internal,
             "campaign": dict(self.campaign),
             "session_key": self.session_key,
             "user": self.user,

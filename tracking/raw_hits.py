@@ -22,7 +22,7 @@ import msgspec
 
 from tracking.db.column_values import MAX_TEXT
 from tracking.enrichment.campaigns import campaign
-from tracking.enrichment.referrers import outside_referrer
+from tracking.enrichment.referrers import Referrer
 from tracking.hits import Hit, PageHit, Reference, uuid7_bytes
 
 
@@ -111,12 +111,14 @@ class RawPageHit(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
         Raises:
             OverflowError, OSError, ValueError: the bytes or the time are not from this app.
         """
+        referrer = Referrer.of(self.referrer, self.host)
         return PageHit(
             visitor=self.visitor,
             url=self.url,
             id=self.uuid,
             time=datetime.fromtimestamp(self.time, UTC),
-            referrer=outside_referrer(self.referrer, self.host)[:MAX_TEXT],
+            referrer=referrer.url[:MAX_TEXT],
+            is_internal=referrer.is_internal,
             campaign=campaign(self.query),
             session_key=self.session_key,
             user=self.user,

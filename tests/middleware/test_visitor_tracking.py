@@ -22,6 +22,9 @@ from tracking import links, sync_and_async
 from tracking.backends import BaseBackend, get_backend
 from tracking.caching import snapshots
 from tracking.models import Beacon, PageView, UntrackedUserAgent, Visit, Visitor
+from tracking.reports.filters import Filters
+from tracking.reports.periods import Period
+from tracking.reports.top_lists import listing
 
 TRACKING = "tracking.middleware.VisitorTrackingMiddleware"
 BAN = "tracking.middleware.BannedIPMiddleware"
@@ -482,3 +485,61 @@ def test_logging_out_works_while_visitors_cannot_be_written(
     monkeypatch.setattr("tracking.recording.visitors.log_out", fail)
     assert client.get("/log-out/").status_code == 302
     assert "Logging out the visitor failed" in caplog.text
+
+
+#: Referrers, and the site and channel of the visits that they led to.
+CAME_FROM = [
+    ("https://www.google.com/", "Google", "search"),
+    ("https://www.google.com:443/", "Google", "search"),
+    ("https://www.google.com./", "Google", "search"),
+    ("https://google.co.uk/", "Google", "search"),
+    ("android-app://com.google.android.googlequicksearchbox/", "Google", "search"),
+    ("https://www.bing.com/search?q=x", "Bing", "search"),
+    ("https://t.co/abc", "X", "social"),
+    ("https://lm.facebook.com/", "Facebook", "social"),
+    ("https://chatgpt.com/", "ChatGPT", "assistant"),
+    ("https://example.com/page", "", "internal"),
+    ("about:blank", "", "direct"),
+    ("javascript:alert(1)", "", "direct"),
+    ("https://www.google.com@evil.example/x", "evil.example", "referral"),
+]
+
+
+def test_a_visit_names_the_site_that_led_to_it(settings):
+    settings.ALLOWED_HOSTS = ["www.example.com"]
+    for number, (referrer, _site, _channel) in enumerate(CAME_FROM):
+        headers = {
+            "Host": "www.example.com",
+            "User-Agent": f"{FIREFOX}.{number}",
+            "Referer": referrer,
+        }
+        assert Client(headers=headers).get("/page/1").status_code == 200
+    visits = Visit.objects.order_by("started_at")
+    assert [(visit.referrer_site, visit.channel) for visit in visits] == [
+        (site, channel) for _referrer, site, channel in CAME_FROM
+    ]
+    assert not Visit.objects.filter(referrer__contains="@").exists()
+    today = Period.from_query({"period": "today"})
+    found = listing("referrers", today)
+    assert {row.label: row.figure for row in found.rows} == {
+        "Google (Search engine)": 5,
+        "Bing (Search engine)": 1,
+        "X (Social)": 1,
+        "Facebook (Social)": 1,
+        "ChatGPT (AI assistant)": 1,
+        "evil.example": 1,
+        "Direct": 2,
+    }
+    for row in found.rows:
+        chosen = Filters.from_query({row.filter_key: row.filter_value})
+        assert listing("referrers", today, chosen).whole == row.figure
+        assert listing("pages", today, chosen).whole == row.figure
+    for spelling in ("google.de", "www.google.com"):
+        assert Filters.from_query({"referrer": spelling}).referrer == "Google"
+
+
+def test_the_referrer_of_a_beacon_has_the_spelling_of_a_visit(client):
+    for referrer in ("https://me:secret@WWW.Blog.example:443/a#b", "about:blank"):
+        client.get(links.pixel_url(), headers={"Referer": referrer})
+    referrers = Beacon.objects.order_by("time").values_list("referrer", flat=True)
+    assert list(referrers) == ["https://www.blog.example/a", ""]

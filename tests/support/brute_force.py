@@ -123,8 +123,8 @@ def ever(beacon, zone="Europe/Berlin"):
 
 
 def host(url):
-    found = re.match(r"[^/?#]*?://([^/?#]*)", url)
-    return found[1].lower().removeprefix("www.") if found else url.lower()
+    """Return the host of one of ``REFERRERS``."""
+    return re.sub(r"^https?://([^/]*).*", r"\1", url)
 
 
 def first_day(zone="Europe/Berlin"):

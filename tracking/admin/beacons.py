@@ -53,7 +53,7 @@ class BeaconAdmin(RecordedRowsAdmin):
     )
     fields = (
         "exact_time", "kind_label", "verdict_with_reason", "entity_link", "source_link",
-        "target_and_url", "arguments", "referrer", "place", "address", "user_agent", "agent",
+        "target_and_url", "arguments", "referring_page", "place", "address", "user_agent", "agent",
         "visitor_link", "id",
     )  # fmt: skip
     readonly_fields = fields

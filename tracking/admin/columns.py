@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -12,8 +11,10 @@ from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext, ngettext, npgettext_lazy
 
 from tracking.enrichment.country_names import country_name
+from tracking.enrichment.referrers import Channel, origin
 from tracking.enrichment.user_agents import Device
 from tracking.enrichment.verdict_rules import Label, translate_reason
+from tracking.models import Visit
 from tracking.models.base import EnrichmentColumns
 from tracking.reports import formatting
 from tracking.reports.formatting import UNKNOWN
@@ -162,9 +163,12 @@ def url_text(url: str) -> SafeString:
     return format_html('<span class="tracking-url">{}</span>', url)
 
 
-def host_of(url: str) -> str:
-    """Return the host of a URL; a malformed URL as it is."""
-    try:
-        return urlsplit(url).netloc or url or UNKNOWN
-    except ValueError:
-        return url
+def came_from(referrer: str, visit: Visit | None) -> str:
+    """Return where a reader came from: a site, this site, or ``""`` if nobody knows.
+
+    Args:
+        referrer: the referrer of a visitor or visit.
+        visit: the visit, if it is known.
+    """
+    is_internal = visit is not None and visit.channel == Channel.INTERNAL
+    return gettext("this site") if is_internal else origin(referrer).source

@@ -14,6 +14,8 @@ from tracking.admin import columns
 from tracking.admin.large_tables import LargeTableAdmin, LargeTableChangeList
 from tracking.admin.masking import may_view_full_addresses
 from tracking.admin.permitted_values import RowDisplay
+from tracking.enrichment.referrers import spelled
+from tracking.reports.formatting import UNKNOWN
 
 
 class RecordedRowsChangeList(LargeTableChangeList):
@@ -100,6 +102,11 @@ class RecordedRowsAdmin(LargeTableAdmin):
     def place_and_address(self, row: Any) -> str:
         """City, country and IP address."""
         return columns.stacked(columns.place(row), columns.secondary(self.address(row)))
+
+    @admin.display(description=_("referrer"))
+    def referring_page(self, row: Any) -> SafeString:
+        """The page that led here, as text rather than a link, without userinfo."""
+        return columns.url_text(spelled(row.referrer) or UNKNOWN)
 
     @admin.display(description=_("device"))
     def agent(self, row: Any) -> str:

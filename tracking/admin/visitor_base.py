@@ -11,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from tracking.admin import columns
 from tracking.admin.permitted_values import VisitorDisplay
 from tracking.admin.recorded_rows import RecordedRowsAdmin
+from tracking.models import Visit
+from tracking.reports.formatting import UNKNOWN
 
 
 class BaseVisitorAdmin(RecordedRowsAdmin):
@@ -39,5 +41,6 @@ class BaseVisitorAdmin(RecordedRowsAdmin):
 
     @admin.display(description=_("came from"))
     def campaign_or_referrer(self, row: Any) -> str:
-        """The campaign that the visit began with, or else the host of the referrer."""
-        return columns.campaign(row) or columns.host_of(row.referrer)
+        """The campaign that the visit began with, or else the site that led to it."""
+        visit = row if isinstance(row, Visit) else None
+        return columns.campaign(row) or columns.came_from(row.referrer, visit) or UNKNOWN

@@ -53,7 +53,7 @@ class VisitorAdmin(BaseVisitorAdmin):
     actions = ("ban_addresses", "ban_networks")
     fields = (
         "last_seen_exactly", "page", "page_views", "time_on_site", "place", "address", "ban_links",
-        "referrer", "user_agent", "agent", "verdict_with_reason", "user_link",
+        "referring_page", "user_agent", "agent", "verdict_with_reason", "user_link",
         "logged_in_exactly", "visits",
     )  # fmt: skip
     readonly_fields = fields

@@ -33,8 +33,8 @@ class VisitAdmin(BaseVisitorAdmin):
     ordering = ("-started_at",)
     fields = (
         "started_exactly", "length", "page_views", "pages", "source", "medium", "campaign", "term",
-        "content", "referrer", "place", "address", "user_agent", "agent", "verdict_with_reason",
-        "user_link",
+        "content", "referring_page", "channel", "place", "address", "user_agent", "agent",
+        "verdict_with_reason", "user_link",
     )  # fmt: skip
     readonly_fields = fields
 

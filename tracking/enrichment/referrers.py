@@ -1,21 +1,22 @@
 """What a referrer says: which site led here, in one spelling, and through which channel.
 
-    >>> origin("https://www.google.com:443/search?q=tea", own_hosts={"shop.example"})
+    >>> origin("https://www.google.com:443/search?q=tea")
     Origin(source='Google', channel='search')
-    >>> origin("https://blog.example./tea", own_hosts={"shop.example"})
+    >>> origin("https://blog.example./tea")
     Origin(source='blog.example', channel='referral')
-    >>> origin("https://www.shop.example/", own_hosts={"shop.example"}).channel
-    'internal'
-    >>> origin("about:blank", own_hosts={"shop.example"}).channel
+    >>> origin("about:blank").channel
     'direct'
+    >>> Referrer.of("https://www.shop.example/", "shop.example")
+    Referrer(url='', is_internal=True)
+    >>> Referrer.of("https://me:secret@WWW.Blog.example:443/tea#2", "shop.example").url
+    'https://www.blog.example/tea'
 
 Facts: a ``Referer`` is a URI without fragment and userinfo (RFC 9110, section 10.1.3), but a
 client sends what it likes. Android apps name themselves ``android-app://`` and their package.
 """
 
-from collections.abc import Collection
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
@@ -125,13 +126,14 @@ SITES: tuple[tuple[Channel, str, tuple[str, ...]], ...] = (
     (Channel.SOCIAL, "Snapchat", ("snapchat.com",)),
 )
 
+_BY_NAME = {_site: Origin(_site, _channel.value) for _channel, _site, _hosts in SITES}
 _BY_HOST: dict[str, Origin] = {}
 #: Those under any public suffix, by the label before it.
 _BY_LABEL: dict[str, Origin] = {}
 for _channel, _site, _hosts in SITES:
     for _host in _hosts:
         table = _BY_LABEL if _host.endswith(".*") else _BY_HOST
-        table[_host.removesuffix(".*")] = Origin(_site, _channel.value)
+        table[_host.removesuffix(".*")] = _BY_NAME[_site]
 
 #: Characters of the longest host name (RFC 1035, section 2.3.4).
 _LONGEST_HOST = 253
@@ -140,19 +142,26 @@ _DIRECT = Origin("", Channel.DIRECT.value)
 _INTERNAL = Origin("", Channel.INTERNAL.value)
 
 
-def origin(referrer: str, *, own_hosts: Collection[str] = ()) -> Origin:
+def origin(referrer: str, *, is_internal: bool = False) -> Origin:
     """Return which site led here, and through which channel.
 
     Args:
-        referrer: the ``Referer`` as the client sent it; ``""`` for none.
-        own_hosts: the hosts of this site, in the spelling of :func:`host_of`.
+        referrer: the ``Referer`` in any spelling, or ``""`` if no other site led here.
+        is_internal: whether a page of this site did.
     """
-    host = host_of(referrer)
-    if not host:
-        return _DIRECT
-    if host in own_hosts:
+    if is_internal:
         return _INTERNAL
-    return _known(host) or Origin(host, Channel.REFERRAL.value)
+    host = host_of(referrer)
+    return (_known(host) or Origin(host, Channel.REFERRAL.value)) if host else _DIRECT
+
+
+def source_named(text: str) -> Origin:
+    """Return the source that has a name or a host.
+
+    Args:
+        text: the name of a well-known site, or a host with ``www.`` or without.
+    """
+    return _BY_NAME.get(text) or origin(f"https://{text}")
 
 
 def host_of(url: str) -> str:
@@ -171,7 +180,8 @@ def host_of(url: str) -> str:
         return ""
     if parts.scheme not in {"http", "https", "android-app"} or len(host) > _LONGEST_HOST:
         return ""
-    return host.removeprefix("www.")
+    # Control characters and spaces are in no name: some would be cut off the next time it is read.
+    return host.removeprefix("www.") if host.isprintable() and " " not in host else ""
 
 
 @lru_cache(maxsize=4_000)
@@ -197,48 +207,93 @@ def _is_public_suffix(labels: list[str]) -> bool:
 
 # What is recorded of a referrer.
 
-#: Characters of the longest referrer whose spelling is remembered: clients write what they like.
-_USUAL_REFERRER = 200
 
+class Referrer(NamedTuple):
+    """What is recorded of a ``Referer``.
 
-def outside_referrer(referrer: str, host: str) -> str:
-    """Return a ``Referer`` in one spelling, or ``""`` if no other site led here.
-
-    Neither a page of this site nor a text that is no URL (``about:blank``) is another site. The
-    site's hosts are ``host`` and those of ``ALLOWED_HOSTS``, each with ``www.`` and without.
-
-    Args:
-        referrer: the header as text.
-        host: the host of the request, with its port if it has one.
+    Attributes:
+        url: the URL in one spelling, or ``""`` if no other site led here.
+        is_internal: whether a page of this site led here.
     """
-    if not referrer:
-        return ""
-    read = _outside if len(referrer) <= _USUAL_REFERRER else _outside.__wrapped__
-    return read(referrer, host)
+
+    url: str
+    is_internal: bool = False
+
+    @classmethod
+    def of(cls, referrer: str, host: str) -> Self:
+        """Read a ``Referer``. A text that is no URL (``about:blank``) names no site.
+
+        The site's hosts are ``host`` and those of ``ALLOWED_HOSTS``, each with ``www.`` and
+        without.
+
+        Args:
+            referrer: the header as text.
+            host: the host of the request, with its port if it has one.
+        """
+        if not referrer:
+            return cls("")
+        read = _read if len(referrer) <= _USUAL_REFERRER else _read.__wrapped__
+        return cls(*read(referrer, host))
+
+
+#: Characters of the longest referrer that is remembered: clients write what they like.
+_USUAL_REFERRER = 200
 
 
 @until_settings_change
 @lru_cache(maxsize=4_000)
-def _outside(referrer: str, host: str) -> str:
+def _read(referrer: str, host: str) -> tuple[str, bool]:
     came_from = host_of(referrer)
     if not came_from:
-        return ""
+        return "", False
     try:
         parts = urlsplit(referrer.strip())
         here = urlsplit(f"{parts.scheme}://{host}")
         port = _port(parts)
         if port == _port(here) and came_from == host_of(f"http://{host}"):
-            return ""
+            return "", True
     except ValueError:
-        return ""
+        return "", False
     own_hosts = [own for own in settings.ALLOWED_HOSTS if own != "*"]
     if port is None and (
         validate_host(came_from, own_hosts) or validate_host(f"www.{came_from}", own_hosts)
     ):
+        return "", True
+    return _spelling(parts), False
+
+
+def spelled(referrer: str) -> str:
+    """Return a ``Referer`` of any site in one spelling, or ``""`` if it is no URL.
+
+    Args:
+        referrer: the header as text.
+    """
+    if not referrer:
         return ""
-    name = (parts.hostname or "").rstrip(".")
+    return (_spelled if len(referrer) <= _USUAL_REFERRER else _spelled.__wrapped__)(referrer)
+
+
+@lru_cache(maxsize=4_000)
+def _spelled(referrer: str) -> str:
+    try:
+        return _spelling(urlsplit(referrer.strip())) if host_of(referrer) else ""
+    except ValueError:
+        return ""
+
+
+def _spelling(parts: SplitResult) -> str:
+    """Return a URL without userinfo, fragment and the usual port, its host in small letters.
+
+    Raises:
+        ValueError: its port is none.
+    """
+    name, port = (parts.hostname or "").rstrip("."), _port(parts)
     name = f"[{name}]" if ":" in name else name
-    return parts._replace(netloc=name if port is None else f"{name}:{port}", fragment="").geturl()
+    netloc = name if port is None else f"{name}:{port}"
+    # Without the fragment, a space may be at the end.
+    query = parts.query.rstrip()
+    path = parts.path if query else parts.path.rstrip()
+    return parts._replace(netloc=netloc, path=path, query=query, fragment="").geturl()
 
 
 def _port(parts: SplitResult) -> int | None:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tracking.conf import conf
 from tracking.db.column_values import latest_storable_time
+from tracking.enrichment.referrers import Channel
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import uuid7
 from tracking.models.base import EnrichmentColumns
@@ -151,6 +152,19 @@ class Visit(EnrichmentColumns):
     exit_url = models.TextField(_("last page"), blank=True)
     page_views = models.PositiveIntegerField(_("page views"), default=0)
     referrer = models.TextField(_("referrer"), blank=True)
+    #: The name of a well-known site, or else the host of the referrer, without ``www.``.
+    referrer_site = models.CharField(
+        _("referring site"), max_length=255, blank=True, default="", db_default=""
+    )
+    channel = models.CharField(
+        _("channel"),
+        max_length=20,
+        choices=Channel,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("How the visitor came, as the referrer says."),
+    )
     source = models.CharField(_("source"), max_length=200, blank=True)
     medium = models.CharField(_("medium"), max_length=200, blank=True)
     campaign = models.CharField(_("campaign"), max_length=200, blank=True)

@@ -11,6 +11,7 @@ from tracking.db.column_values import replace_nul, storable_text, storable_time
 from tracking.db.inserts import Row
 from tracking.db.parameters import ParameterConverters
 from tracking.enrichment import enrich
+from tracking.enrichment.referrers import spelled
 from tracking.enrichment.verdict_rules import Label, describes_reader
 from tracking.hits import ROLES, Hit, Kind
 from tracking.log_limits import get_logger
@@ -96,7 +97,7 @@ class BeaconRows:
             converters.time(storable_time(hit.time)),
             converters.json(data),
             replace_nul(hit.url),
-            storable_text(hit.referrer),
+            storable_text(spelled(hit.referrer)),
             *references,
             # A machine that fetches for people is nobody's browser.
             _plain_text(visitor) if visitor is not None and sender.is_human else None,

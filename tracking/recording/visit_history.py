@@ -8,6 +8,7 @@ from uuid import UUID
 from tracking.db.column_values import storable_text, storable_time
 from tracking.db.upserts import PlainRow
 from tracking.enrichment.campaigns import MAX_PARAMETER
+from tracking.enrichment.referrers import origin
 from tracking.hits import PageHit
 from tracking.models import Visit
 from tracking.recording.visitors import browser_columns, user_key
@@ -93,6 +94,8 @@ def _set_entry(visit: PlainRow, hit: PageHit) -> None:
     """Make a hit the first page of a visit."""
     visit.entry_url = storable_text(hit.url)
     visit.referrer = storable_text(hit.referrer)
+    came_from = origin(hit.referrer, is_internal=hit.is_internal)
+    visit.referrer_site, visit.channel = storable_text(came_from.source), came_from.channel
     for name in UTM_COLUMNS:
         setattr(visit, name, storable_text(hit.campaign.get(name, ""), MAX_PARAMETER))
     for name, value in browser_columns(hit).items():

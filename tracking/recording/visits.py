@@ -120,7 +120,8 @@ def _save_histories(histories: Sequence[VisitHistory], using: str) -> None:
 
 
 _UPDATED_COLUMNS = [
-    *("started_at", "ended_at", "entry_url", "exit_url", "page_views", "user_id", "referrer"),
+    *("started_at", "ended_at", "entry_url", "exit_url", "page_views", "user_id"),
+    *("referrer", "referrer_site", "channel"),
     *UTM_COLUMNS,
     *BROWSER_COLUMNS,
 ]

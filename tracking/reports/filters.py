@@ -16,6 +16,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from tracking.enrichment.referrers import Channel, source_named
 from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
 from tracking.models import PageView, Source
@@ -58,7 +59,7 @@ class Filters:
 
     Attributes:
         page: the path of a page of a visit.
-        referrer: the host of the site that a visit came from.
+        referrer: the site that a visit came from: the name of a well-known one, else its host.
         source: the UTM source of a visit; the slug of a ``Source`` that a beacon has.
         medium: likewise, its medium.
         campaign: likewise, its campaign.
@@ -130,7 +131,9 @@ class Filters:
             **{f"{prefix}{name}": value for name, value in columns.items() if value is not None}
         )
         if self.referrer is not None:
-            condition &= Q(referrer_host=self.referrer)
+            condition &= Q(**{f"{prefix}referrer_site": self.referrer})
+            # A page of the site itself is no source, and not the same as none.
+            condition &= ~Q(**{f"{prefix}channel": Channel.INTERNAL})
         if self.page is not None and prefix:
             condition &= Q(url=self.page)
         elif self.page is not None:
@@ -214,7 +217,7 @@ def _checked(name: str, value: str) -> str:
     if name == "device" and value and value not in Device.values:
         raise BadQuery(_("%s: unknown value.") % title)
     if name == "referrer":
-        return value.lower().removeprefix("www.")
+        return source_named(value).source if value else value
     if name == "mailing":
         reference = reference_of(value)
         return f"{reference.label}:{reference.pk}"

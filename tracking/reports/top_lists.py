@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from tracking import generic_references
 from tracking.enrichment.country_names import country_name
-from tracking.enrichment.referrers import Channel, origin
+from tracking.enrichment.referrers import Channel, source_named
 from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
 from tracking.reports.figures import Listing, Row, Text, share
@@ -53,10 +53,10 @@ def _devices(values: Sequence[str]) -> Mapping[str, str]:
 
 
 def _referrers(values: Sequence[str]) -> Mapping[str, str]:
-    """Return the labels of well-known hosts: ``google.de (Google, Search engine)``."""
-    found = {value: origin(f"https://{value}") for value in values}
+    """Return the labels of well-known sites: ``Google (Search engine)``."""
+    found = {value: source_named(value) for value in values}
     return {
-        value: f"{value} ({site.source}, {Channel(site.channel).label})"
+        value: f"{value} ({Channel(site.channel).label})"
         for value, site in found.items()
         if site.channel not in {Channel.DIRECT, Channel.REFERRAL}
     }

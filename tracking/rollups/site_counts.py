@@ -22,12 +22,13 @@ from django.db.models import (
 from django.db.models.functions import Cast
 
 from tracking.db.column_values import storable_time
+from tracking.enrichment.referrers import Channel
 from tracking.hits import Kind
 from tracking.models import Beacon, PageView, Visit
 from tracking.rollups.counts import Counts
 from tracking.rollups.days import Intervals
 from tracking.rollups.metric_definitions import HUMAN, recipient
-from tracking.rollups.sql_text import WholeText, host, joined
+from tracking.rollups.sql_text import WholeText, joined
 
 #: Counts by the index of the interval and the value of the facet.
 IntervalCounts = dict[tuple[int, str], Counts]
@@ -55,7 +56,7 @@ _HAS_SOURCE = Q(source_type__isnull=False, source_id__isnull=False)
 #: All facets of the whole site, by name.
 FACETS: Mapping[str, Facet] = {
     "visits": Facet("visit"),
-    "referrers": Facet("visit", host("referrer")),
+    "referrers": Facet("visit", F("referrer_site"), ~Q(channel=Channel.INTERNAL)),
     "sources": Facet("visit", F("source")),
     "mediums": Facet("visit", F("medium")),
     "campaigns": Facet("visit", F("campaign")),
@@ -85,8 +86,8 @@ class Where(NamedTuple):
     """Conditions on the rows to count. ``None`` if the filters do not apply to a table.
 
     Attributes:
-        visit: the condition on visits, which have ``referrer_host`` as a further column.
-        pageview: the condition on page views, likewise.
+        visit: the condition on visits.
+        pageview: the condition on page views.
         opens: the condition on beacons other than clicks.
         clicks: the condition on clicks.
     """
@@ -164,17 +165,16 @@ _MEASURES: Mapping[str, Mapping[str, Any]] = {
 def _visits(intervals: Intervals, facet: Facet, where: Where) -> QuerySet[Any] | None:
     if where.visit is None:
         return None
-    rows = Visit.objects.annotate(referrer_host=host("referrer"))
-    return rows.filter(intervals.within("started_at"), where.visit, verdict=HUMAN)
+    during = intervals.within("started_at")
+    return Visit.objects.filter(during, where.visit, facet.only, verdict=HUMAN)
 
 
 def _page_views(intervals: Intervals, facet: Facet, where: Where) -> QuerySet[Any] | None:
     if where.pageview is None:
         return None
-    rows = PageView.objects.annotate(referrer_host=host("visit__referrer"))
     # A visit ends with its last page. Without this, PostgreSQL reads all visits.
     begin = storable_time(intervals.starts[0])
-    return rows.filter(
+    return PageView.objects.filter(
         intervals.within("time"),
         where.pageview,
         visit__verdict=HUMAN,

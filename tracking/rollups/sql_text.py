@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from django.db.models import Case, ExpressionWrapper, F, Func, Q, TextField, Value, When
+from django.db.models import ExpressionWrapper, Func, TextField, Value
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Concat, Lower, StrIndex, Substr
-from django.db.models.lookups import Exact
+from django.db.models.functions import Concat
 
 
 class WholeText(Func):
@@ -48,32 +47,3 @@ def joined(*parts: str | Combinable) -> Combinable:
         ),
         output_field=TextField(),
     )
-
-
-def host(field: str) -> Combinable:
-    """Return the expression of a URL's host in small letters, with its port if it has one.
-
-    It has no ``www.``, as most sites have both names.
-    A text that is no URL, which strangers may send, is returned whole.
-
-    Args:
-        field: the name of the column.
-    """
-    url = F(field)
-    rest: Combinable = Substr(url, StrIndex(url, Value("://")) + 3, output_field=TextField())
-    for end in "/?#":
-        rest = _until(rest, end)
-    first = Lower(Substr(rest, 1, 4, output_field=TextField()))
-    is_url = Q(**{f"{field}__contains": "://"})
-    return Lower(
-        Case(
-            When(is_url & Q(Exact(first, Value("www."))), then=Substr(rest, 5)),
-            When(is_url, then=rest),
-            default=url,
-            output_field=TextField(),
-        )
-    )
-
-
-def _until(text: Combinable, end: str) -> Combinable:
-    return Substr(text, 1, StrIndex(joined(text, end), Value(end)) - 1, output_field=TextField())

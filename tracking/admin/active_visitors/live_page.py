@@ -204,9 +204,8 @@ def _origin(visitor: Visitor, visit: Visit | None) -> str:
     campaign = columns.campaign(visit) if visit else ""
     if campaign:
         return gettext("via %s") % campaign
-    if visitor.referrer:
-        return gettext("from %s") % columns.host_of(visitor.referrer)
-    return gettext("direct")
+    site = columns.came_from(visitor.referrer, visit)
+    return gettext("from %s") % site if site else gettext("direct")
 
 
 def _missing_settings() -> list[str]:

@@ -71,7 +71,8 @@ def _facts(
     yield gettext("On the site since"), columns.exact_time(visitor.session_start), {}
     yield gettext("Time on site"), formatting.duration(visitor.time_on_site), {}
     yield gettext("Page views"), number_format(visitor.page_views, force_grouping=True), {}
-    yield gettext("Came from"), visitor.referrer or gettext("direct"), {}
+    site = visitor.referrer or columns.came_from("", visit)
+    yield gettext("Came from"), site or gettext("direct"), {}
     yield gettext("Campaign"), (columns.campaign(visit) if visit else "") or gettext("none"), {}
     yield gettext("Device"), columns.agent_name(visitor) or gettext("unknown"), {}
     yield gettext("User agent"), visitor.user_agent or gettext("not sent"), {}
