@@ -386,7 +386,6 @@ def test_two_sites_that_share_a_folder_and_are_killed_take_their_own_hits_only(t
             process.wait()
             process.stdout.close()
     state = folder_status(tmp_path / "spool", sites[0].identity)
-    assert min(state.left_behind, state.other_sites) >= 1
     sites[0].run("-m", "django", "tracking_drain")
     assert folder_status(tmp_path / "spool").left_behind == state.other_sites
     sites[1].run("-m", "django", "tracking_drain")

@@ -27,6 +27,7 @@ from tracking.db.parameters import (
 from tracking.enrichment import geoip
 from tracking.enrichment.enrich import enrich
 from tracking.enrichment.geoip_records import Location
+from tracking.enrichment.referrers import spelled
 from tracking.hits import ROLES, Hit, Kind, PageHit, Reference, uuid7
 from tracking.models import Beacon, PageView, Target
 from tracking.recording import write
@@ -85,7 +86,7 @@ any_hit = st.builds(
     entity=references,
     data=any_data,
     url=any_text,
-    referrer=any_text | st.just("ü" * 3_000),
+    referrer=any_text | st.sampled_from(["https://Name:word@Ü.Example:443/ü#x", "ü" * 3_000]),
     ip_address=addresses,
     user_agent=st.sampled_from(["Mail/1", "GoogleImageProxy", "Googlebot/2.1", ""]) | any_text,
     visitor=st.none() | short_text,
@@ -112,7 +113,7 @@ def by_the_orm(hit):
         time=storable_time(hit.time),
         data=replace_nul_everywhere(hit.data),
         url=replace_nul(hit.url),
-        referrer=storable_text(hit.referrer),
+        referrer=storable_text(spelled(hit.referrer)),
         ip_address=hit.ip_address,
         user_agent=storable_text(hit.user_agent),
         visitor_id=hit.visitor and replace_nul(hit.visitor)

@@ -33,7 +33,7 @@ class FolderStatus(NamedTuple):
         sent: batches that were sent to Celery workers and are not known to be written.
         sent_lag: seconds since the first of them was (last) sent.
         unreadable: files that this version cannot read.
-        other_sites: files of other sites.
+        other_sites: files with hits of other sites.
         is_complete: whether all files were looked at; else all figures are lower bounds.
     """
 
@@ -71,9 +71,11 @@ def folder_status(folder: Path, site: SiteIdentity | None = None) -> FolderStatu
         except (BadHeader, OSError):
             unreadable += 1
             continue
+        if not segment.waiting:
+            continue
         if site is not None and not site.owns(segment.stamp):
             other_sites += 1
-        elif segment.waiting:
+        else:
             segments.append(segment)
     rejected, are_all_rejected = count_rejected(folder, site)
     sent = count_sent(folder, site, MAX_COUNTED)
