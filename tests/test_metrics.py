@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from django.db import DataError
-from django.test import override_settings
+from django.test import override_settings, utils
 
 from tests.support import documents
 from tests.support.processes import Site
@@ -113,6 +113,19 @@ def test_another_backend_is_counted_on_from_there(backend, registry, tmp_path):
         get_backend().send_many([Hit(kind=Kind.OPEN), Hit(kind=Kind.OPEN)])
         assert registry.value("tracking_hits_received_total") == 3
         get_backend().flush()
+
+
+def test_what_the_default_keeps_on_disk_is_counted_once(registry, tmp_path, monkeypatch):
+    monkeypatch.delattr(utils._TestState, "saved_data")  # in tests of a site it keeps nothing
+    with override_settings(TRACKING_SPOOL=str(tmp_path)):
+        reserve = get_backend().spooler
+        monkeypatch.setattr(reserve, "_start_thread", lambda: None)
+        reserve.keep([Hit(kind=Kind.OPEN), Hit(kind=Kind.OPEN)])
+        registry.metrics.update(reserve)  # as its thread does after a round
+        assert registry.value("tracking_hits_spooled_total") == 2
+        registry.metrics.update(reserve)
+        assert registry.value("tracking_hits_spooled_total") == 2
+        assert registry.value("tracking_hits_waiting") == 2
 
 
 def test_a_forked_process_that_begins_anew_is_not_counted_backwards(backend, registry):

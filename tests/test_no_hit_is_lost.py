@@ -5,62 +5,28 @@ the rows. ``TRACKING_OUTAGE=30`` stops services for 30 seconds (``tests/support/
 ``pytest -s`` prints the figures.
 """
 
-import http.client
-import itertools
-import json
 import os
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
-import threading
 import time
-import uuid
-from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.support import outages
+from tests.support import databases_apart, outages
 from tests.support.brokers import BROKERS, Broker
 from tests.support.celery_workers import APP, log_of, worker
 from tests.support.disks import small_disk
+from tests.support.load import SERVERS, Load, check, check_rows, served, write_applications
 from tests.support.processes import Site, free_port, wait_until, workers_of
 from tests.support.services import missing
 from tests.support.tcp_proxy import TcpProxy
-from tracking import links
 from tracking.pipeline.spool import folder_status
-from tracking.views import GIF
 
 pytestmark = pytest.mark.slow
-
-POSTGRESQL = {
-    "host": os.environ.get("PGHOST", "127.0.0.1"),
-    "port": int(os.environ.get("PGPORT", "5432")),
-    "user": os.environ.get("PGUSER", "postgres"),
-    "password": os.environ.get("PGPASSWORD", ""),
-}
-
-ON_POSTGRESQL = """
-DATABASES = {"default": {
-    "ENGINE": "django.db.backends.postgresql",
-    "HOST": %(host)r, "PORT": %(port)r, "USER": %(user)r, "PASSWORD": %(password)r,
-    "NAME": %(name)r,
-    "OPTIONS": {"connect_timeout": 2},
-}}
-"""
-
-WSGI = """
-from django.core.wsgi import get_wsgi_application
-application = get_wsgi_application()
-"""
-
-ASGI = """
-from django.core.asgi import get_asgi_application
-application = get_asgi_application()
-"""
 
 #: Sends again sooner than a site should, so that the tests are quick.
 ON_CELERY = """
@@ -84,68 +50,10 @@ class Quick(CeleryBackend):
     folder_check_interval = 0.5
 """
 
-SERVERS = {
-    "gunicorn": ("-m", "gunicorn", "--workers=2", "--bind=127.0.0.1:{port}", "site_wsgi"),
-    "gunicorn, threads, preloaded": (
-        *("-m", "gunicorn", "--workers=2", "--threads=4", "--preload"),
-        *("--bind=127.0.0.1:{port}", "site_wsgi"),
-    ),
-    "uvicorn": (
-        *("-m", "uvicorn", "--workers=2", "--host=127.0.0.1", "--port={port}"),
-        *("--log-level=warning", "site_asgi:application"),
-    ),
-}
-
-
-class Database:
-    """PostgreSQL where it is there, behind a proxy; else a SQLite file."""
-
-    def __init__(self):
-        self.name = f"tracking_promises_{uuid.uuid4().hex[:12]}"
-        self.proxy = None
-        try:
-            import psycopg
-
-            self._driver = psycopg
-            self._ask("postgres", f'CREATE DATABASE "{self.name}"')
-        except Exception:
-            self._driver = None
-            return
-        self.proxy = TcpProxy(POSTGRESQL["host"], POSTGRESQL["port"])
-        self.proxy.open()
-
-    @property
-    def settings(self):
-        if self.proxy is None:
-            return ""
-        place = {**POSTGRESQL, "host": "127.0.0.1", "port": self.proxy.port, "name": self.name}
-        return ON_POSTGRESQL % place
-
-    def numbers(self, site):
-        """Return the numbers of all rows."""
-        query = "SELECT data FROM tracking_beacon"
-        if self.proxy is not None:
-            return [data["n"] for (data,) in self._ask(self.name, query)]
-        with closing(sqlite3.connect(site.database, timeout=20)) as database:
-            return [json.loads(data)["n"] for (data,) in database.execute(query)]
-
-    def drop(self):
-        if self.proxy is not None:
-            self.proxy.close()
-            self._ask("postgres", f'DROP DATABASE "{self.name}" WITH (FORCE)')
-
-    def _ask(self, name, query):
-        connection = self._driver.connect(
-            **POSTGRESQL, dbname=name, autocommit=True, connect_timeout=2
-        )
-        with closing(connection):
-            cursor = connection.execute(query)
-            return cursor.fetchall() if cursor.description else []
-
 
 @pytest.fixture(scope="module")
 def database():
-    database = Database()
+    database = databases_apart.make_best()
     yield database
     database.drop()
 
@@ -153,118 +61,8 @@ def database():
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, database):
     tmp_path = tmp_path_factory.mktemp("promises")
-    (tmp_path / "site_wsgi.py").write_text(WSGI)
-    (tmp_path / "site_asgi.py").write_text(ASGI)
+    write_applications(tmp_path)
     return Site(tmp_path, database.settings)
-
-
-#: No two requests of these tests have the same one.
-NUMBERS = itertools.count()
-
-
-class Load:
-    """Readers, each with a pixel or a link of its own, as fast as they are answered."""
-
-    def __init__(self, port, threads=4):
-        self._port = port
-        self.first = next(NUMBERS)
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._read) for _ in range(threads)]
-        self.answered = []
-        self.cut_off = []
-        self.wrong = []
-        self.slowest = 0.0
-
-    def __enter__(self):
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _read(self):
-        while not self._stop.is_set():
-            number = next(NUMBERS)
-            if number % 2:
-                path = links.link_url("https://shop.example/", kwargs={"n": number})
-            else:
-                path = links.pixel_url(kwargs={"n": number})
-            started = time.monotonic()
-            try:
-                answer = self._ask(path)
-            except (OSError, http.client.HTTPException):
-                self.cut_off.append(number)
-                time.sleep(0.01)
-                continue
-            self.slowest = max(self.slowest, time.monotonic() - started)
-            if answer in {(200, GIF), (302, b"")}:
-                self.answered.append(number)
-            else:
-                self.wrong.append(answer)
-
-    def _ask(self, path):
-        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)) as connection:
-            connection.request("GET", path, headers={"User-Agent": "Mozilla/5.0 (X11)"})
-            response = connection.getresponse()
-            return response.status, response.read()
-
-
-@contextmanager
-def served(site, server):
-    """Serve the site, and give the process and the port; in the end it is asked to stop."""
-    port = free_port()
-    log = site.folder / "server.log"
-    with log.open("w") as output:
-        process = site.start(
-            *(part.format(port=port) for part in SERVERS[server]),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        try:
-            wait_until(lambda: _answers(port), 20, log.read_text)
-            yield process, port
-            process.terminate()
-            process.wait(20)
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
-def _answers(port):
-    try:
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-            connection.request("GET", "/t/health")
-            return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-
-
-def check(site, database, load):
-    """All that was answered is a row, and no row is there twice."""
-    site.run("-m", "django", "tracking_drain")
-    check_rows(site, database, load)
-
-
-def check_rows(site, database, load):
-    """The same, where all has arrived by itself."""
-    rows = Counter(number for number in database.numbers(site) if number >= load.first)
-    assert not load.wrong
-    assert load.answered
-    assert set(load.answered) <= set(rows), "an answer was lost"
-    assert max(rows.values()) == 1, "a row is there twice"
-    assert set(rows) <= {*load.answered, *load.cut_off}
-    state = folder_status(site.spool)
-    assert (state.waiting, state.sent, state.rejected) == (0, 0, 0)
-    print(  # noqa: T201 - the long form is run for it
-        f"\n  {len(load.answered):,} answers and {len(load.cut_off)} connections cut off, "
-        f"{rows.total():,} rows, {rows.total() - len(rows)} twice, {len(load.wrong)} other "
-        f"answers; the slowest took {load.slowest:.2f} s"
-    )
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -330,7 +128,7 @@ def celery_site(tmp_path, database):
     """Make sites whose hits go through a broker."""
 
     def make(broker):
-        (tmp_path / "site_wsgi.py").write_text(WSGI)
+        write_applications(tmp_path)
         (tmp_path / "site_backend.py").write_text(BACKEND)
         (tmp_path / "celery_site.py").write_text(APP)
         return Site(tmp_path, database.settings + ON_CELERY % broker)

@@ -43,24 +43,25 @@ def report(backend: BaseBackend) -> HealthReport:
     """Return the state of a backend. Queries neither the database nor a broker."""
     figures: dict[str, Any] = {}
     problems = _examine_snapshots(figures)
-    spool = getattr(backend, "spool", None)
-    if spool is None:
+    spooler = backend.spooler
+    if spooler is None:
         return HealthReport(problems, figures)
     # Imported only for sites with a spool: it needs fcntl, which Windows lacks.
     from tracking.backends.buffered import BufferedBackend  # noqa: PLC0415
     from tracking.pipeline.spool import folder_status, this_site  # noqa: PLC0415
 
+    if not isinstance(spooler, BufferedBackend):
+        return HealthReport(problems, figures)
     try:
-        state = folder_status(spool.folder, this_site())
+        state = folder_status(spooler.spool.folder, this_site())
     except OSError:
         problems.append(gettext_noop("the spool cannot be read"))
     else:
         figures.update(state._asdict(), lag=round(state.lag, 3), sent_lag=round(state.sent_lag, 3))
         problems += _problems_of(state)
-    if isinstance(backend, BufferedBackend):
-        figures["process"] = backend.counters_as_dict()
-        if not backend.is_disk_writable:
-            problems.append(gettext_noop("the spool does not accept hits"))
+    figures["process"] = spooler.counters_as_dict()
+    if not spooler.is_disk_writable:
+        problems.append(gettext_noop("the spool does not accept hits"))
     return HealthReport(problems, figures)
 
 

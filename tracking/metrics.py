@@ -103,6 +103,7 @@ class Metrics(Collector):
 
     def update(self, backend: BaseBackend) -> None:
         """Update the metrics from the counters of a backend and from the spool folder."""
+        backend = backend.spooler or backend  # the writer thread reports that one
         _, figures = health.report(backend)
         with self._lock:
             if backend is not self._backend:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from tests.support.concurrency import together
 from tracking.db.column_values import MAX_TEXT
-from tracking.db.retry import retry_on_deadlock
+from tracking.db.retry import retry_transaction
 from tracking.hits import Hit, Kind, PageHit
 from tracking.models import Beacon, PageView, Visit, Visitor
 from tracking.recording import visits, write
@@ -348,14 +348,14 @@ def test_a_deadlock_is_not_the_end():
         return "done"
 
     class Outside:
-        in_atomic_block = False
+        in_atomic_block, connection = False, None
 
     original = connections["default"]
     connections["default"] = Outside()
     try:
-        assert retry_on_deadlock("default", work) == "done"
+        assert retry_transaction("default", work) == "done"
         with pytest.raises(OperationalError, match="gone away"):
-            retry_on_deadlock("default", gone_away)
+            retry_transaction("default", gone_away)
     finally:
         connections["default"] = original
 

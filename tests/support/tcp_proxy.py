@@ -1,4 +1,4 @@
-"""A TCP proxy that makes a service unreachable."""
+"""A TCP proxy that makes a service unreachable, or silent."""
 
 import socket
 import threading
@@ -18,6 +18,8 @@ class TcpProxy:
         self._lock = threading.Lock()
         self._listener = None
         self._open = set()
+        self._flowing = threading.Event()
+        self._flowing.set()
 
     def open(self):
         """Accept connections."""
@@ -29,12 +31,27 @@ class TcpProxy:
         """Refuse connections, and cut those that are open."""
         with self._lock:
             listener, self._listener = self._listener, None
-            # Who serves a connection closes it then.
-            for piece in [*self._open, *filter(None, [listener])]:
-                with suppress(OSError):
-                    piece.shutdown(socket.SHUT_RDWR)
+            self._shut_down([*self._open, *filter(None, [listener])])
         if listener is not None:
             listener.close()
+
+    def cut(self):
+        """Cut the connections that are open, and accept new ones."""
+        with self._lock:
+            self._shut_down(self._open)
+
+    def hold(self):
+        """Accept connections and what is sent, and pass nothing on."""
+        self._flowing.clear()
+
+    def release(self):
+        """Pass on what was held, and all that follows."""
+        self._flowing.set()
+
+    def _shut_down(self, pieces):
+        for piece in pieces:  # who serves a connection closes it then
+            with suppress(OSError):
+                piece.shutdown(socket.SHUT_RDWR)
 
     def _accept(self, listener):
         while True:
@@ -61,6 +78,7 @@ class TcpProxy:
         # Also a client that was killed has left: the service must not wait for it with its locks.
         with suppress(OSError):
             while piece := source.recv(65_536):
+                self._flowing.wait()
                 sink.sendall(piece)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)

@@ -75,6 +75,11 @@ class BaseBackend(ABC):
         for hit in hits:
             self.send(hit)
 
+    @property
+    def spooler(self) -> "BaseBackend | None":
+        """The backend that keeps hits on disk: this one, another one, or ``None``."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - most backends hold no resources
         """Release all resources; another backend replaces this one."""
 

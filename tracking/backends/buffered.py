@@ -1,7 +1,6 @@
 """Append hits to files on disk; a thread writes them to the database in batches."""
 
 import atexit
-import logging
 import os
 import threading
 import weakref
@@ -20,6 +19,7 @@ from tracking.conf import conf
 from tracking.db.isolation import log_errors
 from tracking.db.threads import close_connections
 from tracking.hits import AnyHit
+from tracking.log_limits import get_logger
 from tracking.pipeline import write_batch
 from tracking.pipeline.spool import (
     Batch,
@@ -33,7 +33,7 @@ from tracking.pipeline.spool.location import former_folders
 from tracking.pipeline.write_batch import SUSPECT_HITS_AFTER, BatchResult, Counters, Unavailable
 from tracking.raw_hits import AnyRawHit
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class BufferedBackend(BaseBackend):
@@ -289,6 +289,11 @@ class BufferedBackend(BaseBackend):
                 logger.info("Hits are no longer late")
 
     # Called by people, tests and the end of the process.
+
+    @property
+    def spooler(self) -> "BufferedBackend":
+        """This backend itself."""
+        return self
 
     @property
     def counters(self) -> Counters:

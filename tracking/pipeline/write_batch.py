@@ -35,6 +35,11 @@ SUSPECT_HITS_AFTER = 5
 MAX_REASON = 500
 
 
+def is_fault_of_hit(error: Exception) -> bool:
+    """Return whether the hit is to blame for an error: the database will never take it."""
+    return isinstance(error, _HIT_ERRORS)
+
+
 class Unavailable(Exception):
     """The database or the broker is down. Nothing is lost: try again later."""
 
@@ -167,7 +172,7 @@ class _Bisection:
         error = self._try_to_write(decoded)
         if error is None:
             return
-        if not isinstance(error, _HIT_ERRORS) and not self._suspect_hits:
+        if not is_fault_of_hit(error) and not self._suspect_hits:
             raise Unavailable(repr(error)) from error
         if len(decoded) > 1:
             middle = len(decoded) // 2
@@ -180,7 +185,7 @@ class _Bisection:
         self._failed_alone += 1
         if self._failed_alone >= _MAX_REFUSED_IN_A_ROW and not self._result.written:
             raise Unavailable(repr(error)) from error
-        if not isinstance(error, _HIT_ERRORS):
+        if not is_fault_of_hit(error):
             self._suspects.append((payload, hit))
         elif (
             again := self._try_to_write([(payload, hit)])

@@ -9,7 +9,7 @@ from django.db import IntegrityError
 from django.db.models import Model
 
 from tracking.db.column_values import existing_keys
-from tracking.db.retry import retry_on_deadlock
+from tracking.db.retry import retry_transaction
 from tracking.hits import Hit, PageHit
 from tracking.recording import written_batches
 
@@ -38,7 +38,7 @@ def save_missing(
     missing = hits
     while missing:
         try:
-            retry_on_deadlock(using, partial(save, missing))
+            retry_transaction(using, partial(save, missing))
         except IntegrityError:
             if batch_key is not None and written_batches.find_written([batch_key]):
                 return []

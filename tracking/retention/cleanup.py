@@ -28,7 +28,7 @@ from django.utils import timezone
 
 from tracking import compat, partitions
 from tracking.db import chunks
-from tracking.db.retry import retry_on_deadlock
+from tracking.db.retry import retry_transaction
 from tracking.models import PageView, Visit, Visitor
 from tracking.retention.limits import TABLES, RetainedTable
 from tracking.retention.turns import INTERVAL
@@ -288,7 +288,7 @@ def _delete(rows: QuerySet[Any], keys: Sequence[Any], protected: set[Any]) -> in
             return sum(delete(rows.filter(pk__in=batch)) for batch in batches)
 
     try:
-        return retry_on_deadlock(rows.db, lambda: in_transaction(in_order))
+        return retry_transaction(rows.db, lambda: in_transaction(in_order))
     except (ProtectedError, RestrictedError) as error:
         if len(in_order) == 1:
             protected.update(in_order)

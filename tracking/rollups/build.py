@@ -19,7 +19,7 @@ from django.db.models import Min, Model
 from django.utils import timezone
 
 from tracking.db.column_values import storable_time
-from tracking.db.retry import retry_on_deadlock
+from tracking.db.retry import retry_transaction
 from tracking.models import Beacon, CountedDay, DailyCount, LateDay, PageView, SharedValue, Visit
 from tracking.models.daily_counts import thing_key
 from tracking.rollups import completeness, hourly, metric_definitions, site_counts, source_counts
@@ -208,7 +208,7 @@ def _count(days: Sequence[date], using: str) -> int:
         complete = _complete(days, versions, using)
         rows = list(_rows(days, complete, using))
         replacement = _Replacement(days, complete, rows, versions, notes)
-        if retry_on_deadlock(using, lambda: replacement.write(using)):  # noqa: B023 - run at once
+        if retry_transaction(using, lambda: replacement.write(using)):  # noqa: B023 - run at once
             return len(rows)
 
 

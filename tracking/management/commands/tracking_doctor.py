@@ -56,7 +56,7 @@ class Command(BaseCommand):
         backend_label, spool_label = _("backend"), _("spool")
         self.stdout.write(f"  {backend_label:<24}{conf.backend}")
         hints = list(_hints(figures))
-        if hasattr(backend, "spool"):
+        if backend.spooler is not None:
             # Imported only for sites with a spool: it needs fcntl, which Windows lacks.
             from tracking.management import spool_location  # noqa: PLC0415
 

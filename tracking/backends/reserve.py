@@ -1,0 +1,130 @@
+"""The spool of ``ImmediateBackend``: for hits that the database cannot take now.
+
+    reserve.write_or_keep([hit], recording.write)
+
+The first hits that fail go to the spool, and further ones follow them without asking the database,
+so that no request waits for it. The writer thread asks it, and hits are written in their requests
+again as soon as it has written what waits.
+"""
+
+from collections.abc import Callable, Sequence
+from threading import get_ident
+from time import monotonic
+
+from django.db import Error
+
+from tracking.backends.buffered import BufferedBackend
+from tracking.db import missing_tables
+from tracking.db.isolation import open_transactions
+from tracking.hits import AnyHit
+from tracking.log_limits import get_logger
+from tracking.pipeline.spool import Item
+from tracking.pipeline.spool.folder import segment_paths, why_untrusted
+from tracking.pipeline.write_batch import BatchResult, is_fault_of_hit
+
+logger = get_logger(__name__)
+
+
+class Reserve(BufferedBackend):
+    """Writes hits in the request, or keeps them in the spool for the writer thread.
+
+    Attributes:
+        pause: seconds after a failure until a request tries the database again, if the writer
+            thread has not written anything by then.
+        longest_write: seconds; while a write takes longer, the hits of other threads go to the
+            spool.
+        orphan_interval: seconds between two searches for files that dead processes have left.
+    """
+
+    pause = 5.0
+    longest_write = 1.0
+    orphan_interval = 60.0
+    max_retry_delay = 5.0
+
+    def _reset_thread_state(self) -> None:
+        super()._reset_thread_state()
+        #: When the database is tried again, on the monotonic clock; 0 while it takes hits.
+        self._try_at = 0.0
+        #: When the writes in progress began, by the ids of their threads.
+        self._begun: dict[int, float] = {}
+        self._search_at = 0.0
+
+    def write_or_keep(
+        self, hits: Sequence[AnyHit], write: Callable[[Sequence[AnyHit]], object]
+    ) -> None:
+        """Write hits to the database, or keep them if it takes none now.
+
+        Args:
+            hits: the hits.
+            write: writes them.
+
+        Raises:
+            Exception: a hit is at fault, or the disk refuses, too.
+        """
+        if self.is_database_away() and self.keep(hits):
+            return
+        try:
+            self._attempt(hits, write)
+        except Error as error:
+            if is_fault_of_hit(error) or missing_tables.is_known(error):
+                raise
+            if not open_transactions():  # in one, the site may be to blame
+                self._note_failure(error)
+            if not self.keep(hits):
+                raise
+        else:
+            self._note_success()
+
+    def is_database_away(self) -> bool:
+        """Return whether a write would probably fail, or wait for one that hangs."""
+        now = monotonic()
+        if now < self._try_at:
+            return True
+        return any(now - begun > self.longest_write for begun in list(self._begun.values()))
+
+    def keep(self, hits: Sequence[AnyHit]) -> bool:
+        """Append hits to the spool, and return whether that succeeded."""
+        return self._append_to_spool(hits)
+
+    def _attempt(self, hits: Sequence[AnyHit], write: Callable[[Sequence[AnyHit]], object]) -> None:
+        if self._try_at:
+            self._try_at = monotonic() + self.pause  # one request tries, others do not wait for it
+        thread = get_ident()
+        self._begun[thread] = monotonic()
+        try:
+            write(hits)
+        finally:
+            self._begun.pop(thread, None)
+
+    def _note_failure(self, error: Error) -> None:
+        if not self._try_at:
+            logger.error(
+                "The database takes no hits; they wait in %s until it does: %s",
+                self.spool.folder,
+                error,
+            )
+        self._try_at = monotonic() + self.pause
+
+    def _note_success(self) -> None:
+        if self._try_at:
+            self._try_at = 0.0
+            logger.warning("The database takes hits again")
+        if monotonic() >= self._search_at:
+            self._search_at = monotonic() + self.orphan_interval
+            self._wake_for_orphans()
+
+    def _wake_for_orphans(self) -> None:
+        """Start the writer thread if a process that died may have left hits."""
+        folder = self.spool.folder
+        try:
+            if segment_paths(folder) and not why_untrusted(folder):
+                self.wake_writer()
+        except OSError as error:
+            logger.warning("The spool folder %s cannot be read: %s", folder, error)
+
+    def deliver_batch(self, items: Sequence[Item], *, suspect_hits: bool) -> BatchResult:
+        """Write records. Once some are written, requests write again, too."""
+        result = super().deliver_batch(items, suspect_hits=suspect_hits)
+        if result.written:
+            self._note_success()
+        return result
