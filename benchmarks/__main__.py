@@ -1,7 +1,8 @@
 """Run benchmarks: ``python -m benchmarks`` all short ones, ``python -m benchmarks tokens`` one.
 
-``celery``, ``growth``, ``reports`` and ``soak`` use millions of rows and take half an hour each.
-They run only when named, as does ``fuzz``, which measures nothing. Options follow the name:
+``celery``, ``growth``, ``reports``, ``soak`` and ``variety`` use many rows and take up to half an
+hour each. They run only when named, as does ``fuzz``, which measures nothing. Options follow the
+name:
 ``python -m benchmarks servers --rounds 3``.
 """
 
@@ -23,7 +24,7 @@ NAMES = sorted(
 )
 
 #: Benchmarks that run only when named.
-LONG = {"celery", "fuzz", "growth", "reports", "soak"}
+LONG = {"celery", "fuzz", "growth", "reports", "soak", "variety"}
 
 
 def main(arguments: list[str]) -> None:

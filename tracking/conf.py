@@ -298,6 +298,16 @@ class Settings:
         return days
 
     @cached_property
+    def counts_per_facet(self) -> int:
+        """``TRACKING_COUNTS_PER_FACET``: values of a facet that each day counts one by one.
+
+        Default 1,000: the largest. All others of the day, such as paths that hardly anybody asks
+        for, are counted as one.
+        """
+        number: int = self._get("COUNTS_PER_FACET", 1_000)
+        return number
+
+    @cached_property
     def report_recipients(self) -> Sequence[str]:
         """``TRACKING_REPORT_RECIPIENTS``: addresses that get the weekly report by mail.
 

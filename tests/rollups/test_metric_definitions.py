@@ -13,7 +13,7 @@ from django.test import override_settings
 
 from tests.support import worlds
 from tracking.hits import Reference
-from tracking.models import Beacon, SharedValue
+from tracking.models import SharedValue
 from tracking.recording import write
 from tracking.reports import (
     Filters,
@@ -238,16 +238,3 @@ def test_days_counted_by_other_definitions_are_read_from_their_rows_and_counted_
         compare(world, loops)
         assert roll_up().days == 0
         assert SharedValue.objects.get(name="rollup").value == metric_definitions.VERSION
-
-
-def test_a_recipient_is_found_by_its_words_in_python_and_in_the_database():
-    world = worlds.world(1)
-    write(world.hits)
-    known = Beacon.objects.filter(metric_definitions.IS_RECOGNIZED)
-    rows = known.annotate(who=metric_definitions.recipient())
-    names = ("entity_type_id", "entity_id", "visitor_id")
-    found = list(rows.values_list("who", *names))
-    assert len(found) > 20
-    for who, *columns in found:
-        text = who.decode() if isinstance(who, bytes) else who
-        assert text == metric_definitions.recognized_recipient(*columns)

@@ -33,6 +33,14 @@ class DailyCount(models.Model):
     scope = models.CharField(_("scope"), max_length=280, blank=True)
     facet = models.CharField(_("facet"), max_length=20)
     value = models.TextField(_("value"), blank=True)
+    #: ``value`` is "" then. (The default of the database is for processes that still run the code
+    #: from before the column.)
+    is_other = models.BooleanField(
+        _("other values"),
+        default=False,
+        db_default=False,
+        help_text=_("All values that are not among the largest of the day, as one."),
+    )
     total = models.BigIntegerField(_("total"), default=0)
     uniques = models.BigIntegerField(_("uniques"), default=0)
     bounces = models.BigIntegerField(_("bounces"), default=0)
@@ -48,7 +56,7 @@ class DailyCount(models.Model):
         indexes = [models.Index(fields=["scope", "facet", "day"], name="tracking_dailycount_scope")]
 
     def __str__(self) -> str:
-        return f"{self.day} {self.facet} {self.value}"
+        return f"{self.day} {self.facet} {_('Other') if self.is_other else self.value}"
 
 
 class CountedDay(models.Model):

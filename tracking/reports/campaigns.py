@@ -20,11 +20,11 @@ from tracking import generic_references
 from tracking.enrichment.country_names import country_name
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind, Reference
-from tracking.reports.figures import Listing, Point, Row, Text, share
+from tracking.reports.figures import OTHER_VALUES, Listing, Point, Row, Text, share
 from tracking.reports.filters import spelled, type_of
 from tracking.reports.periods import Bucket
 from tracking.rollups import read, source_counts
-from tracking.rollups.counts import Counts
+from tracking.rollups.counts import OTHER, Counts
 from tracking.rollups.days import Intervals, day_of, span, zone_name
 from tracking.rollups.metric_definitions import TERMS, opened_parts
 from tracking.rollups.source_counts import SourceKey
@@ -400,21 +400,39 @@ def _listing(
     has_uniques: bool = False,
 ) -> Listing:
     """Return a list of all values, the largest first."""
-    in_order = sorted(sums.items(), key=lambda item: (-item[1].total, item[0]))
+    values = [item for item in sums.items() if item[0] != OTHER]
     whole = sum(numbers.total for numbers in sums.values())
-    rows = tuple(
-        Row(
+
+    def line(numbers: Counts, value: str, label: str, **filtered: str) -> Row:
+        return Row(
             value=value,
-            label=label(value) if value.strip(" /") else gettext("Unknown"),
+            label=label,
             figure=numbers.total,
             share=share(numbers.total, whole),
+            numbers={"clicked": numbers.uniques} if has_uniques else {},
+            **filtered,
+        )
+
+    rows = tuple(
+        line(
+            numbers,
+            value,
+            label(value) if value.strip(" /") else gettext("Unknown"),
             filter_key=filter_key,
             filter_value=spelled(value) if filter_key else "",
-            numbers={"clicked": numbers.uniques} if has_uniques else {},
         )
-        for value, numbers in in_order
+        for value, numbers in sorted(values, key=lambda item: (-item[1].total, item[0]))
     )
-    return Listing(name=name, title=title, column=column, rows=rows, total=len(rows), whole=whole)
+    other = line(sums[OTHER], "", str(OTHER_VALUES)) if OTHER in sums else None
+    return Listing(
+        name=name,
+        title=title,
+        column=column,
+        rows=rows,
+        total=len(rows),
+        whole=whole,
+        other=other,
+    )
 
 
 def _links(sums: Mapping[str, Counts]) -> Listing:

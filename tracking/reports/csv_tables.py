@@ -96,11 +96,11 @@ def campaign_table(name: str, source: Model | Reference) -> Table:
 
 
 def _list(part: Listing) -> Table:
-    further = list(part.rows[0].numbers) if part.rows else []
+    further = list(part.lines[0].numbers) if part.lines else []
     return Table(
         name=part.name,
         head=(str(part.title), _("Name"), str(part.column), *map(_column_title, further)),
-        rows=((row.value, row.label, row.figure, *row.numbers.values()) for row in part.rows),
+        rows=((row.value, row.label, row.figure, *row.numbers.values()) for row in part.lines),
     )
 
 

@@ -6,11 +6,18 @@ from typing import Any
 
 import msgspec
 from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
 from tracking.reports.periods import Bucket
 
 #: A title or an explanation, translated when it is shown.
 Text = str | Promise
+
+#: The label of all values that are not among the largest of their days, and what it means.
+OTHER_VALUES = gettext_lazy("Other")
+OTHER_HINT = gettext_lazy(
+    "Each day counts its largest values one by one. “Other” is the sum of all the rest."
+)
 
 
 def share(part: float | None, whole: float | None) -> float | None:
@@ -152,7 +159,8 @@ class Listing:
         rows: the lines.
         total: the number of lines of the whole list.
         offset: the number of lines before these.
-        whole: the sum of all figures.
+        whole: the sum of all figures, with that of ``other``.
+        other: the line of all values that are not among the largest of their days, or ``None``.
     """
 
     name: str
@@ -162,6 +170,12 @@ class Listing:
     total: int
     offset: int = 0
     whole: int
+    other: Row | None = None
+
+    @property
+    def lines(self) -> tuple[Row, ...]:
+        """The lines, and that of all other values if there are any."""
+        return self.rows if self.other is None else (*self.rows, self.other)
 
     @property
     def has_more(self) -> bool:
@@ -178,4 +192,5 @@ class Listing:
             "total": self.total,
             "offset": self.offset,
             "whole": self.whole,
+            "other": self.other and self.other.as_dict(),
         }

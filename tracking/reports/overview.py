@@ -26,7 +26,7 @@ from tracking.reports.interval_totals import (
 )
 from tracking.reports.measures import MEASURES, Measure
 from tracking.reports.periods import Bucket, Period
-from tracking.reports.top_lists import LISTS, TOP, build_listing, counts_by_value
+from tracking.reports.top_lists import LISTS, listings
 from tracking.rollups.days import Intervals
 from tracking.rollups.read import Days
 from tracking.rollups.site_counts import NO_FILTER, Where
@@ -87,15 +87,13 @@ def overview(period: Period, filters: Filters | None = None) -> Overview:
     before = period.before()
     days = Days.between(before.first, period.last) if where is NO_FILTER else None
     figures, series, non_human = _figures(period, before, where, days)
-    facets = [facet for kind in LISTS.values() for facet in kind.facets]
-    sums = counts_by_value(facets, period, where, days)
     return Overview(
         period=period,
         before=before,
         filters=filters,
         figures=figures,
         series=series,
-        lists={name: build_listing(name, sums, TOP, 0) for name in LISTS},
+        lists=listings(LISTS, period, where, days),
         non_human=non_human,
         on_site=online_count.on_site(),
     )

@@ -1,6 +1,7 @@
 """Reports as plain text, aligned, for a terminal or a mail."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from django.utils.translation import gettext as _
 
@@ -90,9 +91,8 @@ def _change(of: Figure) -> str:
 
 
 def _list(part: Listing, top: int) -> str:
-    rows = [
-        (_plain(row.label)[:WIDTH], count(row.figure), rate(row.share)) for row in part.rows[:top]
-    ]
+    shown = replace(part, rows=part.rows[:top]).lines
+    rows = [(_plain(row.label)[:WIDTH], count(row.figure), rate(row.share)) for row in shown]
     head = f"{part.title} ({part.column})"
     return head + "\n" + _aligned(rows)
 

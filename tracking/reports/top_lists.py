@@ -1,7 +1,6 @@
 """The lists of the overview: the top pages, referrers, countries, devices and so on."""
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from django.contrib.contenttypes.models import ContentType
@@ -12,12 +11,12 @@ from tracking.enrichment.country_names import country_name
 from tracking.enrichment.referrers import Channel, source_named
 from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
-from tracking.reports.figures import Listing, Row, Text, share
+from tracking.reports.figures import OTHER_VALUES, Listing, Row, Text, share
 from tracking.reports.filters import Filters, spelled
 from tracking.reports.periods import Period
-from tracking.rollups import read, site_counts
-from tracking.rollups.counts import Counts
-from tracking.rollups.read import ByValue, Days
+from tracking.rollups import read
+from tracking.rollups.largest_values import ListRow
+from tracking.rollups.read import Days
 from tracking.rollups.site_counts import NO_FILTER, Where
 
 #: The number of lines of a list on the overview.
@@ -32,8 +31,6 @@ class _ListKind(NamedTuple):
     column: Text
     facets: Sequence[str]
     filter_key: str
-    #: The count by which the list is sorted.
-    figure: str = "uniques"
     #: Returns the labels of values.
     labels: Callable[[Sequence[str]], Mapping[str, str]] = lambda values: {}
     #: The label of rows without a value, or ``""`` to leave them out.
@@ -94,7 +91,7 @@ def _of_visits(
     none: Text = "",
 ) -> _ListKind:
     further = {"visits": (facet, "total")}
-    return _ListKind(title, _VISITORS, [facet], filter_key, "uniques", labels, none, further)
+    return _ListKind(title, _VISITORS, [facet], filter_key, labels, none, further)
 
 
 #: All lists, in the order in which they are shown.
@@ -104,7 +101,6 @@ LISTS: Mapping[str, _ListKind] = {
         gettext_lazy("Page views"),
         ["pages"],
         "page",
-        "total",
         further={"visitors": ("pages", "uniques")},
     ),
     "referrers": _of_visits(
@@ -118,7 +114,6 @@ LISTS: Mapping[str, _ListKind] = {
         gettext_lazy("Opens and clicks"),
         ["opened_mailings", "clicked_mailings"],
         "mailing",
-        "total",
         _mailings,
         further={"opens": ("opened_mailings", "total"), "clicks": ("clicked_mailings", "total")},
         spelled=_source_key,
@@ -134,7 +129,6 @@ LISTS: Mapping[str, _ListKind] = {
         gettext_lazy("Clicks"),
         ["links"],
         "link",
-        "total",
         further={"daily_unique_clicks": ("links", "uniques")},
     ),
 }
@@ -162,79 +156,81 @@ def listing(
     """
     where = (filters or Filters()).where()
     days = Days.between(period.first, period.last) if where is NO_FILTER else None
-    return build_listing(
-        name, counts_by_value(LISTS[name].facets, period, where, days), limit, max(offset, 0)
-    )
+    return listings([name], period, where, days, limit=limit, offset=offset)[name]
 
 
-def build_listing(name: str, sums: ByValue, limit: int | None, offset: int) -> Listing:
-    """Return a part of one list.
+def listings(
+    names: Iterable[str],
+    period: Period,
+    where: Where,
+    days: Days | None,
+    *,
+    limit: int | None = TOP,
+    offset: int = 0,
+) -> dict[str, Listing]:
+    """Return a part of several lists.
 
     Args:
-        name: one of :data:`LISTS`.
-        sums: the result of :func:`counts_by_value` for its facets, and perhaps more.
+        names: some of :data:`LISTS`.
+        period: the days.
+        where: conditions on the rows.
+        days: the days and which of them are counted, or ``None`` to count from rows.
         limit: the maximum number of lines, or ``None`` for all.
         offset: the number of lines to skip.
     """
-    kind = LISTS[name]
-    parts = {
-        facet: {
-            kind.spelled(value): numbers
-            for value, numbers in sums[facet].items()
-            if value or kind.none
-        }
-        for facet in kind.facets
+    offset = max(offset, 0)
+    limit = None if limit is None else min(max(limit, 0), MAX_LIMIT)
+    found: dict[str, list[ListRow]] = {name: [] for name in names}
+    kinds = {
+        name: read.ListKind(LISTS[name].facets, has_none=bool(LISTS[name].none)) for name in found
     }
-    figures: Counter[str] = Counter()
-    for of_facet in parts.values():
-        for value, numbers in of_facet.items():
-            figures[value] += getattr(numbers, kind.figure)
-    # Equal figures are sorted by value, so that the pages of a list fit together.
-    in_order = sorted(figures, key=lambda value: (-figures[value], value))
-    shown = in_order[offset : None if limit is None else offset + min(max(limit, 0), MAX_LIMIT)]
-    labels = kind.labels(shown)
-    whole = figures.total()
+    days = days or Days.uncounted(period.first, period.last)
+    of_period = days.within(period.first, period.last)
+    for row in read.lists(kinds, of_period, where, limit=limit, offset=offset):
+        found[row.name].append(row)
+    return {name: _listing(name, rows, limit, offset) for name, rows in found.items()}
+
+
+def _listing(name: str, found: Sequence[ListRow], limit: int | None, offset: int) -> Listing:
+    kind = LISTS[name]
+    values = [row for row in found if not row.is_other]
+    end = None if limit is None else offset + limit
+    shown = [row for row in values if row.place > offset and (end is None or row.place <= end)]
+    spelled_values = {row.value: kind.spelled(row.value) for row in shown}
+    labels = kind.labels(list(spelled_values.values()))
+    whole = found[0].whole if found else 0
+
+    def line(row: ListRow, value: str, label: str, **filtered: str) -> Row:
+        return Row(
+            value=value,
+            label=label,
+            figure=row.figure,
+            share=share(row.figure, whole),
+            numbers={
+                further: row.numbers[2 * kind.facets.index(facet) + (column == "uniques")]
+                for further, (facet, column) in kind.further.items()
+            },
+            **filtered,
+        )
+
+    others = [line(row, "", str(OTHER_VALUES)) for row in found if row.is_other]
     return Listing(
         name=name,
         title=kind.title,
         column=kind.column,
         rows=tuple(
-            Row(
-                value=value,
-                label=labels.get(value, value) or str(kind.none),
-                figure=figures[value],
-                share=share(figures[value], whole),
+            line(
+                row,
+                value,
+                labels.get(value, value) or str(kind.none),
                 filter_key=kind.filter_key,
                 filter_value=spelled(value),
-                numbers={
-                    further: getattr(parts[facet].get(value, Counts()), column)
-                    for further, (facet, column) in kind.further.items()
-                },
             )
-            for value in shown
+            for row in shown
+            for value in [spelled_values[row.value]]
         ),
-        total=len(in_order),
+        total=values[0].lines if values else 0,
         offset=offset,
         whole=whole,
+        other=others[0] if others else None,
     )
-
-
-def counts_by_value(
-    facets: Sequence[str], period: Period, where: Where, days: Days | None
-) -> ByValue:
-    """Return the counts of a period by facet and value.
-
-    Args:
-        facets: the facets.
-        period: the days.
-        where: conditions on the rows.
-        days: the days and which of them are counted, or ``None`` to count from rows.
-    """
-    if days is not None:
-        return read.by_value(facets, days.within(period.first, period.last))
-    sums: ByValue = {facet: defaultdict(Counts) for facet in facets}
-    intervals = period.intervals()
-    for facet in facets:
-        for (_cell, value), numbers in site_counts.count(facet, intervals, where).items():
-            sums[facet][value] = sums[facet][value].plus(numbers)
-    return sums

@@ -9,8 +9,9 @@ row is counted or its note stays.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
@@ -21,9 +22,9 @@ from django.utils import timezone
 from tracking.db.column_values import storable_time
 from tracking.db.retry import retry_transaction
 from tracking.models import Beacon, CountedDay, DailyCount, LateDay, PageView, SharedValue, Visit
-from tracking.models.daily_counts import thing_key
 from tracking.rollups import completeness, hourly, metric_definitions, site_counts, source_counts
 from tracking.rollups.days import DAY, EARLIEST, Intervals, day_of, span, start_of, zone_name
+from tracking.rollups.pending_counts import DayCount, PendingCounts
 from tracking.rollups.site_counts import IntervalCounts
 from tracking.rollups.source_counts import SourceKey
 
@@ -36,7 +37,7 @@ SETTLED = timedelta(hours=1)
 #: Days counted in one query for each facet.
 DAYS_AT_ONCE = 14
 
-#: Rows of one INSERT.
+#: Notes of late rows that one statement deletes.
 _BATCH = 500
 
 #: The counted tables: their models and the columns with the time.
@@ -206,10 +207,10 @@ def _count(days: Sequence[date], using: str) -> int:
             .values_list("pk", flat=True)
         )
         complete = _complete(days, versions, using)
-        rows = list(_rows(days, complete, using))
-        replacement = _Replacement(days, complete, rows, versions, notes)
-        if retry_transaction(using, lambda: replacement.write(using)):  # noqa: B023 - run at once
-            return len(rows)
+        with PendingCounts(_rows(days, complete, using)) as rows:
+            replacement = _Replacement(days, complete, rows, versions, notes)
+            if retry_transaction(using, partial(replacement.write, using)):
+                return len(rows)
 
 
 def _versions(days: Sequence[date], using: str) -> dict[date, UUID]:
@@ -234,7 +235,7 @@ def _complete(
 
 def _rows(
     days: Sequence[date], complete: Mapping[str, set[date]], using: str
-) -> Iterator[DailyCount]:
+) -> Iterator[DayCount]:
     intervals = Intervals.of_days(days[0], days[-1])
     filled = {
         table for table in complete if complete[table] and _is_filled(table, intervals, using)
@@ -273,7 +274,7 @@ def active_sources(intervals: Intervals, using: str) -> list[SourceKey]:
 
 def _rows_of(
     source_key: SourceKey, days: Sequence[date], wanted: set[date], using: str
-) -> Iterator[DailyCount]:
+) -> Iterator[DayCount]:
     intervals = Intervals.of_days(days[0], days[-1])
     for name, counted in source_counts.count(source_key, intervals, using).items():
         yield from _as_rows(source_key.scope, name, counted, days, wanted)
@@ -283,17 +284,10 @@ def _rows_of(
 
 def _as_rows(
     scope: str, facet: str, counted: IntervalCounts, days: Sequence[date], wanted: set[date]
-) -> Iterator[DailyCount]:
+) -> Iterator[DayCount]:
     for (interval, value), numbers in counted.items():
         if days[interval] in wanted:
-            yield DailyCount(
-                day=days[interval],
-                key=thing_key(scope, facet, value),
-                scope=scope,
-                facet=facet,
-                value=value,
-                **numbers._asdict(),
-            )
+            yield DayCount(days[interval], scope, facet, value, numbers)
 
 
 class _Replacement(NamedTuple):
@@ -301,7 +295,7 @@ class _Replacement(NamedTuple):
 
     days: Sequence[date]
     complete: Mapping[str, set[date]]
-    rows: Sequence[DailyCount]
+    rows: PendingCounts
     versions: Mapping[date, UUID]
     notes: Sequence[int]
 
@@ -318,7 +312,7 @@ class _Replacement(NamedTuple):
             counts = DailyCount.objects.using(using)
             for table, days in self.complete.items():
                 counts.filter(day__in=days, facet__in=FACETS_OF[table]).delete()
-            counts.bulk_create(self.rows, batch_size=_BATCH)
+            self.rows.save(using)
             days_counted = CountedDay.objects.using(using)
             days_counted.filter(day__in=self.days).delete()
             zone = zone_name()
@@ -356,22 +350,22 @@ def _recount_later_days(day: date, last: date, using: str) -> int:
     return written
 
 
-def _count_sources(some: Iterable[SourceKey], days: Sequence[date], using: str) -> int:
+def _count_sources(some: Sequence[SourceKey], days: Sequence[date], using: str) -> int:
     while True:
         versions = _versions(days, using)
         wanted = _complete(days, versions, using)["beacon"] & set(versions)
         if not wanted:
             return 0
-        rows = {
-            source_key.scope: list(_rows_of(source_key, days, wanted, using)) for source_key in some
-        }
-        with transaction.atomic(using=using):
+        counted = (
+            count for source_key in some for count in _rows_of(source_key, days, wanted, using)
+        )
+        with PendingCounts(counted) as rows, transaction.atomic(using=using):
             _lock_counts(using)
             if _versions(days, using) != versions:
                 continue
             counts = DailyCount.objects.using(using)
-            for scope, its in rows.items():
-                counts.filter(scope=scope, day__in=wanted).delete()
-                counts.bulk_create(its, batch_size=_BATCH)
+            for source_key in some:
+                counts.filter(scope=source_key.scope, day__in=wanted).delete()
+            rows.save(using)
             CountedDay.objects.using(using).filter(day__in=wanted).update(version=uuid4())
-        return sum(map(len, rows.values()))
+            return len(rows)

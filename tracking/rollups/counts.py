@@ -3,6 +3,10 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+#: The key of the counts of all values that are not among the largest of their day. It is no value:
+#: columns have no NUL characters.
+OTHER = "\0other"
+
 
 class Counts(NamedTuple):
     """The counts of a group of visits, pages or beacons.

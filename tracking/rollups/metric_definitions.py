@@ -147,9 +147,8 @@ def rank_of_stage(name: str) -> int:
     return len(FUNNEL_STAGES) - list(FUNNEL_STAGES).index(name)
 
 
-#: Beacons whose recipient is an entity, and those whose recipient is known on another day, too.
+#: Beacons whose recipient is an entity.
 HAS_ENTITY = Q(entity_type__isnull=False, entity_id__isnull=False)
-IS_RECOGNIZED = HAS_ENTITY | Q(visitor_id__isnull=False)
 
 
 def recipient(day: Combinable | None = None) -> Combinable:
@@ -171,18 +170,9 @@ def recipient(day: Combinable | None = None) -> Combinable:
     )
 
 
-def recognized_recipient(
-    entity_type: int | None, entity_id: str | None, visitor: str | None
-) -> str:
-    """Return the same as :func:`recipient` for a row with :data:`IS_RECOGNIZED`, in Python.
-
-    Args:
-        entity_type: the key of the content type of the entity.
-        entity_id: the key of the entity, as text.
-        visitor: the key of the visitor.
-    """
-    has_entity = entity_type is not None and entity_id is not None
-    return f"e{entity_type}:{entity_id}" if has_entity else f"v{visitor}"
+def is_entity(who: str) -> bool:
+    """Return whether a recipient, as :func:`recipient` says, is an entity."""
+    return who.startswith("e")
 
 
 #: The visitor's key where that is the recipient, and else ``NULL``.

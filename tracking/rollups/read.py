@@ -5,19 +5,20 @@ late rows and uncounted days are read from their rows. So the numbers are right 
 ``tracking_rollup`` ever runs.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import NamedTuple, Self
 
 from django.db import connections, router
-from django.db.models import QuerySet, Sum
+from django.db.models import Case, F, IntegerField, QuerySet, TextField, Value, When
 
 from tracking.db.selects import select
 from tracking.models import CountedDay, DailyCount
 from tracking.rollups import (
     completeness,
     hourly,
+    largest_values,
     metric_definitions,
     site_counts,
     source_counts,
@@ -26,7 +27,10 @@ from tracking.rollups import (
 from tracking.rollups.build import ROLLUP, first_day
 from tracking.rollups.counts import Counts
 from tracking.rollups.days import DAY, Intervals, day_of, span, start_of
+from tracking.rollups.largest_values import ListRow, Statement
+from tracking.rollups.site_counts import NO_FILTER, Where
 from tracking.rollups.source_counts import SourceKey
+from tracking.rollups.sql_text import WholeText
 
 #: Counts by facet, day and value.
 ByDay = dict[str, dict[tuple[date, str], Counts]]
@@ -64,6 +68,11 @@ class Days(NamedTuple):
             begin = begin or first_day(using)
             days = [day for day in days if begin is not None and day >= begin]
         return cls(first, last, days)
+
+    @classmethod
+    def uncounted(cls, first: date, last: date) -> Self:
+        """Return the days from ``first`` to ``last``, both included, to be read from their rows."""
+        return cls(first, last, span(first, last))
 
     def within(self, first: date, last: date) -> "Days":
         """Return the part of the days from ``first`` to ``last``, both included."""
@@ -151,21 +160,94 @@ def by_hour(days: Days) -> dict[str, dict[tuple[datetime, str], Counts]]:
     return found
 
 
-def by_value(facets: Collection[str], days: Days) -> ByValue:
-    """Return the counts of the whole site, with all days added up.
+class ListKind(NamedTuple):
+    """What a list of values counts.
+
+    Attributes:
+        facets: one or two of :data:`tracking.rollups.site_counts.FACETS` that are lists. Those of
+            two are added up.
+        has_none: whether it has a line for rows without a value.
+    """
+
+    facets: Sequence[str]
+    has_none: bool
+
+
+def lists(
+    kinds: Mapping[str, ListKind],
+    days: Days,
+    where: Where = NO_FILTER,
+    *,
+    limit: int | None,
+    offset: int = 0,
+) -> Iterator[ListRow]:
+    """Yield lines of lists of the whole site: see :func:`tracking.rollups.largest_values.lists`.
 
     Args:
-        facets: some of :data:`tracking.rollups.site_counts.FACETS`.
-        days: the days.
+        kinds: the lists by name.
+        days: the days. None of them may be counted if there are conditions.
+        where: conditions on the rows.
+        limit: the maximum number of lines of a page, or ``None`` for all.
+        offset: the number of lines before the page.
     """
-    found: ByValue = {name: defaultdict(Counts) for name in facets}
-    for facet, value, numbers in _stored_sums("", facets, days.first, days.last, days.open):
-        found[facet][value] = numbers
-    for intervals, _first in _open_runs(days):
-        for name in facets:
-            for (_cell, value), numbers in site_counts.count(name, intervals).items():
-                found[name][value] = found[name][value].plus(numbers)
-    return found
+    using = router.db_for_read(DailyCount)
+    # Rows of one list at a time: the database keeps all that one statement groups.
+    for names in [[name] for name in kinds] if days.open else [list(kinds)]:
+        some = {name: kinds[name] for name in names}
+        parts = [*_stored_parts(some, days, using), *_open_parts(some, days, where, using)]
+        yield from largest_values.lists(
+            parts,
+            by_uniques=[
+                name
+                for name, kind in some.items()
+                if site_counts.FACETS[kind.facets[0]].figure == "uniques"
+            ],
+            with_none=[name for name, kind in some.items() if kind.has_none],
+            limit=limit,
+            offset=offset,
+            using=using,
+        )
+
+
+def _stored_parts(kinds: Mapping[str, ListKind], days: Days, using: str) -> Iterator[Statement]:
+    if len(days.open) > (days.last - days.first).days:
+        return
+    place_of = {
+        facet: (name, part)
+        for name, kind in kinds.items()
+        for part, facet in enumerate(kind.facets)
+    }
+    rows = _counts("", place_of, days.first, days.last).using(using)
+    if days.open:
+        rows = rows.exclude(day__in=days.open)
+    columns = {
+        "list": Case(
+            *(When(facet=facet, then=Value(name)) for facet, (name, _part) in place_of.items()),
+            output_field=TextField(),
+        ),
+        "part": Case(
+            *(When(facet=facet, then=1) for facet, (_name, part) in place_of.items() if part),
+            default=0,
+            output_field=IntegerField(),
+        ),
+        "text": WholeText(F("value")),
+        "other": Case(When(is_other=True, then=1), default=0, output_field=IntegerField()),
+    }
+    names = (*columns, "total", "uniques")
+    statement = Statement.of(rows.annotate(**columns).order_by().values_list(*names), using)
+    if statement is not None:
+        yield statement
+
+
+def _open_parts(
+    kinds: Mapping[str, ListKind], days: Days, where: Where, using: str
+) -> Iterator[Statement]:
+    for intervals in days.runs():
+        for name, kind in kinds.items():
+            for part, facet in enumerate(kind.facets):
+                statement = site_counts.list_statement(facet, intervals, where, using)
+                if statement is not None:
+                    yield largest_values.part_of_list(name, part, statement)
 
 
 def _open_runs(days: Days) -> Iterator[tuple[Intervals, date]]:
@@ -338,18 +420,3 @@ def _stored_days(
     for facet, day, value, *numbers in rows:
         if day not in left_out:
             yield facet, day, value, Counts(*numbers)
-
-
-def _stored_sums(
-    scope: str, facets: Iterable[str], first: date, last: date, without: Sequence[date] = ()
-) -> Iterator[tuple[str, str, Counts]]:
-    rows = _counts(scope, facets, first, last)
-    if without:
-        rows = rows.exclude(day__in=without)
-    names = _columns(scope)
-    # By the key, too: MariaDB does not group by all letters of a long value.
-    sums = rows.order_by().values("key", "facet", "value")
-    sums = sums.annotate(**{f"sum_{name}": Sum(name) for name in names})
-    columns = ("facet", "value", *(f"sum_{name}" for name in names))
-    for facet, value, *numbers in sums.values_list(*columns):
-        yield facet, value, Counts(*map(int, numbers))

@@ -25,7 +25,8 @@ from tracking.db.column_values import storable_time
 from tracking.enrichment.referrers import Channel
 from tracking.hits import Kind
 from tracking.models import Beacon, PageView, Visit
-from tracking.rollups.counts import Counts
+from tracking.rollups import largest_values
+from tracking.rollups.counts import OTHER, Counts
 from tracking.rollups.days import Intervals
 from tracking.rollups.metric_definitions import HUMAN, recipient
 from tracking.rollups.sql_text import WholeText, joined
@@ -42,12 +43,20 @@ class Facet(NamedTuple):
         by: the column or expression of the value, ``None`` for a single group.
         only: a further condition on the rows.
         with_machines: whether machines are counted, too.
+        is_list: whether it may have any number of values. Then each interval counts only the
+            largest one by one, and all others as one.
     """
 
     table: str
     by: Any = None
     only: Q = Q()
     with_machines: bool = False
+    is_list: bool = True
+
+    @property
+    def figure(self) -> str:
+        """The count by which the largest values are found: that by which lists are sorted."""
+        return "uniques" if self.table == "visit" else "total"
 
 
 _MAILING = joined(Cast("source_type_id", TextField()), ":", F("source_id"))
@@ -55,7 +64,7 @@ _HAS_SOURCE = Q(source_type__isnull=False, source_id__isnull=False)
 
 #: All facets of the whole site, by name.
 FACETS: Mapping[str, Facet] = {
-    "visits": Facet("visit"),
+    "visits": Facet("visit", is_list=False),
     "referrers": Facet("visit", F("referrer_site"), ~Q(channel=Channel.INTERNAL)),
     "sources": Facet("visit", F("source")),
     "mediums": Facet("visit", F("medium")),
@@ -64,13 +73,14 @@ FACETS: Mapping[str, Facet] = {
     "devices": Facet("visit", F("device")),
     "browsers": Facet("visit", F("browser")),
     "systems": Facet("visit", F("os")),
-    "page_views": Facet("pageview"),
+    "page_views": Facet("pageview", is_list=False),
     "pages": Facet("pageview", F("url")),
     # The values are kind and verdict, as in "open human".
     "hits": Facet(
         "beacon",
         joined(F("kind"), " ", F("verdict")),
         with_machines=True,
+        is_list=False,
     ),
     "links": Facet("beacon", F("url"), Q(kind=Kind.CLICK)),
     "opened_mailings": Facet("beacon", _MAILING, _HAS_SOURCE & Q(kind=Kind.OPEN)),
@@ -113,8 +123,9 @@ def count(
         using: the database alias; by default that of reads.
 
     Returns:
-        The counts by the index of the interval and the value of the facet. Uniques are those of
-        one interval and value.
+        The counts by the index of the interval and the value of the facet, which is
+        :data:`tracking.rollups.counts.OTHER` for all values of a list but the largest. Uniques
+        are those of one interval and value.
     """
     facet = FACETS[name]
     rows = _TABLES[facet.table](intervals, facet, where)
@@ -122,17 +133,55 @@ def count(
         return {}
     if using is not None:
         rows = rows.using(using)
-    value = Value("", output_field=TextField()) if facet.by is None else WholeText(facet.by)
-    grouped = rows.annotate(interval=intervals.index_expression(_TIMES[facet.table]), value=value)
-    measures = _MEASURES[facet.table]
-    if facet.by is not None:  # bounces and lengths are only shown for all visits
-        measures = {column: measures[column] for column in ("n", "who")}
-    grouped = grouped.order_by().values("interval", "value").annotate(**measures)
-    found: IntervalCounts = {}
-    for interval, text, *numbers in grouped.values_list("interval", "value", *measures):
-        if not numbers[0]:  # without GROUP BY there is always a row
-            continue
-        found[interval, text or ""] = _numbers(numbers)
+    if facet.is_list:
+        grouped = _by_value_and_person(rows, facet, intervals)
+        return {
+            (one.interval, OTHER if one.is_other else one.value): Counts(one.total, one.uniques)
+            for one in largest_values.by_interval(grouped, facet.figure, rows.db)
+        }
+    value = Value("", output_field=TextField()) if facet.by is None else facet.by
+    rows = rows.annotate(interval=intervals.index_expression(_TIMES[facet.table]), value=value)
+    measures = {"n": Count("pk"), "people": Count(_PEOPLE[facet.table], distinct=True)}
+    if facet.table == "visit":
+        measures |= _OF_VISITS
+    grouped = rows.order_by().values("interval", "value").annotate(**measures)
+    return {
+        (interval, text or ""): _numbers(numbers)
+        for interval, text, *numbers in grouped.values_list("interval", "value", *measures)
+        if numbers[0]  # without GROUP BY there is always a row
+    }
+
+
+def list_statement(
+    name: str, intervals: Intervals, where: Where, using: str
+) -> largest_values.Statement | None:
+    """Return the statement that counts a list by interval: :func:`.largest_values.cut`.
+
+    Args:
+        name: one of :data:`FACETS` that is a list.
+        intervals: the intervals to count; rows outside are not read.
+        where: conditions on the rows.
+        using: the database alias.
+
+    Returns:
+        The statement, or ``None`` if there cannot be any rows.
+    """
+    facet = FACETS[name]
+    rows = _TABLES[facet.table](intervals, facet, where)
+    if rows is None:
+        return None
+    grouped = _by_value_and_person(rows.using(using), facet, intervals)
+    return largest_values.cut(grouped, facet.figure, using)
+
+
+def _by_value_and_person(rows: QuerySet[Any], facet: Facet, intervals: Intervals) -> QuerySet[Any]:
+    columns = {
+        "interval": intervals.index_expression(_TIMES[facet.table]),
+        "value": WholeText(facet.by),
+        "who": _PEOPLE[facet.table],
+    }
+    groups = rows.annotate(**columns).order_by().values(*columns)
+    found: QuerySet[Any, Any] = groups.annotate(n=Count("pk"))
     return found
 
 
@@ -147,18 +196,18 @@ def _numbers(values: list[Any]) -> Counts:
 
 _TIMES = {"visit": "started_at", "pageview": "time", "beacon": "time"}
 
-_MEASURES: Mapping[str, Mapping[str, Any]] = {
-    "visit": {
-        "n": Count("pk"),
-        "who": Count("visitor_id", distinct=True),
-        "bounces": Count("pk", filter=Q(page_views=1)),
-        "length": Sum(
-            ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())
-        ),
-        "pages": Sum("page_views"),
-    },
-    "pageview": {"n": Count("pk"), "who": Count("visit__visitor_id", distinct=True)},
-    "beacon": {"n": Count("pk"), "who": Count(recipient(), distinct=True)},
+#: The expressions of the distinct visitors or recipients.
+_PEOPLE: Mapping[str, Any] = {
+    "visit": F("visitor_id"),
+    "pageview": F("visit__visitor_id"),
+    "beacon": recipient(),
+}
+
+#: Further measures of visits, shown for all of them only.
+_OF_VISITS: Mapping[str, Any] = {
+    "bounces": Count("pk", filter=Q(page_views=1)),
+    "length": Sum(ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())),
+    "pages": Sum("page_views"),
 }
 
 

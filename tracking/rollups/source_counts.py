@@ -4,29 +4,19 @@ A recipient counts on the day of the first beacon only, so days can be added up 
 anybody twice. A late hit may change which day that is: then the days after it are counted again.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import Count, F, Max, Min, Q, QuerySet
+from django.db.models import Count, F, Max, Min, QuerySet, TextField, Value
 
 from tracking.db.column_values import storable_time
 from tracking.hits import Kind
 from tracking.models import Beacon
-from tracking.rollups.counts import Counts
+from tracking.rollups import largest_values, new_recipients
+from tracking.rollups.counts import OTHER, Counts
 from tracking.rollups.days import DAY, Intervals, day_of
-from tracking.rollups.metric_definitions import (
-    ACTIONS,
-    FUNNEL_STAGES,
-    HAS_ENTITY,
-    HUMAN,
-    HUMAN_HITS,
-    IS_RECOGNIZED,
-    Sign,
-    recipient,
-    recognized_recipient,
-)
+from tracking.rollups.metric_definitions import HUMAN, HUMAN_HITS
 from tracking.rollups.site_counts import IntervalCounts
 from tracking.rollups.sql_text import WholeText, joined
 
@@ -75,8 +65,7 @@ def count(
         return {name: {} for name in FACETS}
     known = _earlier_beacons(rows, intervals)
     interval = intervals.index_expression("time")
-    people = now.filter(HUMAN_HITS)
-    actions, stages = _actions(now, intervals, known)
+    actions, stages = new_recipients.count_actions(now, intervals, known)
     kinds, times = _kinds_and_times(now, interval)
     return {
         "actions": actions,
@@ -84,8 +73,8 @@ def count(
         "kinds": kinds,
         "times": times,
         "clicked_links": _links(now, intervals, known),
-        "countries": _totals(people, interval, F("country")),
-        "clients": _totals(people, interval, CLIENT),
+        "countries": _largest(now.filter(HUMAN_HITS), interval, F("country")),
+        "clients": _largest(now.filter(HUMAN_HITS), interval, CLIENT),
     }
 
 
@@ -190,6 +179,28 @@ def _totals(rows: QuerySet[Beacon], interval: Any, value: Any) -> IntervalCounts
     }
 
 
+def _links(
+    now: QuerySet[Beacon], intervals: Intervals, known: QuerySet[Beacon] | None
+) -> IntervalCounts:
+    clicks = now.filter(kind=Kind.CLICK, verdict=HUMAN)
+    counted = _largest(clicks, intervals.index_expression("time"), F("url"))
+    if known is not None:
+        known = known.filter(kind=Kind.CLICK, verdict=HUMAN)
+    new = new_recipients.count_links(clicks, intervals, known, counted)
+    return {key: numbers.plus(Counts(uniques=new[key])) for key, numbers in counted.items()}
+
+
+def _largest(rows: QuerySet[Beacon], interval: Any, value: Any) -> IntervalCounts:
+    """Return the totals of the largest values, and of all others as one."""
+    nobody = Value(None, output_field=TextField())
+    columns = {"interval": interval, "value": WholeText(value), "who": nobody}
+    grouped = rows.annotate(**columns).values(*columns).annotate(n=Count("pk"))
+    return {
+        (one.interval, OTHER if one.is_other else one.value): Counts(one.total)
+        for one in largest_values.by_interval(grouped, "total", rows.db)
+    }
+
+
 #: The names in the facet ``times``.
 FIRST, LAST, SENT = "first", "last", "sent"
 
@@ -217,119 +228,6 @@ def _kinds_and_times(
     return kinds, times
 
 
-class _FirstBeacon(NamedTuple):
-    """The first of all beacons with the same recipient and the same values of some columns.
-
-    Attributes:
-        entity_type: the content type of the entity, or ``None`` without an entity.
-        who: the recipient: "e…" for an entity, "v…" for a visitor, "a…" for an address.
-        what: the values of the columns.
-        time: the time of the beacon.
-    """
-
-    entity_type: int | None
-    who: str
-    what: tuple[str, ...]
-    time: datetime
-
-    @property
-    def is_visitor(self) -> bool:
-        """Whether the recipient is a visitor without an entity."""
-        return self.entity_type is None and self.who.startswith("v")
-
-
-#: The columns that identify a recipient.
-_RECIPIENT_COLUMNS = ("entity_type_id", "entity_id", "visitor_id")
-
-
-def _first_beacons(rows: QuerySet[Beacon], day: Any, *what: str) -> Iterator[_FirstBeacon]:
-    """Yield the first beacon of each recipient for all values of the columns ``what``."""
-    columns = (*_RECIPIENT_COLUMNS, *what)
-    recognized = rows.filter(IS_RECOGNIZED).values(*columns).annotate(first=Min("time"))
-    found = recognized.values_list(*columns, "first")
-    for entity_type, entity_id, visitor, *rest in found.iterator():
-        who = recognized_recipient(entity_type, entity_id, visitor)
-        yield _FirstBeacon(entity_type if who[0] == "e" else None, who, tuple(rest[:-1]), rest[-1])
-    who_is = WholeText(recipient(day))
-    others = rows.exclude(IS_RECOGNIZED).annotate(who=who_is).values("who", *what)
-    for who, *rest in (
-        others.annotate(first=Min("time")).values_list("who", *what, "first").iterator()
-    ):
-        yield _FirstBeacon(None, f"a{who}", tuple(rest[:-1]), rest[-1])
-
-
-def _actions(
-    rows: QuerySet[Beacon], intervals: Intervals, known: QuerySet[Beacon] | None
-) -> tuple[IntervalCounts, IntervalCounts]:
-    """Return the facets ``actions`` and ``stages``."""
-    firsts = list(_first_beacons(rows, intervals.index_expression("time"), "kind", "verdict"))
-    before = _earlier_actions(rows, firsts, known, "kind", "verdict")
-    done: dict[str, dict[tuple[str, ...], datetime]] = defaultdict(dict)
-    for first in firsts:
-        _note(done[first.who], first.what, first.time)
-    entities = {first.who for first in firsts if first.entity_type is not None}
-    actions = _count_new_recipients(done, before, intervals, ACTIONS)
-    of_entities = {who: times for who, times in done.items() if who in entities}
-    return actions, _count_new_recipients(of_entities, before, intervals, FUNNEL_STAGES)
-
-
-def _count_new_recipients(
-    done: Mapping[str, Mapping[tuple[str, ...], datetime]],
-    before: Mapping[str, set[tuple[str, ...]]],
-    intervals: Intervals,
-    signs_of: Mapping[str, frozenset[Sign] | None],
-) -> IntervalCounts:
-    """Count the recipients who do something for the first time, by interval and action or stage."""
-    counted: Counter[tuple[int, str]] = Counter()
-    # Most recipients do the same as others, so the result is kept.
-    fresh: dict[tuple[frozenset[Any], frozenset[Any]], list[tuple[str, list[Any]]]] = {}
-    for who, times in done.items():
-        did_before = frozenset(before.get(who, ()))
-        key = (frozenset(times), did_before)
-        if key not in fresh:
-            fresh[key] = list(_new_actions(*key, signs_of))
-        for name, signs in fresh[key]:
-            counted[intervals.index_of(min(times[what] for what in signs)), name] += 1
-    return {key: Counts(uniques=number) for key, number in counted.items()}
-
-
-def _new_actions(
-    now: Iterable[Any],
-    before: frozenset[Any],
-    signs_of: Mapping[str, frozenset[Sign] | None],
-) -> Iterator[tuple[str, list[Any]]]:
-    """Yield the actions that a recipient does for the first time, with the signs of each."""
-    for name, signs in signs_of.items():
-        is_new = not before if signs is None else signs.isdisjoint(before)
-        found = list(now) if signs is None else [what for what in now if what in signs]
-        if is_new and found:
-            yield name, found
-
-
-def _links(
-    rows: QuerySet[Beacon], intervals: Intervals, known: QuerySet[Beacon] | None
-) -> IntervalCounts:
-    clicks = rows.filter(kind=Kind.CLICK, verdict=HUMAN).annotate(link=WholeText("url"))
-    if known is not None:
-        known = known.filter(kind=Kind.CLICK, verdict=HUMAN).annotate(link=WholeText("url"))
-    interval = intervals.index_expression("time")
-    counted = _totals(clicks, interval, F("link"))
-    firsts = list(_first_beacons(clicks, interval, "link"))
-    before = _earlier_actions(clicks, firsts, known, "link")
-    done: dict[tuple[str, tuple[str, ...]], datetime] = {}
-    for first in firsts:
-        _note(done, (first.who, first.what), first.time)
-    for (who, what), time in done.items():
-        if what not in before.get(who, ()):
-            key = (intervals.index_of(time), what[0])
-            counted[key] = counted[key].plus(Counts(uniques=1))
-    return counted
-
-
-def _note(times: dict[Any, datetime], key: Any, time: datetime) -> None:
-    times[key] = min(time, times.get(key, time))
-
-
 def _earlier_beacons(rows: QuerySet[Beacon], intervals: Intervals) -> QuerySet[Beacon] | None:
     """Return the beacons before the first interval, or ``None`` if there are none."""
     start = storable_time(intervals.starts[0])
@@ -337,41 +235,3 @@ def _earlier_beacons(rows: QuerySet[Beacon], intervals: Intervals) -> QuerySet[B
     began = before.order_by("time").values_list("time", flat=True).first()
     # Without this, the index over entities leads to all beacons of other sources.
     return None if began is None else before.filter(time__gte=began)
-
-
-def _earlier_actions(
-    now: QuerySet[Beacon],
-    firsts: Iterable[_FirstBeacon],
-    known: QuerySet[Beacon] | None,
-    *what: str,
-) -> dict[str, set[tuple[str, ...]]]:
-    """Return the earlier actions of recipients, as far as they are recognized.
-
-    Args:
-        now: their beacons in the intervals.
-        firsts: the first beacons of each of them, of the same.
-        known: all earlier beacons, or ``None`` if there are none.
-        what: the columns that identify an action.
-    """
-    done: dict[str, set[tuple[str, ...]]] = defaultdict(set)
-    if known is None:
-        return done
-    types: set[int] = set()
-    are_visitors = False
-    for first in firsts:
-        are_visitors |= first.is_visitor
-        if first.entity_type is not None:
-            types.add(first.entity_type)
-    # The database decides whether to look up each recipient or to read all earlier beacons.
-    conditions = [
-        Q(entity_type=one, entity_id__in=now.filter(entity_type=one).values("entity_id"))
-        for one in sorted(types)
-    ]
-    if are_visitors:
-        visitors = now.exclude(HAS_ENTITY).filter(visitor_id__isnull=False)
-        conditions.append(~HAS_ENTITY & Q(visitor_id__in=visitors.values("visitor_id")))
-    for condition in conditions:
-        found = known.filter(condition).values_list(*_RECIPIENT_COLUMNS, *what).distinct()
-        for entity_type, entity_id, visitor, *did in found:
-            done[recognized_recipient(entity_type, entity_id, visitor)].add(tuple(did))
-    return done

@@ -1,8 +1,9 @@
 """SQL expressions of texts that mean the same on every database."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import ExpressionWrapper, Func, TextField, Value
+from django.db import connections
+from django.db.models import Case, ExpressionWrapper, F, Func, Q, TextField, Value, When
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat
 
@@ -30,6 +31,42 @@ class WholeText(Func):
 
 #: Characters of an MD5 hash in hexadecimal digits.
 _MD5_LENGTH = 32
+
+
+class WholeTextSql(NamedTuple):
+    """SQL about columns that were made by :class:`WholeText`.
+
+    Attributes:
+        vendor: the vendor of the database.
+    """
+
+    vendor: str
+
+    @classmethod
+    def of(cls, using: str) -> "WholeTextSql":
+        """Return the SQL of a database.
+
+        Args:
+            using: the database alias.
+        """
+        return cls(connections[using].vendor)
+
+    @property
+    def empty(self) -> str:
+        """The SQL of the empty text."""
+        return "MD5('')" if self.vendor == "mysql" else "''"
+
+    def plain(self, column: str) -> str:
+        """Return the SQL of the text."""
+        return f"SUBSTR({column}, {_MD5_LENGTH + 1})" if self.vendor == "mysql" else column
+
+    def sort_key(self, column: str) -> str:
+        """Return the SQL that sorts texts by their letters, as Python does."""
+        if self.vendor == "postgresql":
+            return f'{column} COLLATE "C"'
+        if self.vendor == "mysql":  # by the hash, too, where they begin with the same 1,024 bytes
+            return f"CAST({self.plain(column)} AS BINARY), {column}"
+        return column
 
 
 def joined(*parts: str | Combinable) -> Combinable:

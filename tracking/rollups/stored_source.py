@@ -13,7 +13,7 @@ from django.db import connections
 from tracking.db.inserts import placeholders
 from tracking.db.selects import select
 from tracking.models import Beacon, DailyCount
-from tracking.rollups.counts import Counts
+from tracking.rollups.counts import OTHER, Counts
 from tracking.rollups.source_counts import SourceKey
 
 _TIME = Beacon._meta.get_field("time")
@@ -73,6 +73,8 @@ def counts(
 ) -> Iterator[tuple[str, date | None, str, Counts]]:
     """Yield facet, day, value and counts of some days. The day of sums is ``None``.
 
+    The value of all others is :data:`tracking.rollups.counts.OTHER`.
+
     Args:
         source_key: the source.
         by_day: the facets to read by day.
@@ -84,15 +86,15 @@ def counts(
     table, key = DailyCount._meta.db_table, ops.quote_name("key")
     chosen = f"FROM {table} WHERE scope = %s AND day BETWEEN %s AND %s AND facet IN"
     sql = (
-        f"SELECT facet, day, value, total, uniques {chosen} {placeholders(len(by_day))} "
+        f"SELECT facet, day, value, is_other, total, uniques {chosen} {placeholders(len(by_day))} "
         "UNION ALL "
-        f"SELECT facet, NULL, value, SUM(total), SUM(uniques) {chosen} "
+        f"SELECT facet, NULL, value, is_other, SUM(total), SUM(uniques) {chosen} "
         # By the key, too: MariaDB does not group by all letters of a long value.
-        f"{placeholders(len(summed))} GROUP BY {key}, facet, value"
+        f"{placeholders(len(summed))} GROUP BY {key}, facet, value, is_other"
     )
     common = [source_key.scope, *map(ops.adapt_datefield_value, between)]
     parameters = [*common, *by_day, *common, *summed]
-    for facet, day, value, total, uniques in select(
-        sql, parameters, (None, _DAY, None, None, None), using
+    for facet, day, value, is_other, total, uniques in select(
+        sql, parameters, (None, _DAY, None, None, None, None), using
     ):
-        yield facet, day, value, Counts(int(total), int(uniques))
+        yield facet, day, OTHER if is_other else value, Counts(int(total), int(uniques))

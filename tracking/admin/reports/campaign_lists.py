@@ -1,6 +1,7 @@
 """The lists of a campaign report: links, countries and mail clients."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from django.utils.translation import gettext
@@ -13,7 +14,7 @@ from tracking.admin.reports.sections import TEXT, Cell, Column, Section, TableRo
 from tracking.admin.reports.source_object import SourceObject
 from tracking.reports import formatting
 from tracking.reports.campaigns import Campaign
-from tracking.reports.figures import Listing, Row
+from tracking.reports.figures import OTHER_HINT, Listing, Row
 from tracking.rollups.metric_definitions import TERMS
 
 _HUMANS_ONLY = _("Hits by people only: proxies and machines say nothing about the reader.")
@@ -62,7 +63,8 @@ def whole(source: SourceObject, name: str) -> dict[str, Any]:
 
 def _section(source: SourceObject, found: Listing, first: int, lines: int) -> Section:
     kind, is_links = LISTS[found.name], found.name == "links"
-    highest = max((row.figure for row in found.rows), default=0)
+    shown = replace(found, rows=found.rows[first : first + lines]).lines
+    highest = max((row.figure for row in found.lines), default=0)
     is_cut = first == 0 and found.total > lines
     heads = [Column(str(kind.head), kind=TEXT)]
     if is_links:
@@ -80,10 +82,10 @@ def _section(source: SourceObject, found: Listing, first: int, lines: int) -> Se
                 bar=charts.bar(row.figure, highest),
                 cells=_cells(row, is_links=is_links),
             )
-            for row in found.rows[first : first + lines]
+            for row in shown
         ],
         empty=str(kind.empty),
-        hint=str(kind.hint),
+        hint=" ".join(filter(None, [str(kind.hint), str(OTHER_HINT) if found.other else ""])),
         all_url=source.path_to("tracking_report_list", found.name) if is_cut else "",
         csv_url=source.path_to("tracking_report_csv", found.name),
     )

@@ -30,7 +30,7 @@ from tracking.hits import Reference
 from tracking.models import Beacon, Visit
 from tracking.reports import formatting
 from tracking.reports.csv_tables import overview_table
-from tracking.reports.figures import Figure, Listing, Row
+from tracking.reports.figures import OTHER_HINT, Figure, Listing, Row
 from tracking.reports.filters import TITLES as FILTER_TITLES
 from tracking.reports.filters import Filters
 from tracking.reports.filters import reference_of as known_reference_of
@@ -248,6 +248,7 @@ class OverviewPage:
             rows=list(self._lines(found, path)),
             empty=self._why_empty(found.name) or gettext("No data for this period."),
             tabs=tabs,
+            hint=str(OTHER_HINT) if found.other else "",
             all_url=self._path_to("tracking_overview_list", found) if found.has_more else "",
             csv_url=self._path_to("tracking_overview_csv", found),
         )
@@ -266,11 +267,11 @@ class OverviewPage:
         return self.page_urls.to({}, path=admin_url(self.site, name, found.name))
 
     def _lines(self, found: Listing, path: str) -> Iterator[TableRow]:
-        highest = max((row.figure for row in found.rows), default=0)
+        highest = max((row.figure for row in found.lines), default=0)
         names = self._names(row.value for row in found.rows) if found.name == "mailings" else {}
-        for row in found.rows:
+        for row in found.lines:
             reference = _source(row.value) if found.name == "mailings" else None
-            leads = reference is not None or found.name != "mailings"
+            leads = row is not found.other and (reference is not None or found.name != "mailings")
             yield TableRow(
                 name=names.get(row.value, row.label),
                 url=self._filtered_url(row, path) if leads else "",
@@ -288,7 +289,11 @@ class OverviewPage:
         """Return the lines of a file about objects, with the names the user may see."""
         found = list(rows)
         names = self._names([str(value) for value, *_rest in found])
-        return [(value, names.get(str(value), ""), *rest) for value, _name, *rest in found]
+        return [
+            # All other objects have no value.
+            (value, names.get(str(value), "") if value else name, *rest)
+            for value, name, *rest in found
+        ]
 
     def _names(self, values: Iterable[str]) -> dict[str, str]:
         """Return the names of objects, as far as the user may see them."""
