@@ -71,8 +71,8 @@ def largest(rows, value, who, time, by, number):
         found = {value: numbers[value] for value in kept}
         if merged:
             found[None] = (len(merged), len(set(merged)))
-        for value, (total, uniques) in found.items():
-            sums[value] = (sums[value][0] + total, sums[value][1] + uniques)
+        for key, (total, uniques) in found.items():
+            sums[key] = (sums[key][0] + total, sums[key][1] + uniques)
     return dict(sums)
 
 
@@ -158,9 +158,8 @@ def test_a_day_of_as_many_values_as_visits_has_few_counts_and_exact_totals():
 
 @pytest.mark.parametrize("is_counted", [False, True])
 def test_only_lines_that_are_shown_are_fetched(is_counted):
-    save(
-        (day, number % 48, f"value {number:03}", "anna") for day in range(2) for number in range(60)
-    )
+    values = [f"value {number:03}" for number in range(60)]
+    save((day, n % 48, value, "anna") for day in range(2) for n, value in enumerate(values))
     if is_counted:
         roll_up(now=LATER)
     kinds = {name: read.ListKind(kind.facets, bool(kind.none)) for name, kind in LISTS.items()}

@@ -9,6 +9,7 @@
 :mod:`.consent_and_cookies`     consent callable, visitor cookie, new visitors
 :mod:`.exclusions`              requests that are not counted
 :mod:`.retention`               how long rows are kept
+:mod:`.reports`                 values that are counted one by one
 :mod:`.bans`                    response to banned clients
 :mod:`.templates`               templates of the ban and map pages
 :mod:`.geoip`                   GeoIP database
@@ -26,6 +27,7 @@ from tracking.checks import (
     exclusions,
     geoip,
     middleware,
+    reports,
     retention,
     setting_names,
     templates,
@@ -42,6 +44,7 @@ __all__ = [
     "exclusions",
     "geoip",
     "middleware",
+    "reports",
     "retention",
     "setting_names",
     "templates",

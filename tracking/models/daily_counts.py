@@ -56,7 +56,8 @@ class DailyCount(models.Model):
         indexes = [models.Index(fields=["scope", "facet", "day"], name="tracking_dailycount_scope")]
 
     def __str__(self) -> str:
-        return f"{self.day} {self.facet} {_('Other') if self.is_other else self.value}"
+        value = _("Other") if self.is_other else self.value
+        return f"{self.day} {self.facet} {value}"
 
 
 class CountedDay(models.Model):

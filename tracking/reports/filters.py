@@ -8,10 +8,12 @@ is unknown (``None``), and never that of the whole site.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from typing import Any, Self
 
 from django.apps import apps
 from django.contrib.contenttypes.models import ContentType
+from django.db import router
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -19,8 +21,10 @@ from django.utils.translation import gettext_lazy
 from tracking.enrichment.referrers import Channel, source_named
 from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
-from tracking.models import PageView, Source
-from tracking.reports.periods import BadQuery
+from tracking.models import DailyCount, PageView, Source
+from tracking.reports.periods import BadQuery, Period
+from tracking.rollups import completeness
+from tracking.rollups.days import day_of
 from tracking.rollups.site_counts import NO_FILTER, Where
 
 #: The value in a query string for rows without a value, such as visits without a referrer.
@@ -163,6 +167,19 @@ class Filters:
             return Q()
         keys = [str(pk) for pk in Source.objects.filter(**wanted).values_list("pk", flat=True)]
         return Q(source_type=ContentType.objects.get_for_model(Source), source_id__in=keys)
+
+
+def deleted_until(period: Period) -> date | None:
+    """Return the last day of a period of which rows may have been deleted, or ``None``.
+
+    Filters read rows: they find too few on the days up to it.
+
+    Args:
+        period: the days.
+    """
+    using = router.db_for_read(DailyCount)
+    until = max(completeness.deleted_until(using).values(), default=period.start)
+    return min(day_of(until), period.last) if until > period.start else None
 
 
 def spelled(value: str) -> str:

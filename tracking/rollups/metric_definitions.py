@@ -36,7 +36,7 @@ from tracking.hits import Kind
 from tracking.rollups.sql_text import joined
 
 #: Raised when what is counted changes: days counted before are counted again.
-VERSION = "4"
+VERSION = "5"
 
 HUMAN = Label.HUMAN.value
 

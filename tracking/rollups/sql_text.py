@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from django.db import connections
-from django.db.models import Case, ExpressionWrapper, F, Func, Q, TextField, Value, When
+from django.db.models import ExpressionWrapper, Func, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Concat
 

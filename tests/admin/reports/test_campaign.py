@@ -8,6 +8,7 @@ from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.test import override_settings
 
 from tests.site.models import Product, Subscriber
 from tests.support.admin_pages import text_of
@@ -85,6 +86,23 @@ def test_long_lists_have_pages_of_their_own(mailing, readers, admin_client):
     ]  # fmt: skip
     assert "51 to 61 of 61" in pages[1]
     assert admin_client.get(report_url(mailing, "days/")).status_code == 404
+
+
+@override_settings(TRACKING_COUNTS_PER_FACET=55)
+def test_all_other_links_are_the_last_line_of_a_list(mailing, readers, admin_client):
+    write(
+        [
+            hit(Kind.CLICK, mailing, readers[0], url=f"https://shop.example/{number:02}")
+            for number in range(60)
+        ]
+    )
+    html = text_of(admin_client.get(report_url(mailing)))
+    assert "Other 1 6" in plain(html)
+    assert "“Other” is the sum of all the rest." in html
+    pages = [plain(text_of(admin_client.get(report_url(mailing, f"links/?p={p}")))) for p in (1, 2)]
+    assert ["Other 1 6" in page for page in pages] == [False, True]
+    rows = admin_client.get(report_url(mailing, "links.csv")).getvalue().decode().splitlines()
+    assert rows[-1] == ",Other,6,1"
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tracking.admin import BeaconAdmin, VisitorAdmin
 from tracking.hits import Hit, Kind, PageHit, Reference
 from tracking.models import Beacon, Visitor
 from tracking.recording import write
+from tracking.rollups import completeness
 
 pytestmark = pytest.mark.django_db
 
@@ -344,6 +345,41 @@ def test_a_long_list_has_pages(admin_client):
     assert "51 to 53 of 53" in html
     assert f"{OVERVIEW}?" in " ".join(hrefs(html))  # its lines lead to the overview
     assert admin_client.get(f"{OVERVIEW}no-such-list/").status_code == 404
+
+
+@override_settings(TRACKING_COUNTS_PER_FACET=52)
+def test_all_other_values_are_the_last_line_of_a_list(admin_client):
+    for number in range(55):
+        visit(f"v{number}", f"/page-{number:02}/")
+    html = text_of(admin_client.get(OVERVIEW))
+    assert lines(html, "pages")[-1] == ("Other", "3")
+    assert "“Other” is the sum of all the rest." in html
+    assert all(f"filter={name}" not in html for name in ("Other", "%00"))
+    first, last = (text_of(admin_client.get(f"{OVERVIEW}pages/?p={p}")) for p in (1, 2))
+    assert "Other" not in dict(lines(first, "pages"))
+    assert lines(last, "pages") == [("/page-50/", "1"), ("/page-51/", "1"), ("Other", "3")]
+    assert "51 to 52 of 52" in last
+    file = b"".join(admin_client.get(f"{OVERVIEW}pages.csv")).decode("utf-8-sig")
+    assert file.splitlines()[-1] == ",Other,3,3"
+    html = text_of(admin_client.get(OVERVIEW, {"page": "/page-54/"}))
+    assert figures(html)["Visits"] == "1"
+
+
+@override_settings(TRACKING_COUNTS_PER_FACET=1)
+def test_other_mailings_are_named_in_the_file(admin_client):
+    for number in range(3):
+        beacon(source=Affiliate.objects.create(name=f"a{number}"))
+    rows = b"".join(admin_client.get(f"{OVERVIEW}mailings.csv")).decode("utf-8-sig").splitlines()
+    assert [row.split(",")[1:3] for row in rows[1:]] == [["a0", "1"], ["Other", "2"]]
+
+
+def test_filters_say_up_to_when_rows_were_deleted(admin_client):
+    visit("anna", "/")
+    completeness.note_deletion("visit", timezone.now() - timedelta(days=3), "default")
+    note = "the figures up to"
+    assert note in text_of(admin_client.get(OVERVIEW, {"page": "/"}))
+    assert note not in text_of(admin_client.get(OVERVIEW))
+    assert note not in text_of(admin_client.get(OVERVIEW, {"page": "/", "period": "today"}))
 
 
 def test_a_list_is_a_file_that_no_spreadsheet_calculates(admin_client):

@@ -55,6 +55,8 @@ def whole(source: SourceObject, name: str) -> dict[str, Any]:
     number = page_number(source.request)
     first = (number - 1) * ROWS_PER_PAGE
     shown = len(found.rows[first : first + ROWS_PER_PAGE])
+    if first + shown < found.total:  # all other values are the last line of the last page
+        found = replace(found, other=None)
     return {
         "table": _section(source, found, first, ROWS_PER_PAGE),
         "page": paging(PageUrls(source.request.path, {}), number, shown, found.total),

@@ -32,7 +32,7 @@ from tracking.reports import formatting
 from tracking.reports.csv_tables import overview_table
 from tracking.reports.figures import OTHER_HINT, Figure, Listing, Row
 from tracking.reports.filters import TITLES as FILTER_TITLES
-from tracking.reports.filters import Filters
+from tracking.reports.filters import Filters, deleted_until
 from tracking.reports.filters import reference_of as known_reference_of
 from tracking.reports.formatting import UNKNOWN
 from tracking.reports.overview import Overview, overview
@@ -187,10 +187,17 @@ class OverviewPage:
             "span": span,
             "problems": self.query.problems,
             "chips": list(self._chips()),
-            "notes": list(self.viewer.notes()),
+            "notes": [*self.viewer.notes(), *self._notes()],
             **context,
         }
         return page(self.viewer.request, self.site, template, **context)
+
+    def _notes(self) -> Iterator[str]:
+        """Yield a sentence if filters find too few rows, because old ones were deleted."""
+        if self.filters and (until := deleted_until(self.period)):
+            yield gettext(
+                "Old rows were deleted. With these filters, the figures up to %(day)s are too low."
+            ) % {"day": formatting.day(until)}
 
     def _ranges(self) -> Iterator[dict[str, Any]]:
         for name, text in RANGES.items():
@@ -443,6 +450,8 @@ def _whole_list(site: admin.AdminSite, request: HttpRequest, name: str) -> HttpR
     found = listing(
         name, shown.period, shown.filters, limit=ROWS_PER_PAGE, offset=(number - 1) * ROWS_PER_PAGE
     )
+    if found.has_more:  # all other values are the last line of the last page
+        found = replace(found, other=None)
     overview_path = admin_url(site, "tracking_overview")
     return shown.render(
         "full_table",

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("tracking", "0003_exact_texts")]
+    dependencies = [("tracking", "0004_visit_channel")]
 
     operations = [
         migrations.AddField(
