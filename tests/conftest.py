@@ -1,8 +1,6 @@
 import os
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import browsers, services
 from tracking import compat, log_limits
-from tracking.caching import snapshots, ttl
+from tracking.caching import snapshots
 from tracking.db import threads
 from tracking.pixel_callbacks import Tracker, tracker
 from tracking.signals import address_banned, beacon_recorded, beacons_recorded, visitor_seen
@@ -58,13 +56,6 @@ def still_clock(moment: None) -> Iterator[None]:
     """Stop the clock at the moment of the test."""
     with time_machine.travel(timezone.now(), tick=False):
         yield
-
-
-@pytest.fixture
-def unexpiring_caches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop the clock of caches: a slow machine does not make them query again."""
-    now = time.monotonic()
-    monkeypatch.setattr(ttl, "time", SimpleNamespace(monotonic=lambda: now))
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +110,16 @@ def reset_snapshots() -> Iterator[None]:
 @pytest.fixture
 def outside_of_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the app do what it does not do in the tests of a site, such as polling by time."""
+    from tracking.active_visitors import online_count, places  # apps are not ready
+
+    caches = [online_count._cached_count, places.count_by_place]
+    for cache in caches:
+        cache.clear()
     monkeypatch.setattr(compat, "is_test_environment", lambda: False)
     monkeypatch.setattr(snapshots._process, "serves_requests", False)
     yield
+    for cache in caches:
+        cache.clear()
     snapshots._process.refresher.stop()
     snapshots._process.refresher.reset()
 

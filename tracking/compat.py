@@ -4,6 +4,7 @@ For each part there is a test in ``tests/test_compat.py`` that fails when a new 
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from http.cookies import Morsel, SimpleCookie
 from typing import Any
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, markcoroutinefunction
+from django.core import mail
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
@@ -39,6 +41,18 @@ def is_test_environment() -> bool:
     """
     utils = sys.modules.get("django.test.utils")
     return utils is not None and hasattr(getattr(utils, "_TestState", None), "saved_data")
+
+
+def running_test() -> object:
+    """Return an object that is another one in each test of a site; ``None`` outside of tests.
+
+    With pytest it is the name of the test. Django's test cases begin each test with a new list
+    ``mail.outbox``.
+    """
+    if not is_test_environment():
+        return None
+    name, _, _phase = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")
+    return sys.intern(name) if name else getattr(mail, "outbox", None)
 
 
 @contextmanager

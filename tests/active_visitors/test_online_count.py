@@ -3,10 +3,11 @@
 import threading
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, connection
 from django.template import Context, Template
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
@@ -65,14 +66,17 @@ def test_how_long_somebody_is_active_is_a_setting(settings):
     assert render(ON_SITE) == "1"
 
 
-@pytest.mark.usefixtures("unexpiring_caches")
-def test_a_number_in_every_page_costs_no_query_each(django_assert_num_queries):
+@pytest.mark.usefixtures("outside_of_tests")
+def test_a_number_in_every_page_costs_no_query_each(django_assert_num_queries, monkeypatch):
     visitor()
+    now = time.monotonic()
+    monkeypatch.setattr(ttl, "time", SimpleNamespace(monotonic=lambda: now))
     render(ON_SITE + ON_PAGE)
     with django_assert_num_queries(0):
         assert [render(ON_SITE + ON_PAGE) for _ in range(3)] == ["11"] * 3
 
 
+@pytest.mark.usefixtures("outside_of_tests")
 def test_a_number_is_asked_for_again_after_a_few_seconds(monkeypatch):
     visitor()
     assert render(ON_SITE) == "1"
@@ -83,12 +87,19 @@ def test_a_number_is_asked_for_again_after_a_few_seconds(monkeypatch):
     assert render(ON_SITE) == "0"
 
 
+@pytest.mark.usefixtures("outside_of_tests")
 def test_what_is_remembered_is_not_without_end(monkeypatch):
     monkeypatch.setattr(ttl, "MAX_RESULTS", 3)
-    for _ in range(10):
-        with transaction.atomic():
-            online_count.on_page("/tea/")
+    for number in range(10):
+        online_count.on_page(f"/{number}/")
     assert len(online_count._cached_count) <= 3
+
+
+def test_in_tests_of_a_site_a_page_has_the_same_queries_each_time(django_assert_num_queries):
+    for number in (1, 2, 3):
+        Visitor.objects.bulk_create([Visitor(url="/tea/", last_update=timezone.now())])
+        with django_assert_num_queries(6):  # two counts, each in a savepoint
+            assert render(ON_SITE + ON_PAGE) == f"{number}{number}"
 
 
 @pytest.mark.parametrize("path", ["/a\0b/", "/" + "x" * 3_000])
@@ -188,7 +199,8 @@ def test_counts_are_read_from_an_index():
     assert "COVERING INDEX tracking_visitor_page" in page.explain()
 
 
-def test_one_thread_asks_and_the_others_get_the_last_answer(monkeypatch):
+@pytest.mark.usefixtures("outside_of_tests")
+def test_one_thread_asks_and_the_others_get_the_last_answer():
     asked, may_answer = threading.Event(), threading.Event()
     answers = iter([1, 2])
 
@@ -200,7 +212,6 @@ def test_one_thread_asks_and_the_others_get_the_last_answer(monkeypatch):
         return answer
 
     query = ttl.CachedQuery(Visitor, ask, lambda _took: 0)
-    monkeypatch.setattr(ttl.compat, "savepoint_ids", lambda connection: ())
     assert query() == 1
     found = []
     thread = threading.Thread(target=lambda: found.append(query()))
@@ -212,7 +223,8 @@ def test_one_thread_asks_and_the_others_get_the_last_answer(monkeypatch):
     assert found == [2]
 
 
-def test_the_first_answer_is_asked_for_once(monkeypatch):
+@pytest.mark.usefixtures("outside_of_tests")
+def test_the_first_answer_is_asked_for_once():
     asked = []
 
     def ask():
@@ -221,7 +233,6 @@ def test_the_first_answer_is_asked_for_once(monkeypatch):
         return 7
 
     query = ttl.CachedQuery(Visitor, ask, lambda _took: 60)
-    monkeypatch.setattr(ttl.compat, "savepoint_ids", lambda connection: ())
     assert in_threads(*[query] * 4) == [7] * 4
     assert len(asked) == 1
 

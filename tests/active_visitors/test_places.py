@@ -94,7 +94,6 @@ def test_too_many_places_become_wider_ones_with_the_name_of_the_largest(monkeypa
     assert first.latitude == pytest.approx((2 * 52.52 + 52.4) / 3)
 
 
-@pytest.mark.usefixtures("unexpiring_caches")
 def test_the_total_is_true_where_not_all_rows_are_read(monkeypatch, django_assert_num_queries):
     monkeypatch.setattr(places, "MAX_ROWS", 2)
     for number in range(3):
@@ -106,7 +105,6 @@ def test_the_total_is_true_where_not_all_rows_are_read(monkeypatch, django_asser
     assert sum(place.visitors for place in now.places) == 2
 
 
-@pytest.mark.usefixtures("unexpiring_caches")
 def test_the_number_of_queries_does_not_depend_on_the_visitors(django_assert_num_queries):
     for _ in range(30):
         visitor(**BERLIN)

@@ -119,16 +119,40 @@ def test_many_changes_in_savepoints_are_committed_as_one(words, monkeypatch):
 
 @OUTSIDE
 @pytest.mark.django_db(transaction=True)
-def test_of_many_changes_in_savepoints_one_has_content(words, table):
+def test_of_many_changes_in_savepoints_few_have_content(words, table):
     with transaction.atomic():
-        for number in range(5):
+        for number in range(20):
             with transaction.atomic():
                 table.append(number)
                 changed("words")
                 assert words.current[-1] == number
         changes = [function for _, function, _ in connection.run_on_commit]
-        assert len(changes) == 5
-        assert sum(one.content is not pending_changes.UNREAD for one in changes) == 1
+        assert len(changes) == 20
+        assert sum(one.content is not pending_changes.UNREAD for one in changes) <= 2
+
+
+@OUTSIDE
+@pytest.mark.django_db(transaction=True)
+def test_what_was_seen_before_a_savepoint_is_not_read_again_after_it(
+    words, table, django_assert_num_queries
+):
+    """As in a test of a site: its class has made bans, and each test adds some."""
+    words._load = lambda using: (SharedValue.objects.count(), *table)
+    with transaction.atomic():
+        with transaction.atomic():
+            changed("words")
+        before = words.current
+        for _ in range(2):
+            with transaction.atomic():
+                for number in range(3):
+                    with transaction.atomic():
+                        table.append(number)
+                        changed("words")
+                    assert words.current[-1] == number
+                del table[1:]
+                transaction.set_rollback(True)
+            with django_assert_num_queries(0):
+                assert words.current == before
 
 
 @OUTSIDE

@@ -1,5 +1,6 @@
 """A backend for tests: hits stay in a list and are never written."""
 
+from tracking import compat
 from tracking.backends.base import BaseBackend
 from tracking.hits import AnyHit
 
@@ -12,12 +13,20 @@ class MemoryBackend(BaseBackend):
             client.get(pixel_url)
             [hit] = get_backend().hits
 
-    Attributes:
-        hits: the hits sent, oldest first.
+    Each test of a site begins with an empty list.
     """
 
     def __init__(self) -> None:
-        self.hits: list[AnyHit] = []
+        self._hits: list[AnyHit] = []
+        self._test = compat.running_test()
+
+    @property
+    def hits(self) -> list[AnyHit]:
+        """The hits sent, oldest first."""
+        test = compat.running_test()
+        if test is not self._test:
+            self._test, self._hits = test, []
+        return self._hits
 
     def send(self, hit: AnyHit) -> None:
         """Append one hit to the list."""

@@ -48,6 +48,7 @@ class PendingChange:
         self._connection = ref(connection)
         self._on_commit = on_commit
         self._first: PendingChange = self if previous is None else previous._first
+        self._previous = previous
         self._is_called = False
         key = id(self)
         live[key] = ref(self, lambda _: live.pop(key, None))
@@ -58,6 +59,20 @@ class PendingChange:
         if not self._first._is_called and not self.is_pending():
             self._first._is_called = True
             self._on_commit()
+
+    def drop_content_that_cannot_return(self) -> None:
+        """Drop what was read before changes that will not be rolled back without this one."""
+        place = self._open_savepoints()
+        previous = self._previous
+        while previous is not None and previous._open_savepoints() == place:
+            previous.content = UNREAD
+            previous = previous._previous
+        self._previous = previous
+
+    def _open_savepoints(self) -> tuple[str, ...]:
+        connection = self._connection()
+        still_open = () if connection is None else compat.savepoint_ids(connection)
+        return tuple(one for one in self.savepoints if one in still_open)
 
     def is_pending(self) -> bool:
         """Return whether its transaction is open."""
@@ -90,10 +105,11 @@ def note(name: str, using: str, on_commit: Callable[[], object]) -> None:
     connection = connections[using]
     last = _last(name, connection)
     if last is not None:
-        last.content = UNREAD
+        last.drop_content_that_cannot_return()
         if last.savepoints == compat.savepoint_ids(connection):
+            last.content = UNREAD
             return
-    # A rollback to a savepoint takes away what was read since, and not what was read before.
+    # A rollback to a savepoint takes away this change and its content, and leaves the last one.
     transaction.on_commit(PendingChange(name, connection, on_commit, last), using=using)
 
 

@@ -5,8 +5,9 @@
     online()                          # no query
 
 For figures that may be some seconds old. Only one thread runs the query; meanwhile the others get
-the last result. The cache is emptied when code of the site saves a row of the model, or when
-settings change.
+the last result. The cache is emptied when code of the site saves a row of the model, and when
+settings change. In tests of a site no result is kept: nothing is left of an earlier test, and a
+page has the same queries each time.
 """
 
 import os
@@ -15,15 +16,15 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from django.db import connections, models, router
-from django.db.models.signals import post_save
+from django.db import models
+from django.db.models.signals import post_migrate, post_save
 
 from tracking import compat
 from tracking.conf import on_change
 
 Result = TypeVar("Result")
 
-#: Results kept at once, one for each combination of arguments and stack of savepoints.
+#: Results kept at once, one for each combination of arguments.
 MAX_RESULTS = 1_000
 
 #: Seconds for which a thread without a last result waits for the thread that runs the query.
@@ -33,6 +34,9 @@ MAX_WAIT = 1.0
 class _Cached(NamedTuple):
     result: Any
     expires_at: float
+
+    def is_valid(self) -> bool:
+        return time.monotonic() < self.expires_at and not compat.is_test_environment()
 
 
 class CachedQuery(Generic[Result]):
@@ -50,7 +54,6 @@ class CachedQuery(Generic[Result]):
         query: Callable[..., Result],
         ttl: Callable[[float], float],
     ) -> None:
-        self._model = model
         self._query = query
         self._ttl = ttl
         self._reset()
@@ -58,6 +61,7 @@ class CachedQuery(Generic[Result]):
         # (Not post_delete: with a receiver, Django fetches every row that the clean-up deletes.)
         post_save.connect(self.clear, sender=model)
         on_change()(self.clear)
+        post_migrate.connect(self.clear)  # also sent by ``flush``, which empties all tables
         if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
             os.register_at_fork(after_in_child=self._reset)  # its parent's threads are gone
 
@@ -75,37 +79,35 @@ class CachedQuery(Generic[Result]):
         Raises:
             django.db.DatabaseError: the query failed.
         """
-        # Rows seen inside savepoints (as in each test) may be rolled back: keep them apart.
-        key = (*compat.savepoint_ids(connections[router.db_for_read(self._model)]), args)
-        last = self._results.get(key)
-        if last is not None and time.monotonic() < last.expires_at:
+        last = self._results.get(args)
+        if last is not None and last.is_valid():
             return last.result  # type: ignore[no-any-return]
         with self._lock:
-            running = self._running.setdefault(key, Lock())
+            running = self._running.setdefault(args, Lock())
         is_first = running.acquire(timeout=0 if last is not None else MAX_WAIT)
         try:
             if not is_first and last is not None:
                 return last.result  # type: ignore[no-any-return]
-            now = self._results.get(key)
+            now = self._results.get(args)
             if now is not None and now is not last:  # another thread has run the query
                 return now.result  # type: ignore[no-any-return]
-            return self._run(key, args)
+            return self._run(args)
         finally:
             if is_first:
                 with self._lock:
-                    self._running.pop(key, None)
+                    self._running.pop(args, None)
                 running.release()
 
-    def _run(self, key: tuple[Any, ...], args: tuple[Any, ...]) -> Result:
+    def _run(self, args: tuple[Any, ...]) -> Result:
         began = time.monotonic()
         result = self._query(*args)
         ended = time.monotonic()
         with self._lock:
-            if len(self._results) >= MAX_RESULTS and key not in self._results:
+            if len(self._results) >= MAX_RESULTS and args not in self._results:
                 self._results = {k: v for k, v in self._results.items() if v.expires_at > ended}
-            if len(self._results) >= MAX_RESULTS and key not in self._results:
+            if len(self._results) >= MAX_RESULTS and args not in self._results:
                 self._results = {}
-            self._results[key] = _Cached(result, ended + self._ttl(ended - began))
+            self._results[args] = _Cached(result, ended + self._ttl(ended - began))
         return result
 
     def __len__(self) -> int:

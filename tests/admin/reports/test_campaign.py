@@ -206,7 +206,6 @@ def test_all_of_it_is_json(mailing, readers, admin_client):
     assert {one["label"] for one in report["recipients"]} == {str(reader) for reader in readers}
 
 
-@pytest.mark.usefixtures("unexpiring_caches")
 def test_a_report_takes_few_queries(mailing, admin_client, django_assert_max_num_queries):
     admin_client.get(report_url(mailing))
     # The session and the user; the object, twice; what the report counts, of which no day is
