@@ -12,7 +12,6 @@ from django.db import (
     InternalError,
     OperationalError,
     connection,
-    connections,
     transaction,
 )
 from django.test import utils
@@ -23,6 +22,7 @@ from tests.support.processes import wait_until
 from tracking import health, recording
 from tracking.backends import get_backend
 from tracking.backends.immediate import ImmediateBackend
+from tracking.db.threads import close_connections
 from tracking.hits import Hit, Kind
 from tracking.log_limits import BURST
 from tracking.models import Beacon
@@ -213,7 +213,7 @@ def in_thread(backend, hit):
     try:
         backend.send(hit)
     finally:
-        connections.close_all()
+        close_connections()
 
 
 def test_a_child_does_not_wait_for_what_its_parent_waits_for(backend, database):

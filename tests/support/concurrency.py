@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from django.db import connection, connections
+from tracking.db.threads import close_connections
 
 
 def together(threads: int, work: Callable[[], object]) -> list[Exception]:
@@ -18,7 +18,7 @@ def together(threads: int, work: Callable[[], object]) -> list[Exception]:
         except Exception as error:
             failures.append(error)
         finally:
-            connection.close()
+            close_connections()
 
     workers = [threading.Thread(target=run) for _ in range(threads)]
     for worker in workers:
@@ -41,7 +41,7 @@ def in_threads(*functions: Callable[[], object]) -> list[object]:
         except Exception as error:
             errors.append(error)
         finally:
-            connections.close_all()
+            close_connections()
 
     threads = [threading.Thread(target=run, args=[function]) for function in functions]
     for thread in threads:
