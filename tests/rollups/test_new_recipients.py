@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 from django.test import override_settings
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.support import brute_force
@@ -89,6 +89,7 @@ def reported(source):
 
 
 @given(clicks, st.integers(1, 3))
+@example([(0, 0, "", "e1"), (1, 0, "/a", "e1"), (1, 0, "/B", "e1")], 1)
 @settings(max_examples=20, suppress_health_check=list(HealthCheck))
 def test_links_are_those_of_a_loop_before_and_after_days_are_counted(drawn, number):
     (source,) = brute_force.mailings(1)

@@ -84,7 +84,8 @@ def count_links(
                 counted[day, url] += 1
         for day in {day for url, day in new.items() if (day, url) not in largest}:
             before = earlier.union(url for url, first in days.items() if first < day)
-            if all((day, url) in largest for url in before):
+            # A click without a link is never one on another link.
+            if all((day, url) in largest for url in before if url):
                 counted[day, OTHER] += 1
     return counted
 
