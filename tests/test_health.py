@@ -1,5 +1,6 @@
 """The health of the spool, for a monitor."""
 
+import os
 import time
 
 import pytest
@@ -13,8 +14,9 @@ from tests.support.spooled_files import save_hits
 from tracking import health
 from tracking.backends import get_backend
 from tracking.hits import Hit, Kind
-from tracking.pipeline.spool import SiteIdentity, Spool
+from tracking.pipeline.spool import SiteIdentity, Spool, this_site
 from tracking.pipeline.spool.folder import MAX_FILES
+from tracking.pipeline.spool.writer_lock import WriterLock
 
 
 def hits(number, **values):
@@ -53,6 +55,22 @@ def test_the_health_view(backend, table, client, settings):
     assert (response.json()["problems"], response.json()["waiting"]) == (["hits are delayed"], 7)
     assert "secret" not in response.content.decode()
     assert str(backend.spool.folder) not in response.content.decode()
+
+
+def test_the_health_view_shows_a_writer_process(backend, client, monkeypatch):
+    folder = backend.spool.folder
+    with WriterLock.take(folder, this_site()) as lock:
+        lock.describe()
+        figures = client.get("/t/health").json()
+        assert figures["writer"] == "process"
+        assert 0 <= figures["writer_age"] < 5
+        report = health.report(backend)
+        assert report.figures["writer_process"].pid == os.getpid()
+        os.utime(lock.path, (time.time() - 11,) * 2)
+        silent = health.report(backend)
+        assert (silent.problems, silent.figures["writer"]) == ([], "thread")
+        assert silent.figures["writer_age"] > 10
+    assert health.report(backend).figures["writer"] == "thread"
 
 
 def test_what_a_monitor_finds_late_is_written_also_where_no_hit_comes(

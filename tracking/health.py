@@ -15,6 +15,7 @@ from tracking.conf import conf
 
 if TYPE_CHECKING:
     from tracking.pipeline.spool.status import FolderStatus
+    from tracking.pipeline.spool.writer_lock import WriterState
 
 #: Seconds that a report is cached: anyone may request the health view as often as they like.
 MAX_AGE = 1.0
@@ -32,7 +33,8 @@ class HealthReport(NamedTuple):
     Attributes:
         problems: a few English words per problem, for monitoring.
         figures: waiting hits, the counters of this process, and the seconds since it last read
-            the bans and the other tables in memory, by name.
+            the bans and the other tables in memory, by name. ``writer`` says who writes hits of the
+            spool: ``"process"``, a writer process, or ``"thread"``, one of each process.
     """
 
     problems: list[str]
@@ -49,11 +51,14 @@ def report(backend: BaseBackend) -> HealthReport:
     # Imported only for sites with a spool: it needs fcntl, which Windows lacks.
     from tracking.backends.buffered import BufferedBackend  # noqa: PLC0415
     from tracking.pipeline.spool import folder_status, this_site  # noqa: PLC0415
+    from tracking.pipeline.spool.writer_lock import read_writer  # noqa: PLC0415
 
     if not isinstance(spooler, BufferedBackend):
         return HealthReport(problems, figures)
     try:
         state = folder_status(spooler.spool.folder, this_site())
+        if spooler.leaves_to_writer:
+            figures |= _figures_of(read_writer(spooler.spool.folder, this_site()))
     except OSError:
         problems.append(gettext_noop("the spool cannot be read"))
     else:
@@ -73,6 +78,17 @@ def _examine_snapshots(figures: dict[str, Any]) -> list[str]:
     if fresh.overdue > conf.max_lag or (fresh.age is None and snapshots.is_failing()):
         return [gettext_noop("bans and other tables in memory cannot be refreshed")]
     return []
+
+
+def _figures_of(writer: "WriterState | None") -> dict[str, Any]:
+    """Return who writes. A silent process is no problem: then the threads write."""
+    if writer is None:
+        return {"writer": "thread"}
+    return {
+        "writer": "thread" if writer.is_silent else "process",
+        "writer_age": round(writer.age, 3),
+        "writer_process": writer,
+    }
 
 
 def _problems_of(state: "FolderStatus") -> list[str]:
@@ -121,7 +137,9 @@ def health(request: HttpRequest) -> HttpResponse:
     ``{"status": "ok", "problems": [], "waiting": 0, "lag": 0.0, "rejected": 0}``: ``waiting``
     counts hits not written yet, of all processes on this machine; ``lag`` is the age of the
     oldest, in seconds. ``refresh_age``, in processes that have read bans and other tables into
-    memory, is the seconds since they last did. Two more figures appear when they are not 0:
+    memory, is the seconds since they last did. With a writer process, ``writer`` says whether it or
+    a thread of each process writes, and ``writer_age`` how many seconds ago it gave a sign of life.
+    Two more figures appear when they are not 0:
     ``unreadable``, files that cannot be read, and ``other_sites``, files of other sites. It
     contains no personal data.
 
@@ -137,6 +155,8 @@ def health(request: HttpRequest) -> HttpResponse:
     problems, figures = _cached_report.report()
     answer = {name: figures[name] for name in _SHOWN if name in figures}
     answer |= {name: figures[name] for name in _SHOWN_ABOVE_ZERO if figures.get(name)}
+    if "writer_age" in figures:
+        answer |= {name: figures[name] for name in ("writer", "writer_age")}
     status = "degraded" if problems else "ok"
     return JsonResponse(
         {"status": status, "problems": problems, **answer},

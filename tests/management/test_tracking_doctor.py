@@ -1,6 +1,9 @@
 """The command tracking_doctor."""
 
+import os
+import socket
 import sys
+import time
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -11,8 +14,9 @@ from django.db import OperationalError, connection
 from tests.support.buffered import QUICK
 from tests.support.spooled_files import hit, save_hits
 from tracking.management import spool_location
-from tracking.pipeline.spool import SiteIdentity, location
+from tracking.pipeline.spool import SiteIdentity, location, this_site
 from tracking.pipeline.spool.folder import MAX_FILES
+from tracking.pipeline.spool.writer_lock import WriterLock
 
 
 def diagnose(capsys, *arguments):
@@ -32,6 +36,23 @@ def test_the_doctor_explains_how_an_address_is_found(settings, capsys):
         "X-Forwarded-For -2 203.0.113.9 not a proxy of this site: this is the client",
         "The client is 203.0.113.9.",
     ]
+
+
+@pytest.mark.django_db
+def test_the_doctor_says_who_writes(folder, capsys):
+    def written_by():
+        lines = [" ".join(line.split()) for line in diagnose(capsys)]
+        return next(line for line in lines if line.startswith("written by "))
+
+    assert written_by() == "written by a thread of each process"
+    with WriterLock.take(folder, this_site()) as lock:
+        lock.describe()
+        who = f"process {os.getpid()} on {socket.gethostname()}"
+        assert written_by().startswith(f"written by {who} (tracking_writer); sign of life 0.")
+        lock.describe(is_child=True)
+        assert f"{who}, started by a web process; sign of life" in written_by()
+        os.utime(lock.path, (time.time() - 70,) * 2)
+        assert f"a thread of each process: the writer, {who}, is silent for 7" in written_by()
 
 
 @pytest.mark.django_db

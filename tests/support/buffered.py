@@ -18,6 +18,12 @@ class QuickBackend(BufferedBackend):
     folder_check_interval = 0.05
 
 
+class BackendWithoutWriter(BufferedBackend):
+    """Behaves like one of a release that knows no writer process."""
+
+    leaves_to_writer = False
+
+
 class ReadableBackend(BufferedBackend):
     """Leaves hits in the spool until a test reads them."""
 

@@ -1,12 +1,17 @@
-"""Append hits to files on disk; a thread writes them to the database in batches."""
+"""Append hits to files on disk; a thread writes them to the database in batches.
+
+While a writer process (:mod:`tracking.backends.writer_process`) is at work, the thread only looks
+whether it still is.
+"""
 
 import atexit
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
-from time import monotonic, time
+from time import monotonic, sleep, time
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -15,6 +20,7 @@ from django.db import close_old_connections, connections
 
 from tracking.backends.base import BaseBackend
 from tracking.backends.spool_check import check_spool
+from tracking.backends.writer_watch import WriterWatch
 from tracking.conf import conf
 from tracking.db.isolation import log_errors
 from tracking.db.threads import close_connections
@@ -35,6 +41,9 @@ from tracking.raw_hits import AnyRawHit
 
 logger = get_logger(__name__)
 
+#: Seconds between two looks of an exiting process whether its hits are written.
+_EXIT_PAUSE = 0.02
+
 
 class BufferedBackend(BaseBackend):
     """Appends each hit to a file before the answer goes out; a thread writes batches.
@@ -52,6 +61,7 @@ class BufferedBackend(BaseBackend):
         folder_check_interval: seconds between two searches for files of dead processes.
         exit_timeout: seconds that an exiting process waits for its last batches; the rest stays
             on disk.
+        leaves_to_writer: whether a writer process may write its hits.
         counters: what this process has done.
     """
 
@@ -62,9 +72,11 @@ class BufferedBackend(BaseBackend):
     disk_retry_interval = 5.0
     folder_check_interval = 5.0
     exit_timeout = 5.0
+    leaves_to_writer = True
 
     def __init__(self) -> None:
         self.spool = Spool(spool_folder(), find_former=former_folders)
+        self._watch = WriterWatch(self.spool.folder)
         self._reset_thread_state()
         _open_backends.add(self)
 
@@ -78,8 +90,10 @@ class BufferedBackend(BaseBackend):
         self._thread: threading.Thread | None = None
         self._retry_disk_at: float | None = None
         self._check_folder_at = 0.0
+        self._checks_each_round = False
         self._failures = 0
         self._is_lagging = False
+        self._watch.reset()
         self._counters = Counters()
 
     # Called by requests.
@@ -168,29 +182,64 @@ class BufferedBackend(BaseBackend):
         closing, work, full = self._closing, self._work, self._full
         try:
             while not closing.is_set():
+                if self._leave_to_writer():
+                    continue
                 if not work.wait(self.folder_check_interval):
                     self.release_resources()
                 full.wait(self.interval if work.is_set() else 0)
                 full.clear()
                 work.clear()
-                pause = self._write_waiting()
-                self._notify_observers()
-                closing.wait(pause)
-            self._write_waiting()
-            self._notify_observers()
+                closing.wait(self._write_waiting())
+            if not self._wait_for_writer():
+                self._write_waiting()
         finally:
+            self._watch.close()
             self.release_resources()
             close_connections()
 
+    def _leave_to_writer(self) -> bool:
+        """If a writer process is at work, leave the hits to it, and wait until the next look."""
+        if not (self.leaves_to_writer and self._watch.is_writer_at_work()):
+            if self.spool.shares:
+                self.spool.shares = False
+                self._work.set()  # what it has not written
+            return False
+        if not self.spool.shares:
+            self.release_resources()
+            close_connections()
+        if self.spool.hand_over():
+            self._notify_observers()
+        self._closing.wait(self._watch.interval)
+        return True
+
+    def _wait_for_writer(self) -> bool:
+        """Wait a while until the writer process has written all; return whether it does that."""
+        end = monotonic() + self.exit_timeout / 2
+        while self.spool.shares and self._watch.is_writer_at_work():
+            if self.spool.is_all_written or monotonic() > end:
+                self.spool.hand_over()
+                return True
+            sleep(_EXIT_PAUSE)
+        return False
+
     def _write_waiting(self) -> float:
-        """Write what waits, and return the seconds to pause before the next round."""
+        pause = self.write_round(self._should_collect_more)
+        self._notify_observers()
+        return pause
+
+    def write_round(self, is_over: Callable[[Batch], bool]) -> float:
+        """Write what waits, and return the seconds to pause before the next round.
+
+        Args:
+            is_over: called after each batch; says whether to leave the others to the next round.
+        """
         try:
             with self._writing:
                 close_old_connections()
                 self._check_folder()
                 while batch := self.spool.take_batch(self.batch_size):
                     self._process_batch(batch)
-                    if self._should_collect_more(batch):
+                    if is_over(batch):
                         break
                 self.resend_unacknowledged()
         except Exception as error:  # noqa: BLE001 - the next round may succeed
@@ -198,6 +247,20 @@ class BufferedBackend(BaseBackend):
         finally:
             close_old_connections()
         return 0.0
+
+    @contextmanager
+    def writing_here(self) -> Iterator[None]:
+        """Let the calling thread write, instead of one that this backend starts."""
+        with self._start_lock:
+            self._thread = threading.current_thread()
+        self.leaves_to_writer = False
+        self._checks_each_round = True
+        try:
+            yield
+        finally:
+            self._thread = None
+            self.release_resources()
+            self.close()
 
     def _should_collect_more(self, batch: Batch) -> bool:
         """Return whether to wait until the few new hits make a larger batch."""
@@ -214,7 +277,7 @@ class BufferedBackend(BaseBackend):
                 observer(self)
 
     def _check_folder(self) -> None:
-        if monotonic() < self._check_folder_at:
+        if monotonic() < self._check_folder_at and not self._checks_each_round:
             return
         self._check_folder_at = monotonic() + self.folder_check_interval
         if number := self.spool.adopt_orphans():

@@ -40,6 +40,7 @@ class Reserve(BufferedBackend):
     longest_write = 1.0
     orphan_interval = 60.0
     max_retry_delay = 5.0
+    leaves_to_writer = False
 
     def _reset_thread_state(self) -> None:
         super()._reset_thread_state()

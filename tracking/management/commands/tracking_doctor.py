@@ -52,16 +52,11 @@ class Command(BaseCommand):
         backend = get_backend()
         snapshots.refresh()  # does the database answer?
         problems, figures = health.report(backend)
-        # Outside the f-string, where makemessages does not find texts.
-        backend_label, spool_label = _("backend"), _("spool")
+        backend_label = _("backend")  # outside the f-string, where makemessages finds no texts
         self.stdout.write(f"  {backend_label:<24}{conf.backend}")
         hints = list(_hints(figures))
         if backend.spooler is not None:
-            # Imported only for sites with a spool: it needs fcntl, which Windows lacks.
-            from tracking.management import spool_location  # noqa: PLC0415
-
-            self.stdout.write(f"  {spool_label:<24}{spool_location.describe()}")
-            hints += spool_location.hints()
+            hints += self._show_spool(figures)
         shown = _shown(figures)
         problems = [_(problem) for problem in problems]
         try:
@@ -79,6 +74,17 @@ class Command(BaseCommand):
         if not problems:
             self.stdout.write(_("No problems found."))
         self._hint_at_uvloop()
+
+    def _show_spool(self, figures: Mapping[str, Any]) -> list[str]:
+        """Print where the spool is and who writes from it, and return hints."""
+        # Imported only for sites with a spool: it needs fcntl, which Windows lacks.
+        from tracking.management import spool_location  # noqa: PLC0415
+
+        spool_label, written_by = _("spool"), _("written by")
+        self.stdout.write(f"  {spool_label:<24}{spool_location.describe()}")
+        if "writer" in figures:
+            self.stdout.write(f"  {written_by:<24}{_describe_writer(figures)}")
+        return list(spool_location.hints())
 
     def _hint_at_uvloop(self) -> None:
         if find_spec("uvicorn") and not find_spec("uvloop"):
@@ -131,6 +137,26 @@ def _shown(figures: Mapping[str, Any]) -> list[tuple[str, Any]]:
     if "refresh_age" in figures:
         shown.append((_("last refresh, seconds"), figures["refresh_age"]))
     return shown
+
+
+def _describe_writer(figures: Mapping[str, Any]) -> str:
+    writer = figures.get("writer_process")
+    if writer is None:
+        return _("a thread of each process")
+    values = {"pid": writer.pid, "host": writer.host, "age": f"{writer.age:.1f}"}
+    if writer.is_silent:
+        text = _(
+            "a thread of each process: the writer, process %(pid)s on %(host)s, is silent for "
+            "%(age)s seconds"
+        )
+    elif writer.is_child:
+        text = _(
+            "process %(pid)s on %(host)s, started by a web process; sign of life %(age)s "
+            "seconds ago"
+        )
+    else:
+        text = _("process %(pid)s on %(host)s (tracking_writer); sign of life %(age)s seconds ago")
+    return text % values
 
 
 def _hints(figures: Mapping[str, Any]) -> Iterator[str]:

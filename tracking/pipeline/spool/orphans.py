@@ -5,6 +5,7 @@ cut is read from its start.
 """
 
 import errno
+from collections.abc import Collection
 from pathlib import Path
 
 from tracking.log_limits import get_logger
@@ -12,6 +13,7 @@ from tracking.pipeline.spool.folder import delete_stale_drafts, segment_paths
 from tracking.pipeline.spool.header import BadHeader
 from tracking.pipeline.spool.rejected import REJECTED, Rejected, save_rejected
 from tracking.pipeline.spool.segments import UNKNOWN, ForeignSegment, Segment
+from tracking.pipeline.spool.shared_segments import SHARED, SharedSegment
 from tracking.pipeline.spool.site_identity import SiteIdentity
 
 #: Each of its lines is about another file.
@@ -33,12 +35,15 @@ class Orphans:
         self._reported: set[str] = set()
         self._has_reported_foreign = False
 
-    def adopt(self, site: SiteIdentity | None, limit: int) -> list[Segment]:
+    def adopt(
+        self, site: SiteIdentity | None, limit: int, except_for: Collection[Path] = ()
+    ) -> list[Segment]:
         """Take over some files.
 
         Args:
             site: the site whose files they are; ``None`` for any.
             limit: how many at most.
+            except_for: files that this process has open already.
 
         Raises:
             OSError: the folder cannot be read.
@@ -49,13 +54,14 @@ class Orphans:
         for path in segment_paths(self._folder):
             if len(adopted) >= limit:
                 break
-            if segment := self._try_to_adopt(path, site):
+            if path not in except_for and (segment := self._try_to_adopt(path, site)):
                 adopted.append(segment)
         return adopted
 
     def _try_to_adopt(self, path: Path, site: SiteIdentity | None) -> Segment | None:
+        kind = SharedSegment if path.name.endswith(SHARED) else Segment
         try:
-            segment = Segment.adopt(path, site)
+            segment = kind.adopt(path, site)
         except ForeignSegment:
             self._report_foreign()
             return None

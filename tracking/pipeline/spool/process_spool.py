@@ -2,26 +2,28 @@
 
 Each process appends to a file of its own, which it holds locked. A file whose lock is free
 was left behind by a process that died; the next process of the site that looks takes it over.
+
+While a writer process is at work, the file is a :mod:`shared one <.shared_segments>`. The writer
+process follows the shared files of all processes.
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from tracking.hits import AnyHit
 from tracking.log_limits import get_logger
 from tracking.pipeline.spool.folder import make_folder, why_untrusted
+from tracking.pipeline.spool.followed import Followed
 from tracking.pipeline.spool.orphans import Orphans
 from tracking.pipeline.spool.records import DamagedBytes, Item, encode_hit, frame_record
-from tracking.pipeline.spool.segments import Segment
+from tracking.pipeline.spool.segments import SEGMENT_SIZE, Segment
+from tracking.pipeline.spool.shared_segments import FollowedSegment, SharedSegment
 from tracking.pipeline.spool.site_identity import SiteIdentity, this_site
 from tracking.raw_hits import AnyRawHit
 
 logger = get_logger(__name__)
-
-#: Bytes after which a new segment is begun.
-SEGMENT_SIZE = 8 * 1024 * 1024
 
 #: Files of dead processes that are held open at once.
 MAX_ADOPTED = 8
@@ -56,7 +58,8 @@ class Spool:
     Attributes:
         folder: the folder of the files.
         appended: hits that this process has appended.
-        settled: hits among these that are written or set aside.
+        settled: hits among these that are written, set aside, or left to the writer process.
+        shares: whether new files are shared with a writer process.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Spool:
         self._from_any_site = from_any_site
         self._find_former = find_former
         self._orphans = {folder: Orphans(folder)}
+        self.shares = False
         self.reset()
 
     def reset(self) -> None:
@@ -84,6 +88,8 @@ class Spool:
         self._active: Segment | None = None
         self._older: list[Segment] = []
         self._adopted: list[Segment] = []
+        self._followed: Followed | None = None
+        self._seen: tuple[Segment, int] | None = None
         self.appended = self.settled = 0
 
     @property
@@ -92,7 +98,10 @@ class Spool:
         return self.appended - self.settled
 
     def append(self, hits: Iterable[AnyHit | AnyRawHit]) -> None:
-        """Append hits to the file of this process, all of them or none.
+        """Append hits to the file of this process.
+
+        All of them or none, but a writer process may have read those before one that the disk
+        refuses.
 
         Raises:
             OSError: the disk refuses.
@@ -101,16 +110,22 @@ class Spool:
         frames = [frame_record(encode_hit(hit)) for hit in hits]
         data = frames[0] if len(frames) == 1 else b"".join(frames)
         with self._lock:
-            self._segment_for(len(data)).append(data)
+            segment = self._segment_for(len(data))
+            # One by one, if others read at once: no whole record is ever taken back.
+            for piece in frames if segment.is_shared else (data,):
+                segment.append(piece)
             self.appended += len(frames)
 
     def _segment_for(self, size: int) -> Segment:
         active = self._active
-        if active is not None and (active.end + size <= self._segment_size or active.is_empty):
-            return active
+        if active is not None:
+            max_size = min(self._segment_size, active.max_size)
+            if active.end + size <= max_size or active.is_empty:
+                return active
         try:
             make_folder(self.folder)
-            new = Segment.create(self.folder, self._site or this_site())
+            kind = SharedSegment if self.shares else Segment
+            new = kind.create(self.folder, self._site or this_site())
         except OSError:
             if active is None:
                 raise
@@ -137,7 +152,10 @@ class Spool:
                 self._clear_or_remove(segment)
                 continue
             items, end = segment.read_batch(limit)
-            return Batch(items, segment, end if items else segment.end)
+            if isinstance(segment, FollowedSegment) and self._followed is not None:
+                self._followed.note_batch(segment, is_full=len(items) >= limit)
+            if items or not segment.is_growing:
+                return Batch(items, segment, end if items else segment.end)
         return None
 
     def settle_batch(self, batch: Batch) -> None:
@@ -147,8 +165,8 @@ class Spool:
             OSError: the position cannot be saved.
         """
         batch.segment.mark_written(batch.end)
-        if batch.segment not in self._adopted:
-            self.settled += len(batch.items)
+        if batch.segment is self._active or batch.segment in self._older:
+            self.settled = min(self.settled + len(batch.items), self.appended)
         if damaged := sum(len(one.raw) for one in batch.items if isinstance(one, DamagedBytes)):
             logger.error("%s bytes of %s are damaged: set aside", damaged, batch.segment.path)
         if batch.segment.is_drained:
@@ -162,11 +180,44 @@ class Spool:
         """
         site = None if self._from_any_site else self._site or this_site()
         before = len(self._adopted)
+        followed: Collection[Path] = ()
+        if self._followed is not None:
+            self._followed.update(site)
+            followed = self._followed.paths()
         former = [folder for folder in self._find_former() if not why_untrusted(folder)]
         for folder in (self.folder, *former):
             orphans = self._orphans.setdefault(folder, Orphans(folder))
-            self._adopted += orphans.adopt(site, MAX_ADOPTED - len(self._adopted))
+            self._adopted += orphans.adopt(site, MAX_ADOPTED - len(self._adopted), followed)
         return len(self._adopted) - before
+
+    def follow_others(self) -> None:
+        """Read the shared files of all processes, too; for the writer process."""
+        self._followed = Followed(self.folder)
+
+    def hand_over(self) -> bool:
+        """Leave all hits to the writer process, and share the files from now on.
+
+        A file to which nothing was appended since the last call is closed, so that it is deleted as
+        soon as its hits are written.
+
+        Returns:
+            Whether hits were appended since the last call.
+        """
+        with self._lock:
+            active, self.shares = self._active, True
+            if active is not None:
+                if not active.is_shared or self._seen == (active, active.end):
+                    self._older.append(active)
+                    self._active = None
+                self._seen = (active, active.end)
+            self._close_finished()
+            has_new, self.settled = self.waiting > 0, self.appended
+            return has_new
+
+    @property
+    def is_all_written(self) -> bool:
+        """Whether no hit waits in the files of this process."""
+        return all(segment.is_drained for segment in self._segments())
 
     def replace_deleted_file(self) -> bool:
         """Start a new file if the current one was deleted; return whether it was."""
@@ -185,20 +236,31 @@ class Spool:
     def close(self) -> None:
         """Close all files. The next process takes over those with hits."""
         with self._lock:
-            for segment in self._segments():
-                if segment.is_drained:
-                    segment.remove()
-                else:
-                    segment.close()
-            self._active = None
-            self._older, self._adopted = [], []
+            if self._active is not None:
+                self._older.append(self._active)
+                self._active = None
+            self._close_finished()
+            if self._followed is not None:
+                self._followed.close()
+
+    def _close_finished(self) -> None:
+        """Close the files to which this process no longer appends, and delete the written ones."""
+        for segment in [*self._older, *self._adopted]:
+            if segment.is_drained:
+                segment.remove()
+            else:
+                segment.close()
+        self._older, self._adopted = [], []
 
     def _segments(self) -> list[Segment]:
         own = [*self._older, self._active] if self._active else self._older
-        return [*self._adopted, *own]
+        followed = self._followed.due() if self._followed is not None else []
+        return [*self._adopted, *own, *followed]
 
     def _clear_or_remove(self, segment: Segment) -> None:
-        """Empty the active file; delete any other."""
+        """Empty the active file; delete any other, unless its process may append to it."""
+        if segment.is_growing:
+            return
         with self._lock:
             # Checked again: another thread may have appended a hit, and begun another file.
             if not segment.is_drained:
@@ -210,4 +272,8 @@ class Spool:
         for held in (self._adopted, self._older):
             if segment in held:
                 held.remove(segment)
-        segment.remove()
+        segment.path.unlink(missing_ok=True)
+        if isinstance(segment, FollowedSegment) and self._followed is not None:
+            self._followed.drop(segment)
+        else:
+            segment.close()

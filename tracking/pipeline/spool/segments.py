@@ -13,7 +13,7 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from tracking.pipeline.spool.header import HEADER_SIZE, BadHeader, Header
 from tracking.pipeline.spool.records import (
@@ -35,6 +35,9 @@ SUFFIXES = (SUFFIX, SUFFIX + UNKNOWN)
 #: The suffix of a file until it is whole.
 DRAFT = ".draft"
 
+#: Bytes after which a new file is begun.
+SEGMENT_SIZE = 8 * 1024 * 1024
+
 #: Bytes per read.
 READ_SIZE = 1024 * 1024
 
@@ -54,7 +57,16 @@ class Segment:
         header: what stands before the records.
         end: where the next record is appended.
         missing: bytes that the file lacks according to its header; 0 unless it was cut.
+        is_growing: whether another process may append records, the last of which may be incomplete.
+        is_shared: whether one process appends and another one may write its hits.
+        max_size: bytes after which a new file is begun.
+        suffix: the end of the names of such files.
     """
+
+    is_growing = False
+    is_shared: ClassVar[bool] = False
+    max_size: ClassVar[int] = SEGMENT_SIZE
+    suffix: ClassVar[str] = SUFFIX
 
     def __init__(
         self, path: Path, descriptor: int, header: Header, end: int, missing: int = 0
@@ -80,7 +92,7 @@ class Segment:
             OSError: it cannot be made.
         """
         host = "".join(c if c.isalnum() else "-" for c in socket.gethostname())[:60]
-        path = folder / f"{host}.{os.getpid()}.{secrets.token_hex(8)}{SUFFIX}"
+        path = folder / f"{host}.{os.getpid()}.{secrets.token_hex(8)}{cls.suffix}"
         draft = path.with_suffix(DRAFT)
         header = Header.new(site.stamp)
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -137,7 +149,7 @@ class Segment:
                 return None
             raise
         size = os.fstat(descriptor).st_size
-        header, missing = _plausible(header, descriptor, size)
+        header, missing = plausible(header, descriptor, size)
         return cls(path, descriptor, header, max(size, header.size), missing)
 
     @property
@@ -184,7 +196,9 @@ class Segment:
         written_to, batch_end = self.header.written_to, self.header.batch_end
         if batch_end > written_to:
             return read_records(self._descriptor, written_to, batch_end, None)
-        items, batch_end = read_records(self._descriptor, written_to, self.end, limit)
+        items, batch_end = read_records(
+            self._descriptor, written_to, self.end, limit, is_growing=self.is_growing
+        )
         if items:
             self._save_positions(written_to, batch_end)
         return items, batch_end
@@ -247,7 +261,7 @@ class SegmentStatus:
         try:
             self.has_owner = not try_lock(descriptor, fcntl.LOCK_SH)
             size = os.fstat(descriptor).st_size
-            header, _ = _plausible(self._header(descriptor, size), descriptor, size)
+            header, _ = plausible(self._header(descriptor, size), descriptor, size)
             self.stamp = header.stamp
             self._start = header.written_to
             self.waiting = max(size - self._start, 0)
@@ -308,7 +322,7 @@ def is_being_made(descriptor: int) -> bool:
     return not status.st_size and time.time() - status.st_mtime < _HEADER_WRITTEN_AFTER
 
 
-def _plausible(header: Header, descriptor: int, size: int) -> tuple[Header, int]:
+def plausible(header: Header, descriptor: int, size: int) -> tuple[Header, int]:
     """Return the header with positions that the file has, and how many bytes were cut off.
 
     Without a position to rely on, all records count as not written: rows are known by their keys.
@@ -330,7 +344,7 @@ def _begins_record(descriptor: int, header: Header, position: int) -> bool:
 
 
 def read_records(
-    descriptor: int, start: int, end: int, limit: int | None
+    descriptor: int, start: int, end: int, limit: int | None, *, is_growing: bool = False
 ) -> tuple[list[Item], int]:
     """Return the records between two positions of a file, and where the last of them ends.
 
@@ -339,14 +353,15 @@ def read_records(
         start: position of the first record, in bytes.
         end: position after the last record, in bytes.
         limit: how many records at most; ``None`` for all in one read.
+        is_growing: whether an incomplete record at the end may still become whole.
     """
     size = READ_SIZE
     while True:
         piece = os.pread(descriptor, min(size, max(end - start, 0)), start)
         # A file shorter than expected was cut: nothing follows.
-        at_end = start + len(piece) >= end or len(piece) < min(size, end - start)
-        items, used = parse_records(piece, at_end=at_end, limit=limit)
-        if items or at_end or size > MAX_PAYLOAD + OVERHEAD:
+        is_all = start + len(piece) >= end or len(piece) < min(size, end - start)
+        items, used = parse_records(piece, at_end=is_all and not is_growing, limit=limit)
+        if items or is_all or size > MAX_PAYLOAD + OVERHEAD:
             return items, start + used
         size *= 4  # one record longer than the piece
 
