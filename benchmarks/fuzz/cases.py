@@ -407,7 +407,7 @@ class Cases:
             counts=counts,
             statuses=statuses,
             location=location,
-            is_plain=is_plain,
+            is_plain=is_plain and is_small,
             is_well_formed=is_well_formed and is_small,
             keeps=is_well_formed and is_small and method in _USUAL_METHODS,
         )
