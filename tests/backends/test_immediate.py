@@ -219,7 +219,7 @@ def in_thread(backend, hit):
 def test_a_child_does_not_wait_for_what_its_parent_waits_for(backend, database):
     database.gate = threading.Event()
     database.error = AWAY
-    backend.spooler.longest_write = 0.05
+    backend.spooler.longest_write = backend.spooler.max_wait = 0.05
     thread = threading.Thread(target=in_thread, args=[backend, hits(1)[0]])
     thread.start()
     wait_until(lambda: database.tried)
@@ -228,6 +228,61 @@ def test_a_child_does_not_wait_for_what_its_parent_waits_for(backend, database):
     assert exit_code(forked(lambda: not backend.spooler.is_database_away())) == 0
     database.gate.set()
     thread.join()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor == 'sqlite'")
+def test_a_server_that_hangs_holds_up_nobody(backend, database, caplog):
+    database.gate = threading.Event()
+    sent = hits(30)
+    began = time.monotonic()
+    for hit in sent[:15]:
+        backend.send(hit)
+    asyncio.run(send_in_loop(backend, sent[15:]))
+    assert time.monotonic() - began < 5  # all of them, with the gate closed
+    assert database.tried_in_requests() == [sent[0].id]
+    assert waiting(backend) == 30
+    assert [r.getMessage().split(";")[0] for r in caplog.records if r.levelno >= logging.ERROR] == [
+        "The database does not answer within 0.15 s"
+    ]
+    database.gate.set()
+    wait_until(lambda: waiting(backend) == 0)
+    assert keys_in_database() == keys(sent)
+    wait_until(lambda: not backend.spooler.is_database_away())
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor == 'sqlite'")
+def test_a_server_that_takes_hits_slowly_is_not_asked_again_by_requests(backend, database):
+    reserve = backend.spooler
+    reserve.max_wait = reserve.slow_batch = 0.05
+    database.gate = threading.Event()
+    sent = hits(2)
+    backend.send(sent[0])
+    time.sleep(0.1)
+    database.gate.set()
+    wait_until(lambda: waiting(backend) == 0)
+    assert reserve.is_database_away()
+    backend.send(sent[1])
+    wait_until(lambda: not reserve.is_database_away())  # the writer thread was quick
+    assert keys_in_database() == keys(sent)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor == 'sqlite'")
+def test_where_the_disk_refuses_too_a_server_that_hangs_is_waited_for(
+    backend, database, monkeypatch
+):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Spool, "append", refuse)
+    backend.spooler.max_wait = 0.05
+    database.gate = threading.Event()
+    threading.Timer(0.2, database.gate.set).start()
+    [hit] = hits(1)
+    backend.send(hit)
+    assert keys_in_database() == {hit.id}
 
 
 # The limits.
@@ -314,6 +369,20 @@ def test_a_transaction_that_is_broken_loses_no_hit(backend):
 
 # The real thing.
 
+
+def where_hits_are_written(backend, call):
+    """Make a call on the connection that writes the hits of this thread."""
+    if connection.vendor == "sqlite":
+        call()
+    else:
+        backend.spooler._calls.run(call, 20, lambda: False)
+
+
+def execute(query):
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+
+
 READ_ONLY = {
     "postgresql": "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
     "mysql": "SET SESSION TRANSACTION READ ONLY",
@@ -323,18 +392,14 @@ READ_ONLY = {
 
 @pytest.mark.django_db(transaction=True)
 def test_a_connection_that_may_only_read(backend):
-    with connection.cursor() as cursor:
-        cursor.execute(READ_ONLY[connection.vendor])
+    where_hits_are_written(backend, lambda: execute(READ_ONLY[connection.vendor]))
     sent = hits(3)
     try:
         for hit in sent:
             backend.send(hit)
     finally:
         if connection.vendor == "sqlite":
-            with connection.cursor() as cursor:
-                cursor.execute("PRAGMA query_only = OFF")
-        else:
-            connection.close()
+            execute("PRAGMA query_only = OFF")
     wait_until(lambda: waiting(backend) == 0)
     assert keys_in_database() == keys(sent)
     assert backend.spooler.counters.received == 3
@@ -382,7 +447,7 @@ def test_a_connection_that_died_is_replaced(backend):
     sent = hits(3)
     backend.send(sent[0])
     for hit in sent[1:]:
-        kill_connection()
+        where_hits_are_written(backend, kill_connection)
         backend.send(hit)
     assert keys_in_database() == keys(sent)
     assert backend.spooler.counters.received == 0

@@ -4,6 +4,7 @@ import http.client
 import itertools
 import os
 import signal
+import socket
 import threading
 import time
 from collections import Counter
@@ -123,8 +124,27 @@ def write_applications(folder) -> None:
     (folder / "site_asgi.py").write_text(ASGI)
 
 
+def answers(port):
+    """Return whether the site is healthy."""
+    try:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+            connection.request("GET", "/t/health")
+            return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def listens(port):
+    """Return whether there is a server, which may still load the site."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
-def served(site, server) -> Iterator[tuple]:
+def served(site, server, is_ready=answers) -> Iterator[tuple]:
     """Serve the site, and give the process and the port; in the end it is asked to stop."""
     port = free_port()
     log = site.folder / LOG
@@ -136,7 +156,7 @@ def served(site, server) -> Iterator[tuple]:
             start_new_session=True,
         )
         try:
-            wait_until(lambda: _answers(port), 20, log.read_text)
+            wait_until(lambda: is_ready(port), 20, log.read_text)
             yield process, port
             process.terminate()
             process.wait(20)
@@ -144,15 +164,6 @@ def served(site, server) -> Iterator[tuple]:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-
-
-def _answers(port):
-    try:
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-            connection.request("GET", "/t/health")
-            return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
 
 
 def check(site, database, load):
