@@ -1,8 +1,8 @@
 """Run benchmarks: ``python -m benchmarks`` all short ones, ``python -m benchmarks tokens`` one.
 
 ``celery``, ``growth``, ``reports``, ``soak`` and ``variety`` use many rows and take up to half an
-hour each. They run only when named, as does ``fuzz``, which measures nothing. Options follow the
-name:
+hour each. They run only when named, as do ``hanging``, and ``fuzz``, which measures nothing.
+Options follow the name:
 ``python -m benchmarks servers --rounds 3``.
 """
 
@@ -24,7 +24,7 @@ NAMES = sorted(
 )
 
 #: Benchmarks that run only when named.
-LONG = {"celery", "fuzz", "growth", "reports", "soak", "variety"}
+LONG = {"celery", "fuzz", "growth", "hanging", "reports", "soak", "variety"}
 
 
 def main(arguments: list[str]) -> None:
@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> None:
     options = arguments[len(chosen) :]
     if unknown := set(chosen) - set(NAMES):
         sys.exit(f"Unknown benchmark: {', '.join(unknown)}. Choose from: {', '.join(NAMES)}.")
-    if options and chosen not in (["fuzz"], ["servers"]):
-        sys.exit(f"Only fuzz and servers take options: {' '.join(options)}")
+    if options and chosen not in (["fuzz"], ["hanging"], ["servers"]):
+        sys.exit(f"Only fuzz, hanging and servers take options: {' '.join(options)}")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
     measuring.print_machine()

@@ -1,7 +1,8 @@
-"""A TCP proxy that makes a service unreachable, or silent."""
+"""A TCP proxy that makes a service unreachable, silent or slow."""
 
 import socket
 import threading
+import time
 from contextlib import suppress
 
 
@@ -10,11 +11,13 @@ class TcpProxy:
 
     Attributes:
         port: the local port, chosen by the first :meth:`open`.
+        delay: seconds that each message takes.
     """
 
     def __init__(self, host, port):
         self._behind = (host, port)
         self.port = 0
+        self.delay = 0.0
         self._lock = threading.Lock()
         self._listener = None
         self._open = set()
@@ -79,6 +82,7 @@ class TcpProxy:
         with suppress(OSError):
             while piece := source.recv(65_536):
                 self._flowing.wait()
+                time.sleep(self.delay)
                 sink.sendall(piece)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
