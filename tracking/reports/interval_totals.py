@@ -3,17 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, NamedTuple
 
 from tracking.conf import conf
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind
 from tracking.reports.figures import Text
-from tracking.rollups import read, site_counts
+from tracking.rollups import read, site_counts, table_counts
 from tracking.rollups.counts import Counts, sum_counts
 from tracking.rollups.days import Intervals
-from tracking.rollups.read import Days
-from tracking.rollups.site_counts import IntervalCounts, Where
+from tracking.rollups.read import ByDay, Days
+from tracking.rollups.site_counts import NO_FILTER, IntervalCounts, Where
+from tracking.rollups.table_counts import Run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,32 +122,28 @@ def count_rows(intervals: Intervals, where: Where) -> IntervalTotals:
         intervals: the intervals.
         where: conditions on the rows.
     """
-    return IntervalTotals(
-        intervals=intervals,
-        visits=None if where.visit is None else site_counts.count("visits", intervals, where),
-        page_views=(
-            None if where.pageview is None else site_counts.count("page_views", intervals, where)
-        ),
-        hits=site_counts.count("hits", intervals, where),
-        has_opens=where.opens is not None,
-        has_clicks=where.clicks is not None,
-    )
+    counted: dict[str, IntervalCounts] = {name: {} for name in site_counts.HOURLY}
+    for cell in table_counts.cells(site_counts.HOURLY, [Run(0, intervals)], where):
+        counted[cell.facet][cell.interval, cell.value] = cell.counts
+    return _read(intervals, counted, where)
 
 
-def read_days(intervals: Intervals, days: Days) -> IntervalTotals:
-    """Return the totals by day, from stored counts where there are any.
+def of_days(intervals: Intervals, first: date, by_day: ByDay, where: Where) -> IntervalTotals:
+    """Return the totals by day.
 
     Args:
         intervals: the days.
-        days: the same days, and which of them are counted.
+        first: the first of them.
+        by_day: their counts.
+        where: the conditions by which they were counted.
     """
-    found = read.by_day(site_counts.HOURLY, days)
     return _read(
         intervals,
         {
-            name: {((day - days.first).days, value): n for (day, value), n in counted.items()}
-            for name, counted in found.items()
+            name: {((day - first).days, value): n for (day, value), n in by_day[name].items()}
+            for name in site_counts.HOURLY
         },
+        where,
     )
 
 
@@ -168,8 +166,18 @@ def read_hours(intervals: Intervals, days: Days) -> IntervalTotals:
             }
             for name, counted in read.by_hour(days).items()
         },
+        NO_FILTER,
     )
 
 
-def _read(intervals: Intervals, counted: Mapping[str, IntervalCounts]) -> IntervalTotals:
-    return IntervalTotals(intervals=intervals, has_opens=True, has_clicks=True, **counted)
+def _read(
+    intervals: Intervals, counted: Mapping[str, IntervalCounts], where: Where
+) -> IntervalTotals:
+    return IntervalTotals(
+        intervals=intervals,
+        visits=None if where.visit is None else counted["visits"],
+        page_views=None if where.pageview is None else counted["page_views"],
+        hits=counted["hits"],
+        has_opens=where.opens is not None,
+        has_clicks=where.clicks is not None,
+    )

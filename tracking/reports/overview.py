@@ -21,15 +21,14 @@ from tracking.reports.interval_totals import (
     NonHuman,
     Totals,
     count_rows,
-    read_days,
+    of_days,
     read_hours,
 )
 from tracking.reports.measures import MEASURES, Measure
 from tracking.reports.periods import Bucket, Period
-from tracking.reports.top_lists import LISTS, listings
+from tracking.reports.top_lists import LISTS, Page, days_of, kinds, listings
+from tracking.rollups import read, site_counts
 from tracking.rollups.days import Intervals
-from tracking.rollups.read import Days
-from tracking.rollups.site_counts import NO_FILTER, Where
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,25 +84,45 @@ def overview(period: Period, filters: Filters | None = None) -> Overview:
     filters = filters or Filters()
     where = filters.where()
     before = period.before()
-    days = Days.between(before.first, period.last) if where is NO_FILTER else None
-    figures, series, non_human = _figures(period, before, where, days)
+    days = days_of(before.first, period.last, filters)
+    found = read.site(
+        days,
+        facets=site_counts.HOURLY,
+        lists=kinds(LISTS),
+        lists_from=period.first,
+        where=where,
+        **Page()._asdict(),
+    )
+    intervals = Intervals.of_days(before.first, period.last)
+    by_day = of_days(intervals, before.first, found.by_day, where)
+    totals = by_day
+    if period.unit == "hour":
+        hours = Intervals([*before.hours().starts, *period.hours().starts], period.end)
+        totals = count_rows(hours, where) if filters else read_hours(hours, days)
+    figures, series = _figures(period, by_day, totals)
     return Overview(
         period=period,
         before=before,
         filters=filters,
         figures=figures,
         series=series,
-        lists=listings(LISTS, period, where, days),
-        non_human=non_human,
+        lists=listings(LISTS, found.lines, Page()),
+        non_human=by_day.non_human(before.days, 2 * period.days),
         on_site=online_count.on_site(),
     )
 
 
 def _figures(
-    period: Period, before: Period, where: Where, known: Days | None
-) -> tuple[dict[str, Figure], dict[str, Series], tuple[NonHuman, ...]]:
-    intervals = Intervals.of_days(before.first, period.last)
-    days = count_rows(intervals, where) if known is None else read_days(intervals, known)
+    period: Period, days: IntervalTotals, totals: IntervalTotals
+) -> tuple[dict[str, Figure], dict[str, Series]]:
+    """Return figures and series.
+
+    Args:
+        period: the period.
+        days: the totals by day, of the previous period and this one.
+        totals: the totals by day or hour, of the same.
+    """
+    before = period.before()
     now, then = days.between(before.days, 2 * period.days), days.between(0, before.days)
     figures = {
         name: Figure(
@@ -116,11 +135,6 @@ def _figures(
         )
         for name, measure in MEASURES.items()
     }
-    if period.unit == "hour":
-        hours = Intervals([*before.hours().starts, *period.hours().starts], period.end)
-        totals = count_rows(hours, where) if known is None else read_hours(hours, known)
-    else:
-        totals = days
     of_period, of_before = _by_bucket(period, totals), _by_bucket(before, totals)
     series = {
         name: Series(
@@ -132,7 +146,7 @@ def _figures(
         )
         for name, measure in MEASURES.items()
     }
-    return figures, series, days.non_human(before.days, 2 * period.days)
+    return figures, series
 
 
 def _points(measure: Measure, sums: Iterable[tuple[Bucket, Totals]]) -> tuple[Point, ...]:

@@ -1,6 +1,7 @@
 """The lists of the overview: the top pages, referrers, countries, devices and so on."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from typing import NamedTuple
 
 from django.contrib.contenttypes.models import ContentType
@@ -17,7 +18,7 @@ from tracking.reports.periods import Period
 from tracking.rollups import read
 from tracking.rollups.largest_values import ListRow
 from tracking.rollups.read import Days
-from tracking.rollups.site_counts import NO_FILTER, Where
+from tracking.rollups.table_counts import ListKind
 
 #: The number of lines of a list on the overview.
 TOP = 10
@@ -154,41 +155,64 @@ def listing(
     Raises:
         KeyError: if there is no such list.
     """
-    where = (filters or Filters()).where()
-    days = Days.between(period.first, period.last) if where is NO_FILTER else None
-    return listings([name], period, where, days, limit=limit, offset=offset)[name]
+    filters = filters or Filters()
+    days = days_of(period.first, period.last, filters)
+    options = Page.of(limit, offset)
+    found = read.site(
+        days,
+        lists=kinds([name]),
+        lists_from=days.first,
+        where=filters.where(),
+        **options._asdict(),
+    )
+    return listings([name], found.lines, options)[name]
 
 
-def listings(
-    names: Iterable[str],
-    period: Period,
-    where: Where,
-    days: Days | None,
-    *,
-    limit: int | None = TOP,
-    offset: int = 0,
-) -> dict[str, Listing]:
-    """Return a part of several lists.
+class Page(NamedTuple):
+    """A page of a list.
+
+    Attributes:
+        limit: the maximum number of lines, or ``None`` for all.
+        offset: the number of lines before it.
+    """
+
+    limit: int | None = TOP
+    offset: int = 0
+
+    @classmethod
+    def of(cls, limit: int | None, offset: int) -> "Page":
+        """Return a page within bounds."""
+        return cls(None if limit is None else min(max(limit, 0), MAX_LIMIT), max(offset, 0))
+
+
+def days_of(first: date, last: date, filters: Filters) -> Days:
+    """Return the days from ``first`` to ``last``, and which of them are counted.
+
+    Args:
+        first: the first day.
+        last: the last day, included.
+        filters: the filters.
+    """
+    return Days.uncounted(first, last) if filters else Days.between(first, last)
+
+
+def kinds(names: Iterable[str]) -> dict[str, ListKind]:
+    """Return what some of :data:`LISTS` count."""
+    return {name: ListKind(LISTS[name].facets, bool(LISTS[name].none)) for name in names}
+
+
+def listings(names: Iterable[str], lines: Iterable[ListRow], page: Page) -> dict[str, Listing]:
+    """Return a page of several lists.
 
     Args:
         names: some of :data:`LISTS`.
-        period: the days.
-        where: conditions on the rows.
-        days: the days and which of them are counted, or ``None`` to count from rows.
-        limit: the maximum number of lines, or ``None`` for all.
-        offset: the number of lines to skip.
+        lines: their lines.
+        page: the page.
     """
-    offset = max(offset, 0)
-    limit = None if limit is None else min(max(limit, 0), MAX_LIMIT)
     found: dict[str, list[ListRow]] = {name: [] for name in names}
-    kinds = {
-        name: read.ListKind(LISTS[name].facets, has_none=bool(LISTS[name].none)) for name in found
-    }
-    days = days or Days.uncounted(period.first, period.last)
-    of_period = days.within(period.first, period.last)
-    for row in read.lists(kinds, of_period, where, limit=limit, offset=offset):
+    for row in lines:
         found[row.name].append(row)
-    return {name: _listing(name, rows, limit, offset) for name, rows in found.items()}
+    return {name: _listing(name, rows, *page) for name, rows in found.items()}
 
 
 def _listing(name: str, found: Sequence[ListRow], limit: int | None, offset: int) -> Listing:

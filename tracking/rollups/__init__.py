@@ -4,7 +4,8 @@
 :mod:`.metric_definitions`  what recipient, unique, open, click, opened and visitor mean
 :mod:`.days`                days of the site, and intervals of time
 :mod:`.counts`              what is counted of a group of rows
-:mod:`.site_counts`         the whole site, counted from rows
+:mod:`.site_counts`         facets of the whole site, and the rows they count
+:mod:`.table_counts`        facets of the whole site, in one statement for each table
 :mod:`.source_counts`       one source, counted from rows
 :mod:`.stored_source`       what is stored of one source
 :mod:`.hourly`              hours of a day

@@ -22,7 +22,14 @@ from django.utils import timezone
 from tracking.db.column_values import storable_time
 from tracking.db.retry import retry_transaction
 from tracking.models import Beacon, CountedDay, DailyCount, LateDay, PageView, SharedValue, Visit
-from tracking.rollups import completeness, hourly, metric_definitions, site_counts, source_counts
+from tracking.rollups import (
+    completeness,
+    hourly,
+    metric_definitions,
+    site_counts,
+    source_counts,
+    table_counts,
+)
 from tracking.rollups.days import DAY, EARLIEST, Intervals, day_of, span, start_of, zone_name
 from tracking.rollups.pending_counts import DayCount, PendingCounts
 from tracking.rollups.site_counts import IntervalCounts
@@ -242,7 +249,7 @@ def _rows(
     }
     for name, facet in site_counts.FACETS.items():
         if facet.table in filled:
-            counted = site_counts.count(name, intervals, using=using)
+            counted = table_counts.count(name, intervals, using=using)
             yield from _as_rows("", name, counted, days, complete[facet.table])
     for name in site_counts.HOURLY:
         table = site_counts.FACETS[name].table

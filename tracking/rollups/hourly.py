@@ -7,7 +7,7 @@ They are stored among the counts of the day. Their values begin with the hour, a
 from collections.abc import Sequence
 from datetime import date, datetime
 
-from tracking.rollups import site_counts
+from tracking.rollups import table_counts
 from tracking.rollups.days import DAY, Intervals, hours_of, start_of
 from tracking.rollups.site_counts import IntervalCounts
 
@@ -37,7 +37,7 @@ def count(name: str, days: Sequence[date], using: str | None = None) -> Interval
     intervals = Intervals(starts, start_of(days[-1] + DAY))
     return {
         (index_of[starts[interval]], f"{starts[interval].isoformat()} {value}"): numbers
-        for (interval, value), numbers in site_counts.count(name, intervals, using=using).items()
+        for (interval, value), numbers in table_counts.count(name, intervals, using=using).items()
     }
 
 

@@ -43,6 +43,9 @@ class Statement(NamedTuple):
         return cls(sql, tuple(parameters))
 
 
+_NOTHING = Statement("", ())
+
+
 class ValueCounts(NamedTuple):
     """The counts of a value in an interval.
 
@@ -72,61 +75,65 @@ def by_interval(rows: QuerySet[Any], figure: str, using: str) -> Iterator[ValueC
             with the same count are sorted by their letters.
         using: the database alias.
     """
-    statement = cut(rows, figure, using)
-    if statement is None:
+    grouped = Statement.of(rows, using)
+    if grouped is None:
         return
+    tables, largest = cut("values", grouped, ("who",), figure, using)
     plain = WholeTextSql.of(using).plain("value")
-    sql = f"SELECT cell, {plain}, is_other, total, uniques FROM ({statement.sql}) AS counted"
+    sql = (
+        f"WITH {tables.sql} SELECT cell, {plain}, is_other, total, uniques "
+        f"FROM ({largest.sql}) AS counted"
+    )
     with connections[using].cursor() as cursor:
-        cursor.execute(sql, statement.parameters)
+        cursor.execute(sql, (*tables.parameters, *largest.parameters))
         for interval, value, is_other, total, uniques in cursor:
             yield ValueCounts(interval, value, bool(is_other), int(total), int(uniques))
 
 
-def cut(rows: QuerySet[Any], figure: str, using: str) -> Statement | None:
-    """Return the statement that counts the largest values and all others, as :func:`by_interval`.
+def cut(
+    name: str, grouped: Statement, people: Sequence[str], figure: str, using: str
+) -> tuple[Statement, Statement]:
+    """Return how to count the largest values and all others, as :func:`by_interval`.
 
-    Its columns are those of :class:`ValueCounts`, with the value as
-    :class:`tracking.rollups.sql_text.WholeText`. Rows without a value are neither large nor other.
+    Rows without a value are neither large nor other.
+
+    Args:
+        name: the end of the names of the common table expressions.
+        grouped: the rows, grouped by the index of the interval, the value and the visitor or
+            recipient, with their number.
+        people: the names of the columns of the visitor or recipient. If the last is ``NULL``, it
+            is nobody.
+        figure: as in :func:`by_interval`.
+        using: the database alias.
+
+    Returns:
+        Common table expressions, and the SELECT that reads them. (MariaDB does not find them in a
+        ``WITH`` within a ``WITH``.) Its columns are those of :class:`ValueCounts`, with the value
+        as :class:`tracking.rollups.sql_text.WholeText`.
     """
     text = WholeTextSql.of(using)
-    grouped = Statement.of(rows, using)
-    if grouped is None:
-        return None
-    sql = f"""
-WITH grouped (cell, value, who, n) AS ({grouped.sql}),
-sums (cell, value, total, uniques) AS (
-    SELECT cell, value, SUM(n), COUNT(who) FROM grouped GROUP BY cell, value
+    who, person = ", ".join(people), people[-1]
+    tables = f"""
+grouped_{name} (cell, value, {who}, n) AS ({grouped.sql}),
+sums_{name} (cell, value, total, uniques) AS (
+    SELECT cell, value, SUM(n), COUNT({person}) FROM grouped_{name} GROUP BY cell, value
 ),
-ranked (cell, value, total, uniques, place) AS (
+ranked_{name} (cell, value, total, uniques, place) AS (
     SELECT cell, value, total, uniques, ROW_NUMBER() OVER (
         PARTITION BY cell, CASE WHEN value = {text.empty} THEN 0 ELSE 1 END
         ORDER BY {figure} DESC, {text.sort_key("value")}
-    ) FROM sums
-)
-SELECT cell, value, 0 AS is_other, total, uniques FROM ranked WHERE place <= %s
+    ) FROM sums_{name}
+)"""
+    sql = f"""
+SELECT cell, value, 0 AS is_other, total, uniques FROM ranked_{name} WHERE place <= %s
 UNION ALL
-SELECT cell, {text.empty}, 1, SUM(n), COUNT(who) FROM (
-    SELECT grouped.cell, who, SUM(n) AS n FROM grouped
-    INNER JOIN ranked ON ranked.cell = grouped.cell AND ranked.value = grouped.value
-    WHERE place > %s GROUP BY grouped.cell, who
+SELECT cell, {text.empty}, 1, SUM(n), COUNT({person}) FROM (
+    SELECT each_one.cell, {who}, SUM(n) AS n FROM grouped_{name} AS each_one
+    INNER JOIN ranked_{name} AS ranks ON ranks.cell = each_one.cell AND ranks.value = each_one.value
+    WHERE place > %s GROUP BY each_one.cell, {who}
 ) AS merged GROUP BY cell"""
     limit = conf.counts_per_facet
-    return Statement(sql, (*grouped.parameters, limit, limit))
-
-
-def part_of_list(name: str, part: int, statement: Statement) -> Statement:
-    """Return the counts of a list by interval as a part of :func:`lists`.
-
-    Args:
-        name: the name of the list.
-        part: which of its parts.
-        statement: the result of :func:`cut`.
-    """
-    return Statement(
-        f"SELECT %s, {part}, value, is_other, total, uniques FROM ({statement.sql}) AS cells",
-        (name, *statement.parameters),
-    )
+    return Statement(tables, grouped.parameters), Statement(sql, (limit, limit))
 
 
 class ListRow(NamedTuple):
@@ -161,6 +168,8 @@ def lists(
     limit: int | None,
     offset: int,
     using: str,
+    tables: Statement = _NOTHING,
+    further: Statement = _NOTHING,
 ) -> Iterator[ListRow]:
     """Yield lines of lists: the first of each, a page of each, and all other values as one.
 
@@ -174,15 +183,18 @@ def lists(
         limit: the maximum number of lines of the page, or ``None`` for all.
         offset: the number of lines before the page.
         using: the database alias.
+        tables: common table expressions that the parts read, each with a comma behind it.
+        further: a SELECT of further rows, which are no lines of a list.
     """
     if not parts:
         return
     text = WholeTextSql.of(using)
     by_uniques, with_none = tuple(by_uniques), tuple(with_none)
-    counted = _union([part.sql for part in parts])
+    counted = union([part.sql for part in parts])
     page = "place > %s" if limit is None else "place > %s AND place <= %s"
+    also = f"UNION ALL {further.sql}" if further.sql else ""
     sql = f"""
-WITH counted (list, part, value, is_other, total, uniques) AS ({counted}),
+WITH {tables.sql} counted (list, part, value, is_other, total, uniques) AS ({counted}),
 sums (list, value, is_other, total, uniques, more, more_uniques) AS (
     SELECT list, value, is_other,
         SUM(CASE WHEN part = 0 THEN total ELSE 0 END),
@@ -211,11 +223,13 @@ ranked AS (
 SELECT list, {text.plain("value")}, is_other, figure, total, uniques, more, more_uniques,
     place, line_count, whole
 FROM ranked WHERE is_other = 1 OR place = 1 OR ({page})
-ORDER BY list, is_other, place"""
-    parameters = [value for part in parts for value in part.parameters]
+{also}
+ORDER BY 1, 3, 9"""
+    parameters = [value for part in [tables, *parts] for value in part.parameters]
     parameters += [*with_none, *by_uniques, offset]
     if limit is not None:
         parameters.append(offset + limit)
+    parameters += further.parameters
     with connections[using].cursor() as cursor:
         cursor.execute(sql, parameters)
         for name, value, is_other, figure, *numbers, place, line_count, whole in cursor:
@@ -225,17 +239,17 @@ ORDER BY list, is_other, place"""
                 bool(is_other),
                 int(figure),
                 tuple(map(int, numbers)),  # type: ignore[arg-type]
-                place,
-                line_count,
+                int(place),
+                int(line_count),
                 int(whole),
             )
 
 
-def _union(statements: Sequence[str]) -> str:
-    """Return the union of statements."""
+def union(statements: Sequence[str]) -> str:
+    """Return the union of any number of statements."""
     batches = list(in_batches(statements, _AT_ONCE))
     if len(batches) > 1:
-        return _union([f"SELECT * FROM ({_union(batch)}) AS batch" for batch in batches])
+        return union([f"SELECT * FROM ({union(batch)}) AS batch" for batch in batches])
     return "\nUNION ALL\n".join(statements)
 
 

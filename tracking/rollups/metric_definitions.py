@@ -157,16 +157,35 @@ def recipient(day: Combinable | None = None) -> Combinable:
     Args:
         day: the number of the day; not needed where beacons of one day are counted.
     """
-    address = Coalesce(Cast("ip_address", TextField()), Value("", output_field=TextField()))
     number = "" if day is None else Cast(day, TextField())
+    return _by_recipient(
+        joined("e", Cast("entity_type_id", TextField()), ":", F("entity_id")),
+        joined("v", F("visitor_id")),
+        joined("a", _ADDRESS, " ", number, " ", F("user_agent")),
+        TextField(),
+    )
+
+
+def recipient_columns() -> dict[str, Combinable]:
+    """Return two columns that together are the recipient of a beacon on one day.
+
+    Databases group by them faster than by the text of :func:`recipient`.
+    """
+    kind = _by_recipient(F("entity_type_id"), Value(-1), Value(-2), IntegerField())
+    unknown = joined(_ADDRESS, " ", F("user_agent"))
+    who = _by_recipient(F("entity_id"), F("visitor_id"), unknown, TextField())
+    return {"who_kind": kind, "who": who}
+
+
+_ADDRESS = Coalesce(Cast("ip_address", TextField()), Value("", output_field=TextField()))
+
+
+def _by_recipient(entity: Any, visitor: Any, unknown: Any, output_field: Any) -> Combinable:
     return Case(
-        When(
-            HAS_ENTITY,
-            then=joined("e", Cast("entity_type_id", TextField()), ":", F("entity_id")),
-        ),
-        When(visitor_id__isnull=False, then=joined("v", F("visitor_id"))),
-        default=joined("a", address, " ", number, " ", F("user_agent")),
-        output_field=TextField(),
+        When(HAS_ENTITY, then=entity),
+        When(visitor_id__isnull=False, then=visitor),
+        default=unknown,
+        output_field=output_field,
     )
 
 

@@ -8,7 +8,7 @@ late rows and uncounted days are read from their rows. So the numbers are right 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from django.db import connections, router
 from django.db.models import Case, F, IntegerField, QuerySet, TextField, Value, When
@@ -18,11 +18,11 @@ from tracking.models import CountedDay, DailyCount
 from tracking.rollups import (
     completeness,
     hourly,
-    largest_values,
     metric_definitions,
     site_counts,
     source_counts,
     stored_source,
+    table_counts,
 )
 from tracking.rollups.build import ROLLUP, first_day
 from tracking.rollups.counts import Counts
@@ -31,6 +31,7 @@ from tracking.rollups.largest_values import ListRow, Statement
 from tracking.rollups.site_counts import NO_FILTER, Where
 from tracking.rollups.source_counts import SourceKey
 from tracking.rollups.sql_text import WholeText
+from tracking.rollups.table_counts import ListKind, Run
 
 #: Counts by facet, day and value.
 ByDay = dict[str, dict[tuple[date, str], Counts]]
@@ -119,25 +120,6 @@ AND EXISTS (SELECT 1 FROM tracking_agreed WHERE name = %s AND value = %s)
 AND NOT EXISTS (SELECT 1 FROM tracking_lateday AS late WHERE late.day = counted.day)"""
 
 
-def by_day(facets: Collection[str], days: Days) -> ByDay:
-    """Return the counts of the whole site by day.
-
-    Args:
-        facets: some of :data:`tracking.rollups.site_counts.FACETS`.
-        days: the days.
-    """
-    found: ByDay = {name: {} for name in facets}
-    for facet, day, value, numbers in _stored_days(
-        "", facets, days.first, days.last, without=days.open
-    ):
-        found[facet][day, value] = numbers
-    for intervals, first in _open_runs(days):
-        for name in facets:
-            for (interval, value), numbers in site_counts.count(name, intervals).items():
-                found[name][first + DAY * interval, value] = numbers
-    return found
-
-
 def by_hour(days: Days) -> dict[str, dict[tuple[datetime, str], Counts]]:
     """Return the counts of the whole site by hour.
 
@@ -160,57 +142,64 @@ def by_hour(days: Days) -> dict[str, dict[tuple[datetime, str], Counts]]:
     return found
 
 
-class ListKind(NamedTuple):
-    """What a list of values counts.
+class SiteCounts(NamedTuple):
+    """Counts of the whole site.
 
     Attributes:
-        facets: one or two of :data:`tracking.rollups.site_counts.FACETS` that are lists. Those of
-            two are added up.
-        has_none: whether it has a line for rows without a value.
+        by_day: the counts by facet, day and value.
+        lines: lines of lists.
     """
 
-    facets: Sequence[str]
-    has_none: bool
+    by_day: ByDay
+    lines: list[ListRow]
 
 
-def lists(
-    kinds: Mapping[str, ListKind],
+def site(
     days: Days,
-    where: Where = NO_FILTER,
     *,
-    limit: int | None,
+    facets: Collection[str] = (),
+    lists: Mapping[str, ListKind],
+    lists_from: date,
+    where: Where = NO_FILTER,
+    limit: int | None = None,
     offset: int = 0,
-) -> Iterator[ListRow]:
-    """Yield lines of lists of the whole site: see :func:`tracking.rollups.largest_values.lists`.
+) -> SiteCounts:
+    """Return counts of the whole site. Rows are read in one statement for each table.
 
     Args:
-        kinds: the lists by name.
         days: the days. None of them may be counted if there are conditions.
+        facets: some of :data:`tracking.rollups.site_counts.FACETS` that are no lists.
+        lists: lists by name: see :func:`tracking.rollups.largest_values.lists`.
+        lists_from: the first day of the lists.
         where: conditions on the rows.
         limit: the maximum number of lines of a page, or ``None`` for all.
         offset: the number of lines before the page.
     """
     using = router.db_for_read(DailyCount)
-    # Rows of one list at a time: the database keeps all that one statement groups.
-    for names in [[name] for name in kinds] if days.open else [list(kinds)]:
-        some = {name: kinds[name] for name in names}
-        parts = [*_stored_parts(some, days, using), *_open_parts(some, days, where, using)]
-        yield from largest_values.lists(
-            parts,
-            by_uniques=[
-                name
-                for name, kind in some.items()
-                if site_counts.FACETS[kind.facets[0]].figure == "uniques"
-            ],
-            with_none=[name for name, kind in some.items() if kind.has_none],
-            limit=limit,
-            offset=offset,
-            using=using,
-        )
+    found = SiteCounts({name: {} for name in facets}, [])
+    if facets and len(days.open) <= (days.last - days.first).days:
+        stored = _stored_days("", facets, days.first, days.last, without=days.open)
+        for facet, day, value, numbers in stored:
+            found.by_day[facet][day, value] = numbers
+    of_lists = days.within(lists_from, days.last)
+    page: dict[str, Any] = {"limit": limit, "offset": offset, "using": using}
+    if not days.open:
+        parts = list(_stored_parts(lists, of_lists, using))
+        found.lines.extend(table_counts.list_lines(lists, parts, **page))
+        return found
+    runs = [Run((first - days.first).days, intervals) for intervals, first in _open_runs(days)]
+    for counted in table_counts.tables(facets, lists, (lists_from - days.first).days):
+        parts = list(_stored_parts(counted.lists, of_lists, using))
+        for row in counted.lines(parts, runs, where, **page):
+            if isinstance(row, ListRow):
+                found.lines.append(row)
+            else:
+                found.by_day[row.facet][days.first + DAY * row.interval, row.value] = row.counts
+    return found
 
 
 def _stored_parts(kinds: Mapping[str, ListKind], days: Days, using: str) -> Iterator[Statement]:
-    if len(days.open) > (days.last - days.first).days:
+    if not kinds or len(days.open) > (days.last - days.first).days:
         return
     place_of = {
         facet: (name, part)
@@ -237,17 +226,6 @@ def _stored_parts(kinds: Mapping[str, ListKind], days: Days, using: str) -> Iter
     statement = Statement.of(rows.annotate(**columns).order_by().values_list(*names), using)
     if statement is not None:
         yield statement
-
-
-def _open_parts(
-    kinds: Mapping[str, ListKind], days: Days, where: Where, using: str
-) -> Iterator[Statement]:
-    for intervals in days.runs():
-        for name, kind in kinds.items():
-            for part, facet in enumerate(kind.facets):
-                statement = site_counts.list_statement(facet, intervals, where, using)
-                if statement is not None:
-                    yield largest_values.part_of_list(name, part, statement)
 
 
 def _open_runs(days: Days) -> Iterator[tuple[Intervals, date]]:

@@ -1,35 +1,23 @@
-"""Visits, pages and beacons of the whole site, counted from their rows.
+"""Facets of visits, pages and beacons of the whole site, and the rows that are counted.
 
 A facet groups rows by a value, such as the country. Only people are counted, unless a facet says
 otherwise. A visit counts on the day it began, a page view and a beacon on the day it happened.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import (
-    Count,
-    DurationField,
-    ExpressionWrapper,
-    F,
-    Q,
-    QuerySet,
-    Sum,
-    TextField,
-    Value,
-)
+from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from tracking.db.column_values import storable_time
 from tracking.enrichment.referrers import Channel
 from tracking.hits import Kind
 from tracking.models import Beacon, PageView, Visit
-from tracking.rollups import largest_values
-from tracking.rollups.counts import OTHER, Counts
+from tracking.rollups.counts import Counts
 from tracking.rollups.days import Intervals
-from tracking.rollups.metric_definitions import HUMAN, recipient
-from tracking.rollups.sql_text import WholeText, joined
+from tracking.rollups.metric_definitions import HUMAN, recipient_columns
+from tracking.rollups.sql_text import joined
 
 #: Counts by the index of the interval and the value of the facet.
 IntervalCounts = dict[tuple[int, str], Counts]
@@ -52,6 +40,12 @@ class Facet(NamedTuple):
     only: Q = Q()
     with_machines: bool = False
     is_list: bool = True
+
+    @property
+    def condition(self) -> Q:
+        """The condition on the rows of :func:`rows_of`."""
+        is_all = self.table != "beacon" or self.with_machines
+        return self.only if is_all else self.only & Q(verdict=HUMAN)
 
     @property
     def figure(self) -> str:
@@ -111,114 +105,37 @@ class Where(NamedTuple):
 NO_FILTER = Where()
 
 
-def count(
-    name: str, intervals: Intervals, where: Where = NO_FILTER, using: str | None = None
-) -> IntervalCounts:
-    """Count rows in one query.
+#: The columns of the time, by table.
+TIMES = {"visit": "started_at", "pageview": "time", "beacon": "time"}
 
-    Args:
-        name: one of :data:`FACETS`.
-        intervals: the intervals to count; rows outside are not read.
-        where: conditions on the rows.
-        using: the database alias; by default that of reads.
-
-    Returns:
-        The counts by the index of the interval and the value of the facet, which is
-        :data:`tracking.rollups.counts.OTHER` for all values of a list but the largest. Uniques
-        are those of one interval and value.
-    """
-    facet = FACETS[name]
-    rows = _TABLES[facet.table](intervals, facet, where)
-    if rows is None:
-        return {}
-    if using is not None:
-        rows = rows.using(using)
-    if facet.is_list:
-        grouped = _by_value_and_person(rows, facet, intervals)
-        return {
-            (one.interval, OTHER if one.is_other else one.value): Counts(one.total, one.uniques)
-            for one in largest_values.by_interval(grouped, facet.figure, rows.db)
-        }
-    value = Value("", output_field=TextField()) if facet.by is None else facet.by
-    rows = rows.annotate(interval=intervals.index_expression(_TIMES[facet.table]), value=value)
-    measures = {"n": Count("pk"), "people": Count(_PEOPLE[facet.table], distinct=True)}
-    if facet.table == "visit":
-        measures |= _OF_VISITS
-    grouped = rows.order_by().values("interval", "value").annotate(**measures)
-    return {
-        (interval, text or ""): _numbers(numbers)
-        for interval, text, *numbers in grouped.values_list("interval", "value", *measures)
-        if numbers[0]  # without GROUP BY there is always a row
-    }
-
-
-def list_statement(
-    name: str, intervals: Intervals, where: Where, using: str
-) -> largest_values.Statement | None:
-    """Return the statement that counts a list by interval: :func:`.largest_values.cut`.
-
-    Args:
-        name: one of :data:`FACETS` that is a list.
-        intervals: the intervals to count; rows outside are not read.
-        where: conditions on the rows.
-        using: the database alias.
-
-    Returns:
-        The statement, or ``None`` if there cannot be any rows.
-    """
-    facet = FACETS[name]
-    rows = _TABLES[facet.table](intervals, facet, where)
-    if rows is None:
-        return None
-    grouped = _by_value_and_person(rows.using(using), facet, intervals)
-    return largest_values.cut(grouped, facet.figure, using)
-
-
-def _by_value_and_person(rows: QuerySet[Any], facet: Facet, intervals: Intervals) -> QuerySet[Any]:
-    columns = {
-        "interval": intervals.index_expression(_TIMES[facet.table]),
-        "value": WholeText(facet.by),
-        "who": _PEOPLE[facet.table],
-    }
-    groups = rows.annotate(**columns).order_by().values(*columns)
-    found: QuerySet[Any, Any] = groups.annotate(n=Count("pk"))
-    return found
-
-
-def _numbers(values: list[Any]) -> Counts:
-    total, uniques, *of_visits = values
-    if not of_visits:
-        return Counts(total, uniques)
-    bounces, length, pages = of_visits
-    microseconds = length // timedelta(microseconds=1) if length else 0
-    return Counts(total, uniques, bounces, microseconds, pages)
-
-
-_TIMES = {"visit": "started_at", "pageview": "time", "beacon": "time"}
-
-#: The expressions of the distinct visitors or recipients.
-_PEOPLE: Mapping[str, Any] = {
-    "visit": F("visitor_id"),
-    "pageview": F("visit__visitor_id"),
-    "beacon": recipient(),
-}
-
-#: Further measures of visits, shown for all of them only.
-_OF_VISITS: Mapping[str, Any] = {
-    "bounces": Count("pk", filter=Q(page_views=1)),
-    "length": Sum(ExpressionWrapper(F("ended_at") - F("started_at"), output_field=DurationField())),
-    "pages": Sum("page_views"),
+#: The columns of the distinct visitors or recipients, by table. If the last is ``NULL``, it is
+#: nobody.
+PEOPLE: Mapping[str, Mapping[str, Any]] = {
+    "visit": {"who": F("visitor_id")},
+    "pageview": {"who": F("visit__visitor_id")},
+    "beacon": recipient_columns(),
 }
 
 
-def _visits(intervals: Intervals, facet: Facet, where: Where) -> QuerySet[Any] | None:
+def rows_of(table: str, intervals: Intervals, where: Where) -> QuerySet[Any] | None:
+    """Return the rows of a table in some intervals, or ``None`` if the filters do not apply.
+
+    Args:
+        table: ``"visit"``, ``"pageview"`` or ``"beacon"``, whose machines are among them.
+        intervals: the intervals.
+        where: conditions on the rows.
+    """
+    return _TABLES[table](intervals, where)
+
+
+def _visits(intervals: Intervals, where: Where) -> QuerySet[Any] | None:
     if where.visit is None:
         return None
     during = intervals.within("started_at")
-    return Visit.objects.filter(during, where.visit, facet.only, verdict=HUMAN)
+    return Visit.objects.filter(during, where.visit, verdict=HUMAN)
 
 
-def _page_views(intervals: Intervals, facet: Facet, where: Where) -> QuerySet[Any] | None:
+def _page_views(intervals: Intervals, where: Where) -> QuerySet[Any] | None:
     if where.pageview is None:
         return None
     # A visit ends with its last page. Without this, PostgreSQL reads all visits.
@@ -231,7 +148,7 @@ def _page_views(intervals: Intervals, facet: Facet, where: Where) -> QuerySet[An
     )
 
 
-def _beacons(intervals: Intervals, facet: Facet, where: Where) -> QuerySet[Any] | None:
+def _beacons(intervals: Intervals, where: Where) -> QuerySet[Any] | None:
     if where.opens is None and where.clicks is None:
         return None
     clicks = Q(kind=Kind.CLICK)
@@ -242,8 +159,7 @@ def _beacons(intervals: Intervals, facet: Facet, where: Where) -> QuerySet[Any] 
         chosen |= clicks & where.clicks
     if where.opens == where.clicks and where.opens is not None:
         chosen = where.opens
-    rows = Beacon.objects.filter(intervals.within("time"), chosen, facet.only)
-    return rows if facet.with_machines else rows.filter(verdict=HUMAN)
+    return Beacon.objects.filter(intervals.within("time"), chosen)
 
 
 _TABLES = {"visit": _visits, "pageview": _page_views, "beacon": _beacons}

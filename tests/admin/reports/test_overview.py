@@ -461,9 +461,9 @@ def test_a_page_takes_few_queries(admin_client, django_assert_max_num_queries):
         beacon(source=affiliate)
     admin_client.get(OVERVIEW)
     # The session and the user; which days are open; counts of those that are not, and for each
-    # facet the rows of those that are; names of mailings; who is on the site now. With six for
+    # table the rows of those that are; names of mailings; who is on the site now. With six for
     # savepoints.
-    with django_assert_max_num_queries(32):
+    with django_assert_max_num_queries(20):
         admin_client.get(OVERVIEW)
     with django_assert_max_num_queries(10):
         admin_client.get(f"{OVERVIEW}pages/")
