@@ -63,9 +63,8 @@ def _log_out(request: HttpRequest | None, **_arguments: Any) -> None:
     from tracking.recording.visitors import log_out  # noqa: PLC0415
 
     with log_errors_with_savepoints(logger, "Logging out the visitor"):
-        key = None if request is None else RequestInfo.of(request).visitor_so_far()
-        if key is not None:
-            log_out(key)
+        if request is not None and (keys := RequestInfo.of(request).keys_so_far()):
+            log_out(*keys)
 
 
 def _clear_user_key(instance: Model, **_arguments: Any) -> None:

@@ -182,6 +182,9 @@ class PageHit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="pa
             page has not loaded the user.
         ip_address: the client's address, or ``None`` if it is not known.
         user_agent: the ``User-Agent`` of the request.
+        previous_visitor: the key that a visitor without a cookie had until midnight, if that is
+            less than half an hour ago.
+        has_cookie: whether the key is that of a cookie.
     """
 
     visitor: str
@@ -195,6 +198,8 @@ class PageHit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="pa
     user: str | None = None
     ip_address: str | None = None
     user_agent: str = ""
+    previous_visitor: str | None = None
+    has_cookie: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the hit as a dict of JSON values."""
@@ -211,6 +216,8 @@ class PageHit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="pa
             "user": self.user,
             "ip_address": self.ip_address,
             "user_agent": self.user_agent,
+            "previous_visitor": self.previous_visitor,
+            "has_cookie": self.has_cookie,
         }
 
     @classmethod

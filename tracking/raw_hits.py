@@ -81,6 +81,7 @@ class RawPageHit(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
 
     Attributes:
         visitor, url, session_key, user, ip_address, user_agent: as in the hit.
+        previous_visitor, has_cookie: as in the hit.
         referrer: the header ``Referer``, of whatever site.
         host: the host of this site, if there is a referrer to compare it with.
         query: the query of the page, if it may name a campaign.
@@ -99,6 +100,8 @@ class RawPageHit(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
     user_agent: str = ""
     key: bytes = msgspec.field(default_factory=uuid7_bytes)
     time: float = msgspec.field(default_factory=clock.time)
+    previous_visitor: str | None = None
+    has_cookie: bool = False
 
     @property
     def uuid(self) -> uuid.UUID:
@@ -124,6 +127,8 @@ class RawPageHit(msgspec.Struct, frozen=True, array_like=True, tag=2, gc=False):
             user=self.user,
             ip_address=self.ip_address,
             user_agent=self.user_agent,
+            previous_visitor=self.previous_visitor,
+            has_cookie=self.has_cookie,
         )
 
 

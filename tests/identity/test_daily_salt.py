@@ -1,6 +1,6 @@
 """The daily salt."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.db import OperationalError, connection
@@ -10,6 +10,7 @@ from tracking import compat
 from tracking.caching import snapshots
 from tracking.identity import daily_salt
 from tracking.models import SharedValue
+from tracking.rollups import days
 
 pytestmark = pytest.mark.usefixtures("outside_of_tests")
 
@@ -44,18 +45,94 @@ def test_the_day_after_a_salt_is_another_one(db, clock):
     assert names() == ["salt 2026-05-02"]
 
 
-def test_at_midnight_nobody_waits_for_the_salt_of_the_day(db, clock):
-    clock.now = datetime(2026, 5, 1, 23, 55, tzinfo=UTC).timestamp()
+#: Zones and days: clocks go forward or back on that day or at its start, or never do.
+PLACES = [
+    ("America/Los_Angeles", date(2026, 3, 8)),
+    ("America/Los_Angeles", date(2026, 11, 1)),
+    ("Asia/Tokyo", date(2026, 5, 2)),
+    ("Asia/Tehran", date(2022, 3, 22)),
+    ("Asia/Tehran", date(2022, 9, 22)),
+    ("Asia/Tehran", date(2026, 5, 2)),
+    ("Australia/Lord_Howe", date(2026, 4, 5)),
+    ("Australia/Lord_Howe", date(2026, 10, 4)),
+]
+
+
+@pytest.mark.parametrize(("zone", "day"), PLACES)
+def test_at_midnight_nobody_waits_for_the_salt_of_the_day(db, clock, settings, zone, day):
+    settings.TIME_ZONE = zone
+    clock.now = days.start_of(day).timestamp() - 300
     daily_salt.today()
     snapshots.refresh()
     first = daily_salt.today()
-    assert names() == ["salt 2026-05-01", "salt 2026-05-02"]
-    clock.pass_by(timedelta(minutes=5).total_seconds())
+    assert names() == [f"salt {day - days.DAY}", f"salt {day}"]
+    assert daily_salt.yesterday() is None
+    clock.pass_by(300)
     second = daily_salt.today()
     assert second not in {None, first}
+    assert daily_salt.yesterday() == (day - days.DAY, first)
     snapshots.refresh()
     assert daily_salt.today() == second
+
+
+@pytest.mark.parametrize(("zone", "day"), PLACES)
+def test_one_salt_lasts_for_the_whole_day_of_the_site(db, clock, settings, zone, day):
+    settings.TIME_ZONE = zone
+    clock.now, end = days.start_of(day).timestamp(), days.start_of(day + days.DAY).timestamp()
+    daily_salt.today()
+    salts = set()
+    while clock.now < end:
+        snapshots.refresh()
+        salts.add(daily_salt.today())
+        clock.pass_by(900)
+    assert len(salts) == 1
+    assert f"salt {day}" in names()
+    assert daily_salt.today() not in salts
+
+
+def test_half_an_hour_after_midnight_the_salt_of_the_day_before_is_deleted(db, clock):
+    clock.now = days.start_of(date(2026, 5, 2)).timestamp() - 60
+    daily_salt.today()
+    snapshots.refresh()
+    first = daily_salt.today()
+    clock.pass_by(60)
+    for _ in range(6):
+        snapshots.refresh()
+        assert names() == ["salt 2026-05-01", "salt 2026-05-02"]
+        assert daily_salt.yesterday() == (date(2026, 5, 1), first)
+        clock.pass_by(300)
+    assert daily_salt.yesterday() is None
+    snapshots.refresh()
     assert names() == ["salt 2026-05-02"]
+    assert first not in daily_salt._salts._by_day.values()
+    clock.pass_by(-60)  # a clock that is set back does not bring it back
+    assert daily_salt.yesterday() == (date(2026, 5, 1), None)
+
+
+def test_a_process_that_starts_after_midnight_reads_the_salt_of_the_day_before(db, clock):
+    clock.now = days.start_of(date(2026, 5, 2)).timestamp() - 60
+    daily_salt.today()
+    snapshots.refresh()
+    first = daily_salt.today()
+    daily_salt._salts.reset()
+    clock.pass_by(360)
+    daily_salt.today()
+    snapshots.refresh()
+    assert daily_salt.yesterday() == (date(2026, 5, 1), first)
+
+
+def test_no_salt_is_made_for_a_day_that_is_over(db, clock):
+    clock.now = days.start_of(date(2026, 5, 2)).timestamp() + 60
+    daily_salt.today()
+    snapshots.refresh()
+    assert daily_salt.yesterday() == (date(2026, 5, 1), None)
+    assert names() == ["salt 2026-05-02"]
+
+
+def test_in_tests_of_a_site_visits_do_not_run_over_midnight(clock, monkeypatch):
+    monkeypatch.setattr(compat, "is_test_environment", lambda: True)
+    clock.now = days.start_of(date(2026, 5, 2)).timestamp() + 60
+    assert daily_salt.yesterday() is None
 
 
 def test_a_salt_whose_row_is_gone_is_written_again(db, clock):

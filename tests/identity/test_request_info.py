@@ -11,11 +11,14 @@ from django.contrib.auth.models import AnonymousUser
 from django.test import RequestFactory
 from django.utils.functional import SimpleLazyObject
 
+from tests.support import clocks
 from tracking import client_address, exclusions
+from tracking.caching import snapshots
 from tracking.hits import Kind
 from tracking.identity import browser_consent, daily_salt, visitor_cookie
 from tracking.identity.browser_consent import Consent
 from tracking.identity.request_info import RequestInfo
+from tracking.rollups import days
 
 KEY = "k" * 22
 
@@ -313,3 +316,63 @@ def test_a_hit_carries_no_more_than_is_stored():
     texts = (page.url, page.referrer, page.user_agent, beacon.referrer, beacon.user_agent)
     assert [len(text) for text in texts] == [512] * 5
     assert len(page.campaign["source"]) == 200
+
+
+# Midnight.
+
+
+def test_after_midnight_a_browser_without_cookie_has_the_key_of_before_too(
+    outside_of_tests, db, monkeypatch
+):
+    clock = clocks.of_snapshots(monkeypatch)
+    midnight = days.start_of(days.today())
+    clock.now = midnight.timestamp() - 60
+    daily_salt.today()
+
+    def page(cookie=None):
+        snapshots.refresh()
+        request = RequestFactory(HTTP_USER_AGENT="Firefox").get("/")
+        if cookie:
+            request.COOKIES["visitor"] = visitor_cookie.sign(cookie)
+        return tracked(request).make_raw_page_hit()
+
+    before = page()
+    assert (before.previous_visitor, before.has_cookie) == (None, False)
+    clock.pass_by(60)
+    after = page()
+    assert after.visitor != before.visitor
+    assert (after.previous_visitor, after.has_cookie) == (before.visitor, False)
+    with_cookie = page(KEY)
+    assert (with_cookie.visitor, with_cookie.previous_visitor) == (KEY, None)
+    assert with_cookie.has_cookie
+    clock.pass_by(1799)
+    assert page().previous_visitor == before.visitor
+    clock.pass_by(1)
+    assert (page().visitor, page().previous_visitor) == (after.visitor, None)
+
+
+@pytest.mark.parametrize("has_salt_after", [False, True])
+def test_without_a_salt_before_midnight_the_key_of_before_is_found(monkeypatch, has_salt_after):
+    """The database was away: the keys were made with the site's secret."""
+    today = days.today()
+    before, after = today - days.DAY, today
+    monkeypatch.setattr(daily_salt, "today", lambda: None)
+    monkeypatch.setattr(daily_salt, "yesterday", lambda: None)
+    monkeypatch.setattr(days, "today", lambda: before)
+    request = RequestFactory().get("/")
+    old = tracked(request).visitor_key
+    monkeypatch.setattr(days, "today", lambda: after)
+    monkeypatch.setattr(daily_salt, "today", lambda: b"s" * 32 if has_salt_after else None)
+    monkeypatch.setattr(daily_salt, "yesterday", lambda: daily_salt.DaySalt(before, None))
+    request = RequestFactory().get("/")
+    info = tracked(request)
+    assert info.previous_key == old != info.visitor_key
+
+
+def test_at_midnight_itself_no_key_is_its_own_predecessor(monkeypatch):
+    """The key was found right before, the rest right after."""
+    monkeypatch.setattr(daily_salt, "today", lambda: b"s" * 32)
+    salt = daily_salt.DaySalt(days.today() - days.DAY, b"s" * 32)
+    monkeypatch.setattr(daily_salt, "yesterday", lambda: salt)
+    request = RequestFactory().get("/")
+    assert tracked(request).previous_key is None

@@ -1,7 +1,7 @@
 """The key of a browser without a cookie."""
 
 import re
-from datetime import datetime
+from datetime import date
 
 import pytest
 from django.test import RequestFactory
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tracking.client_address import client_address
 from tracking.identity import visitor_key
+from tracking.rollups import days
 
 SALT = b"s" * 32
 
@@ -43,12 +44,7 @@ def test_another_day_makes_another_key():
 
 def test_without_a_salt_the_secret_makes_one_for_the_day(monkeypatch, settings):
     def on(day):
-        class Clock(datetime):
-            @classmethod
-            def now(cls, tz):
-                return datetime(2026, 3, day, 12, tzinfo=tz)
-
-        monkeypatch.setattr(visitor_key, "datetime", Clock)
+        monkeypatch.setattr(days, "today", lambda: date(2026, 3, day))
         return day_key(None)
 
     assert on(1) == on(1) != on(2)

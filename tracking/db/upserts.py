@@ -236,7 +236,7 @@ def _converter(
         return as_django_does
     pointed_to = field.target_field if isinstance(field, models.ForeignKey) else field
     for kind, convert in (
-        (models.CharField | models.TextField | models.IntegerField, None),
+        (models.CharField | models.TextField | models.IntegerField | models.BooleanField, None),
         (models.DateTimeField, converters.time),
         (models.GenericIPAddressField, converters.ip_address),
         (models.FloatField, converters.number),

@@ -1,9 +1,14 @@
-"""A random salt that all processes of a site share for one day (UTC).
+"""A random salt that all processes of a site share for one day of its time zone.
 
 It keys the hashes that identify visitors without cookie. A hash is the same in all processes all
-day long. Once the day is over the salt is deleted, and nobody can compute the hash again.
+day long. Half an hour after the day is over the salt is deleted, and nobody can compute the hash
+again.
 
     daily_salt.today()           # bytes, or None if there is no salt
+    daily_salt.yesterday()       # the salt until midnight, for half an hour; None afterwards
+
+Visits that run over midnight need the salt of yesterday (:mod:`tracking.recording.midnight`). A
+visit ends after half an hour without a page.
 
 It is read with the snapshots (:mod:`tracking.caching.snapshots`). The first process that needs a
 salt makes it. That of the next day is made :data:`AHEAD` seconds before midnight: then no request
@@ -12,17 +17,21 @@ waits for it, and all visitors of a day have the same one.
 
 import secrets
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from time import time
+from typing import NamedTuple, Self
 
 from django.db import router
 from django.utils import timezone
 
 from tracking import compat
 from tracking.caching import snapshots
+from tracking.conf import on_change
 from tracking.db.isolation import savepoints
 from tracking.models import SharedValue
 from tracking.models.shared_state import SALT_PREFIX
+from tracking.models.visitors import VISIT_GAP
+from tracking.rollups import days
 
 #: Bytes of a salt.
 SALT_BYTES = 32
@@ -30,7 +39,12 @@ SALT_BYTES = 32
 #: Seconds before a day from which on its salt is made.
 AHEAD = 600.0
 
-_SECONDS_OF_A_DAY = 86_400
+
+class DaySalt(NamedTuple):
+    """The salt of a day of the site; it is ``None`` if this process has not read it."""
+
+    day: date
+    salt: bytes | None
 
 
 def today() -> bytes | None:
@@ -42,10 +56,37 @@ def today() -> bytes | None:
     return _salts.get()
 
 
-class _Salts:
-    """The salts of this day and of one that begins soon. None is made before it is needed.
+def yesterday() -> DaySalt | None:
+    """Return the salt of the day before, or ``None`` when half an hour of this day is over.
 
-    Days are counted from 1970-01-01 (UTC).
+    It makes no query. In tests of a site it is always ``None``: a visit that may have begun before
+    midnight takes further queries, and theirs are the same at any time of day.
+    """
+    return None if compat.is_test_environment() else _salts.get_yesterday()
+
+
+class _Day(NamedTuple):
+    """A day of the site: from ``start`` until before ``end``, in POSIX seconds."""
+
+    date: date
+    start: float
+    end: float
+
+    @classmethod
+    def at(cls, moment: float) -> Self:
+        """Return the day of a moment."""
+        day = days.day_of(datetime.fromtimestamp(moment, UTC))
+        return cls(day, days.start_of(day).timestamp(), days.start_of(day + days.DAY).timestamp())
+
+    def is_just_after_midnight(self, moment: float) -> bool:
+        """Return whether visits of the day before may go on."""
+        return moment < self.start + VISIT_GAP.total_seconds()
+
+
+class _Salts:
+    """The salts of this day, of one that begins soon, and of one that has just ended.
+
+    None is made before it is needed, and none for a day that is over.
     """
 
     name = "salt"
@@ -56,32 +97,62 @@ class _Salts:
 
     def reset(self) -> None:
         self._is_wanted = False
-        self._by_day: dict[int, bytes] = {}
+        self._by_day: dict[date, bytes] = {}
+        self.forget_day()
+
+    def forget_day(self) -> None:
+        """Find out again which day it is."""
+        self._latest_day = _Day(date.min, 0.0, 0.0)
 
     @property
     def is_loaded(self) -> bool:
-        return not self._is_wanted or _day(0) in self._by_day
+        return not self._is_wanted or self._day_at(time()).date in self._by_day
 
     def get(self) -> bytes | None:
         self._is_wanted = True
-        salt = self._by_day.get(_day(0))
+        day = self._day_at(time()).date
+        salt = self._by_day.get(day)
         if salt is None:
             if compat.is_test_environment():  # no request of a test has queries of its own
-                return self._by_day.setdefault(_day(0), secrets.token_bytes(SALT_BYTES))
+                return self._by_day.setdefault(day, secrets.token_bytes(SALT_BYTES))
             snapshots.refresh_soon()
         return salt
+
+    def get_yesterday(self) -> DaySalt | None:
+        now = time()
+        today = self._day_at(now)
+        if not today.is_just_after_midnight(now):
+            return None
+        day = today.date - days.DAY
+        return DaySalt(day, self._by_day.get(day))
 
     def reload_if_changed(self, values: Mapping[str, str], using: str) -> None:
         if not self._is_wanted:
             return
-        days = sorted({_day(0), _day(AHEAD)})
-        self._by_day = {day: self._load(day, values) for day in days}
-        first = _name_of(days[0])
+        now = time()
+        today = self._day_at(now)
+        salts = {day: self._load(day, values) for day in (today.date, _Day.at(now + AHEAD).date)}
+        if today.is_just_after_midnight(now):
+            salts |= self._find(today.date - days.DAY, values)
+        self._by_day = salts
+        first = _name_of(min(salts))
         # Keep later ones: the clock of another machine may be ahead.
         if old := [name for name in values if name.startswith(SALT_PREFIX) and name < first]:
             _delete(old)
 
-    def _load(self, day: int, values: Mapping[str, str]) -> bytes:
+    def _day_at(self, moment: float) -> _Day:
+        day = self._latest_day
+        if not day.start <= moment < day.end:  # once a day: to find it takes microseconds
+            day = self._latest_day = _Day.at(moment)
+        return day
+
+    def _find(self, day: date, values: Mapping[str, str]) -> Mapping[date, bytes]:
+        """Return the salt of a day, if there was one."""
+        value = values.get(_name_of(day))
+        salt = bytes.fromhex(value) if value else self._by_day.get(day)
+        return {} if salt is None else {day: salt}
+
+    def _load(self, day: date, values: Mapping[str, str]) -> bytes:
         name = _name_of(day)
         if not (value := values.get(name)):
             # If the row has been deleted, write the same salt again.
@@ -89,12 +160,8 @@ class _Salts:
         return bytes.fromhex(value)
 
 
-def _day(ahead: float) -> int:
-    return int((time() + ahead) // _SECONDS_OF_A_DAY)
-
-
-def _name_of(day: int) -> str:
-    return f"{SALT_PREFIX}{datetime.fromtimestamp(day * _SECONDS_OF_A_DAY, UTC).date()}"
+def _name_of(day: date) -> str:
+    return f"{SALT_PREFIX}{day}"
 
 
 def _create(name: str, salt: bytes) -> str:
@@ -116,3 +183,4 @@ def _delete(names: Iterable[str]) -> None:
 
 
 _salts = _Salts()
+on_change("TIME_ZONE")(_salts.forget_day)

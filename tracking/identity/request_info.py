@@ -1,7 +1,7 @@
 """What one request tells of its sender, each part found once, when it is first needed."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 from weakref import ref
 
@@ -144,17 +144,37 @@ class RequestInfo:
             self._request(), self.address, daily_salt.today()
         )
 
+    @property
+    def previous_key(self) -> str | None:
+        """The visitor's key until midnight, if the visit may have begun before it.
+
+        ``None`` for a visitor with a cookie, and when half an hour of the day is over.
+        """
+        key = self.visitor_key  # first, as midnight may be now
+        yesterday = None if self.cookie_key else daily_salt.yesterday()
+        if yesterday is None:
+            return None
+        previous = visitor_key.day_key(self._request(), self.address, yesterday.salt, yesterday.day)
+        return None if previous == key else previous
+
     def visitor_so_far(self) -> str | None:
         """Return the key of the visitor while the page is being made, or ``None`` if untracked.
 
         The answer is not kept: the page may still change what the reader agrees to, and the salt
         of the day may be read only after it.
         """
+        return next(iter(self.keys_so_far()), None)
+
+    def keys_so_far(self) -> Sequence[str]:
+        """Return :meth:`visitor_so_far` and :attr:`previous_key`, as far as there are any."""
         if not self.tracks_visitors:
-            return None
+            return ()
         info = type(self)(self._request())
         info.address = self.address
-        return None if info.consent is Consent.REFUSE else info.visitor_key
+        if info.consent is Consent.REFUSE:
+            return ()
+        previous = info.previous_key
+        return (info.visitor_key,) if previous is None else (info.visitor_key, previous)
 
     # Hits.
 
@@ -191,6 +211,8 @@ class RequestInfo:
             page_view.user_pk(request),
             self.recorded_address,
             self.user_agent[:MAX_TEXT],
+            previous_visitor=self.previous_key,
+            has_cookie=self.cookie_key is not None,
         )
 
 

@@ -18,6 +18,10 @@ from tracking.enrichment.verdict_rules import Label
 from tracking.hits import uuid7
 from tracking.models.base import EnrichmentColumns
 from tracking.models.fields import SoftForeignKey
+from tracking.models.indexes import NotNullIndex
+
+#: A visit ends after this long without a page view.
+VISIT_GAP = timedelta(minutes=30)
 
 #: Bytes of a visitor's key.
 KEY_BYTES = 16
@@ -79,6 +83,11 @@ class Visitor(EnrichmentColumns):
     """One browser, as of its last page. Written by hits only."""
 
     key = models.CharField(_("key"), max_length=32, unique=True, default=random_key, editable=False)
+    #: The key until midnight of a visitor without a cookie who came right after it: a visit goes
+    #: on, and pages of before midnight may be written later (:mod:`tracking.recording.midnight`).
+    previous_key = models.CharField(max_length=32, null=True, blank=True, editable=False)
+    #: Whether a cookie holds the key.
+    has_cookie = models.BooleanField(default=False, db_default=False, editable=False)
     session_key = models.CharField(_("session key"), max_length=40, blank=True)
     ip_address = models.GenericIPAddressField(_("IP address"), null=True, blank=True)
     user = _user_key()
@@ -117,6 +126,7 @@ class Visitor(EnrichmentColumns):
             models.Index(
                 fields=["url_key", "verdict", "last_update"], name="tracking_visitor_page"
             ),
+            NotNullIndex(fields=["previous_key"], name="tracking_visitor_previous"),
         ]
 
     def __str__(self) -> str:

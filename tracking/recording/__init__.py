@@ -7,6 +7,7 @@
 :mod:`.visits`           page hits become visits and page views
 :mod:`.visit_history`    which page view belongs to which visit
 :mod:`.visitors`         page hits become visitors
+:mod:`.midnight`         a visitor without a cookie keeps one visit over midnight
 :mod:`.deduplication`    a hit that is delivered twice becomes one row
 :mod:`.written_batches`  batches that are saved, by their keys
 =======================  ===================================================================

@@ -1,7 +1,7 @@
 """Which page view belongs to which visit."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import attrgetter
 from uuid import UUID
 
@@ -11,10 +11,8 @@ from tracking.enrichment.campaigns import MAX_PARAMETER
 from tracking.enrichment.referrers import origin
 from tracking.hits import PageHit
 from tracking.models import Visit
+from tracking.models.visitors import VISIT_GAP
 from tracking.recording.visitors import browser_columns, user_key
-
-#: A visit ends after this long without a page view.
-GAP = timedelta(minutes=30)
 
 #: The columns with UTM parameters.
 UTM_COLUMNS = ("source", "medium", "campaign", "term", "content")
@@ -43,7 +41,7 @@ class VisitHistory:
     def add(self, hit: PageHit) -> None:
         """Add a hit to its visit, or to a new visit if it belongs to none."""
         time = storable_time(hit.time)
-        near = [v for v in self.visits if v.started_at - GAP < time < v.ended_at + GAP]
+        near = [v for v in self.visits if v.started_at - VISIT_GAP < time < v.ended_at + VISIT_GAP]
         if near:
             visit, *others = sorted(near, key=attrgetter("started_at"))
             for other in others:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 from django.utils import timezone
 
 from tracking.db import upserts
@@ -120,6 +121,8 @@ def _row(hits: Sequence[PageHit], user: PageUser | None, session_key: str) -> Pl
     return PlainRow.new(
         Visitor,
         key=last.visitor,
+        previous_key=next((hit.previous_visitor for hit in hits if hit.previous_visitor), None),
+        has_cookie=any(hit.has_cookie for hit in hits),
         session_key=storable_text(session_key, 40),
         user_id=user and user.key,
         logged_in_at=user.since if user and user.key is not None else None,
@@ -154,6 +157,8 @@ def _assignments(sql: SqlDialect) -> list[str]:
 
     return [
         f"{sql.quote('page_views')} = {old('page_views')} + {new('page_views')}",
+        f"{sql.quote('has_cookie')} = {old('has_cookie')} OR {new('has_cookie')}",
+        f"{sql.quote('previous_key')} = COALESCE({new('previous_key')}, {old('previous_key')})",
         assign_if(
             f"{old('user_known_at')} IS NULL OR {new('user_known_at')} > {old('user_known_at')}",
             "user_known_at",
@@ -218,18 +223,19 @@ def _set_user(visitor: PlainRow, user: PageUser) -> None:
         visitor.logged_in_at = min(visitor.logged_in_at, user.since)
 
 
-def log_out(key: str) -> None:
+def log_out(key: str, previous_key: str | None = None) -> None:
     """Note that nobody is logged in at a visitor any more.
 
     Pages of before that are written later do not change that.
 
     Args:
         key: the key of the visitor.
+        previous_key: the key until midnight, which a visitor without a cookie may still have.
 
     Raises:
         django.db.DatabaseError: the database refuses.
     """
-    Visitor.objects.filter(key=key).update(
+    Visitor.objects.filter(Q(key=key) | Q(key=previous_key, has_cookie=False)).update(
         user_id=None, logged_in_at=None, user_known_at=timezone.now(), session_key=""
     )
 

@@ -26,9 +26,10 @@ from tracking.db.parameters import converters_for
 from tracking.db.upserts import PlainRow, SqlDialect, column_attributes
 from tracking.hits import PageHit
 from tracking.models import PageView, Visit, Visitor
-from tracking.recording import written_batches
+from tracking.models.visitors import VISIT_GAP
+from tracking.recording import midnight, written_batches
 from tracking.recording.deduplication import save_missing
-from tracking.recording.visit_history import GAP, UTM_COLUMNS, VisitHistory
+from tracking.recording.visit_history import UTM_COLUMNS, VisitHistory
 from tracking.recording.visitors import (
     BROWSER_COLUMNS,
     VisitorHits,
@@ -62,12 +63,13 @@ def save_page_views(hits: Iterable[PageHit], batch_key: UUID | None = None) -> N
 
 
 def _save_batch(hits: Sequence[PageHit], using: str, batch_key: UUID | None) -> None:
-    # All processes lock the visitors in the same order, so no two deadlock.
-    by_visitor = groupby(sorted(hits, key=attrgetter("visitor")), attrgetter("visitor"))
-    hits_by_visitor = {key: VisitorHits.of(group) for key, group in by_visitor}
     with transaction.atomic(using=using):
         if batch_key is not None:
             written_batches.mark_written(batch_key, using)
+        hits = midnight.carry_over(hits, using)
+        # All processes lock the visitors in the same order, so no two deadlock.
+        by_visitor = groupby(sorted(hits, key=attrgetter("visitor")), attrgetter("visitor"))
+        hits_by_visitor = {key: VisitorHits.of(group) for key, group in by_visitor}
         upsert_visitors([visitor.row for visitor in hits_by_visitor.values()], using)
         visits = _lock_visits_near(hits, using)
         histories = {key: VisitHistory(visits.get(key, ())) for key in hits_by_visitor}
@@ -87,8 +89,8 @@ def _save_batch(hits: Sequence[PageHit], using: str, batch_key: UUID | None) -> 
 
 def _lock_visits_near(hits: Sequence[PageHit], using: str) -> dict[str, list[PlainRow]]:
     """Return the visits to which a hit may belong, by the key of the visitor."""
-    earliest = storable_time(min(hit.time for hit in hits)) - GAP
-    latest = storable_time(max(hit.time for hit in hits)) + GAP
+    earliest = storable_time(min(hit.time for hit in hits)) - VISIT_GAP
+    latest = storable_time(max(hit.time for hit in hits)) + VISIT_GAP
     is_near = Q(ended_at__gt=earliest, started_at__lt=latest)
     found: dict[str, list[PlainRow]] = {}
     columns = column_attributes(Visit)
@@ -150,6 +152,12 @@ def _insert_page_views(page_views: Sequence[tuple[PageHit, PlainRow]], using: st
 def _send_signals(hits: Sequence[PageHit], using: str) -> None:
     if not visitor_seen.has_listeners(Visitor):
         return
+    rows = Visitor.objects.using(using)
     pages = Counter(hit.visitor for hit in hits)
-    for key, visitor in Visitor.objects.using(using).in_bulk(list(pages), field_name="key").items():
+    visitors = rows.in_bulk(list(pages), field_name="key")
+    if missing := pages.keys() - visitors.keys():  # pages of before midnight, written after it
+        for visitor in rows.filter(previous_key__in=missing):
+            pages[visitor.key] += pages[str(visitor.previous_key)]
+            visitors[visitor.key] = visitor
+    for key, visitor in visitors.items():
         announce(visitor_seen, Visitor, visitor=visitor, page_views=pages[key])
