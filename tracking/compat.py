@@ -77,17 +77,13 @@ def loaded_user(request: HttpRequest) -> Any:
     return user
 
 
-def header(response: HttpResponseBase, name: str) -> str:
-    """Return a header of a response, or ``""`` without it.
+def raw_headers(response: HttpResponseBase) -> dict[str, tuple[str, str]]:
+    """Return the names and values of a response's headers, by their names in lower case.
 
     Django's own ``get()`` raises and catches two errors for a header that is missing.
-
-    Args:
-        response: the response.
-        name: the name of the header in lower case.
     """
-    found = response.headers._store.get(name)
-    return found[1] if found is not None else ""
+    headers: dict[str, tuple[str, str]] = response.headers._store
+    return headers
 
 
 def make_morsel(name: str, value: str, attributes: Mapping[str, object]) -> "Morsel[str]":

@@ -22,7 +22,7 @@ A page view is not counted either if
   ``over the budget of new visitors``.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ from django.utils.functional import Promise
 
 from tracking import compat
 from tracking.caching import snapshots
-from tracking.conf import conf, until_settings_change
+from tracking.conf import DEFAULT_EXCLUDE, conf, until_settings_change
 from tracking.models import UntrackedUserAgent
 
 OPT_OUT = "opt-out"
@@ -155,56 +155,56 @@ def exclude_page(request: HttpRequest, response: HttpResponseBase) -> str | None
     if response.status_code in _REDIRECTS:
         return f"status {response.status_code}"
     match = request.resolver_match
-    if match is not None and "tracking" in match.app_names:
+    apps = match.app_names if match is not None else ()
+    if "tracking" in apps:
         return "a URL of tracking"
     prefixes, rules = _policy()
-    if request.path.startswith(prefixes):
+    if prefixes and request.path.startswith(prefixes):
         return next(f"prefix {p}" for p in prefixes if request.path.startswith(p))
-    for name, applies in rules:
-        if applies(request, response):
-            return name
-    return None
+    return _broken_rule(rules, apps, request, response)
 
 
 #: The reader is on the way to another page. (Not with 304: that page is in the browser.)
 _REDIRECTS = frozenset(range(300, 400)) - {NOT_MODIFIED}
 
 
-def _is_admin(request: HttpRequest, response: HttpResponseBase) -> bool:
-    match = request.resolver_match
-    return match is not None and "admin" in match.app_names
+def _broken_rule(
+    rules: Collection[str], apps: Sequence[str], request: HttpRequest, response: HttpResponseBase
+) -> str | None:
+    """Return the first of the rules that applies.
 
-
-def _is_static(request: HttpRequest, response: HttpResponseBase) -> bool:
-    return request.path.startswith(_static_prefixes())
-
-
-def _is_xhr(request: HttpRequest, response: HttpResponseBase) -> bool:
-    # Every current browser sends Fetch Metadata; some libraries send X-Requested-With.
+    One function for all: calls would take most of the time.
+    """
     meta = request.META
-    if meta.get("HTTP_X_REQUESTED_WITH") == "XMLHttpRequest":
-        return True
-    return str(meta.get("HTTP_SEC_FETCH_MODE", "navigate")) != "navigate"
-
-
-def _is_frame(request: HttpRequest, response: HttpResponseBase) -> bool:
-    return request.META.get("HTTP_SEC_FETCH_DEST") in _FRAMES
+    if "admin" in rules and "admin" in apps:
+        return "admin"
+    if "static" in rules and request.path.startswith(_static_prefixes()):
+        return "static"
+    if "xhr" in rules and (
+        # Every current browser sends Fetch Metadata; some libraries send X-Requested-With.
+        meta.get("HTTP_X_REQUESTED_WITH") == "XMLHttpRequest"
+        or meta.get("HTTP_SEC_FETCH_MODE", "navigate") != "navigate"
+    ):
+        return "xhr"
+    if "frames" in rules and meta.get("HTTP_SEC_FETCH_DEST") in _FRAMES:
+        return "frames"
+    if "errors" in rules and response.status_code >= 400:  # noqa: PLR2004
+        return "errors"
+    return "non_html" if "non_html" in rules and _is_not_html(request, response) else None
 
 
 _FRAMES = frozenset({"iframe", "frame", "embed", "object", "fencedframe"})
 
 
-def _is_error(request: HttpRequest, response: HttpResponseBase) -> bool:
-    return response.status_code >= 400  # noqa: PLR2004
-
-
 def _is_not_html(request: HttpRequest, response: HttpResponseBase) -> bool:
     if response.status_code == NOT_MODIFIED:  # has no type: what the client accepts must do
         return "text/html" not in request.META.get("HTTP_ACCEPT", "")
-    if not _is_html(compat.header(response, "content-type")):
+    headers = compat.raw_headers(response)
+    if "content-type" not in headers or not _is_html(headers["content-type"][1]):
         return True
-    disposition = compat.header(response, "content-disposition")
-    return disposition.lower().startswith("attachment")
+    if "content-disposition" not in headers:
+        return False
+    return headers["content-disposition"][1].lower().startswith("attachment")
 
 
 @lru_cache(maxsize=100)
@@ -212,22 +212,13 @@ def _is_html(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() in HTML
 
 
-Rule = Callable[[HttpRequest, HttpResponseBase], bool]
-
 #: The rules by which a response is not a page view, by their names in ``TRACKING_EXCLUDE``.
-RULES: Mapping[str, Rule] = {
-    "admin": _is_admin,
-    "static": _is_static,
-    "xhr": _is_xhr,
-    "frames": _is_frame,
-    "errors": _is_error,
-    "non_html": _is_not_html,
-}
+RULES = DEFAULT_EXCLUDE
 
 
 class _Policy(NamedTuple):
     prefixes: tuple[str, ...]
-    rules: tuple[tuple[str, Rule], ...]
+    rules: frozenset[str]
 
 
 @until_settings_change
@@ -242,7 +233,7 @@ def _policy() -> _Policy:
     prefixes = [prefixes] if isinstance(prefixes, str) else prefixes
     return _Policy(
         tuple(str(prefix) for prefix in prefixes if prefix and isinstance(prefix, str | Promise)),
-        tuple((name, RULES[name]) for name in RULES if name in conf.exclude),
+        frozenset(name for name in RULES if name in conf.exclude),
     )
 
 

@@ -71,16 +71,20 @@ def uuid7() -> uuid.UUID:
     return uuid.UUID(bytes=uuid7_bytes())
 
 
-def uuid7_bytes() -> bytes:
+def uuid7_bytes(moment: float | None = None) -> bytes:
     """Return the 16 bytes of a new UUID that sorts by the time it was made at.
 
     Layout: RFC 9562, section 5.7: 48 bits of Unix time in milliseconds, the version, 12 bits of
     the fraction of the millisecond (section 6.2, method 3), the variant, 62 random bits. Keys that
     arrive in order keep the index of a large table dense.
+
+    Args:
+        moment: that time, in POSIX seconds; by default now.
     """
-    milliseconds, rest = divmod(clock.time_ns(), 1_000_000)
-    fraction = (rest << 12) // 1_000_000
-    return _UUID(milliseconds << 16 | 0x7000 | fraction, 0x2 << 62 | _random.getrandbits(62))
+    # A float holds all 12 bits of the fraction until 2039, then one less.
+    ticks = int((clock.time() if moment is None else moment) * 4_096_000)
+    first = ticks >> 12 << 16 | 0x7000 | ticks & 0xFFF
+    return _UUID(first, 0x2 << 62 | _random.getrandbits(62))
 
 
 _UUID = Struct(">QQ").pack

@@ -105,23 +105,17 @@ async def _record(
     info: RequestInfo, kind: Kind, payload: Payload, wait: Waiting, *, url: str = ""
 ) -> None:
     """Call the callbacks and send a hit, if the request counts."""
-    if info.tracks_visitors and snapshots.is_due():
+    tracks_visitors = info.tracks_visitors
+    if tracks_visitors and snapshots.is_due():
         await snapshots.refresh_for_request(wait)
     if not info.counts():
         return
-    if info.tracks_visitors and conf.consent:
+    if tracks_visitors and conf.consent:
         await info.ask_consent(wait)
     data = payload.kwargs
     if payload.args:
         data = {"args": payload.args, **rename_keys(payload.kwargs, ["args"])}
-    raw = info.make_raw_hit(
-        kind,
-        target=payload.target,
-        source=payload.source,
-        entity=payload.entity,
-        data=data,
-        url=url,
-    )
+    raw = info.make_raw_hit(kind, data, url, payload.target, payload.source, payload.entity)
     if tracker.has_callbacks:
         await wait.call(tracker.notify, info.request, payload.args, payload.kwargs)
     await send_hit(raw, wait)

@@ -327,7 +327,7 @@ def _record(
     references = {
         role: Reference.to(instance) for role, instance in found.items() if instance is not None
     }
-    raw = info.make_raw_hit(kind, url=url, **references)
+    raw = info.make_raw_hit(kind, None, url, **references)
     run(record_opens_and_clicks.send_hit(raw, IN_THREAD))
 
 

@@ -44,7 +44,8 @@ def test_each_part_is_found_once_and_only_if_it_is_needed(monkeypatch, settings)
     count(browser_consent, "ask")
     count(visitor_cookie, "read")
     count(daily_salt, "today")
-    request = RequestFactory().get("/")
+    settings.TRACKING_CONSENT = lambda request: True
+    request = RequestFactory().get("/", HTTP_DNT="0")
     info = tracked(request)
     assert RequestInfo.of(request) is info
     assert found == []

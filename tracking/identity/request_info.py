@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from time import time
 from typing import Any, Self
 from weakref import ref
 
@@ -12,6 +13,7 @@ from tracking import client_address, exclusions
 from tracking.conf import conf
 from tracking.db.column_values import MAX_TEXT
 from tracking.enrichment.campaigns import campaign_query
+from tracking.hits import Reference, uuid7_bytes
 from tracking.identity import browser_consent, daily_salt, page_view, visitor_cookie, visitor_key
 from tracking.identity.browser_consent import Consent
 from tracking.raw_hits import RawHit, RawPageHit
@@ -104,6 +106,7 @@ class RequestInfo:
         """Why an open or a click by this request does not count, or ``None`` if it does."""
         if reason := exclusions.exclude_request(self._request()):
             return reason
+        self.find_all()
         if self.opts_out:
             return exclusions.OPT_OUT
         # Without visitors, snapshots are not refreshed: a hit is one INSERT and nothing else.
@@ -178,41 +181,91 @@ class RequestInfo:
 
     # Hits.
 
-    def make_raw_hit(self, kind: str, **values: Any) -> RawHit:
+    def find_all(self) -> None:
+        """Find at once what each hit needs: one by one, the properties take longer.
+
+        The site's callable is not asked for its consent.
+        """
+        request, found = self._request(), self.__dict__
+        meta = request.META
+        if "address" not in found:
+            found["address"] = client_address.client_address(request)
+        if "user_agent" not in found:
+            agent: str = meta.get("HTTP_USER_AGENT", "")
+            found["user_agent"] = agent if agent.isascii() else _decode(agent)
+        if "opts_out" not in found:
+            has_header = "HTTP_DNT" in meta or "HTTP_SEC_GPC" in meta
+            found["opts_out"] = has_header and exclusions.opts_out(request)
+        if "consent" not in found and not conf.consent:
+            found["consent"] = Consent.REFUSE if found["opts_out"] else Consent.TRACK
+
+    def make_raw_hit(
+        self,
+        kind: str,
+        data: dict[str, Any] | None = None,
+        url: str = "",
+        target: Reference | None = None,
+        source: Reference | None = None,
+        entity: Reference | None = None,
+    ) -> RawHit:
         """Return the hit that this request is.
 
         Args:
             kind: one of :class:`tracking.hits.Kind`.
-            values: further fields of the hit.
+            data: as in :class:`tracking.hits.Hit`, as are all others.
+            url: the destination of a click.
+            target: what was shown or linked to.
+            source: where the reader comes from.
+            entity: the reader.
         """
-        has_visitor = self.tracks_visitors and self.consent is not Consent.REFUSE
+        self.find_all()
+        request = self._request()
+        has_visitor = (
+            getattr(request, "_tracks_visitors", False) and self.consent is not Consent.REFUSE
+        )
+        now = time()
         return RawHit(
             kind,
-            referrer=self.referrer[:MAX_TEXT],
-            ip_address=self.recorded_address,
-            user_agent=self.user_agent[:MAX_TEXT],
-            visitor=self.visitor_key if has_visitor else None,
-            **values,
+            data or {},
+            url,
+            target,
+            source,
+            entity,
+            self.referrer[:MAX_TEXT] if "HTTP_REFERER" in request.META else "",
+            self.address if conf.anonymize_ip is False else self.recorded_address,
+            self.user_agent[:MAX_TEXT],
+            self.visitor_key if has_visitor else None,
+            uuid7_bytes(now),
+            now,
         )
 
     def make_raw_page_hit(self) -> RawPageHit:
         """Return the page view that this request is, once the page has been made."""
         request = self._request()
-        referrer, host = self.referrer, None
-        if referrer:
-            host = page_view.site_host(request)
+        meta = request.META
+        referrer, host, query = "", None, meta.get("QUERY_STRING")
+        if "HTTP_REFERER" in meta:
+            referrer = self.referrer
+            host = page_view.site_host(request) if referrer else None
+        cookie_key = self.cookie_key
+        key, previous = cookie_key, None
+        if key is None:
+            key, previous = self.visitor_key, self.previous_key
+        now = time()
         return RawPageHit(
-            self.visitor_key,
+            key,
             request.path[:MAX_TEXT],
             "" if host is None else referrer[:MAX_TEXT],
             "" if host is None else host[:MAX_TEXT],
-            campaign_query(request.META.get("QUERY_STRING", "")),
+            campaign_query(query) if query else "",
             page_view.session_key(request),
             page_view.user_pk(request),
-            self.recorded_address,
+            self.address if conf.anonymize_ip is False else self.recorded_address,
             self.user_agent[:MAX_TEXT],
-            previous_visitor=self.previous_key,
-            has_cookie=self.cookie_key is not None,
+            uuid7_bytes(now),
+            now,
+            previous,
+            cookie_key is not None,
         )
 
 

@@ -109,16 +109,18 @@ def _macs() -> list[hmac.HMAC]:
     return [salted_hmac(f"{_SALT}signer", "", key, algorithm="sha256") for key in conf.secret_keys]
 
 
+_VARY = ("Vary", "Cookie")
 _SHARED = re.compile(r"\b(public|s-maxage)\b", re.IGNORECASE)
 
 
 def _make_private(response: HttpResponseBase) -> bool:
     """Return whether a response may carry a cookie, and keep caches from giving it to others."""
-    if _SHARED.search(compat.header(response, "cache-control")):
+    headers = compat.raw_headers(response)
+    if "cache-control" in headers and _SHARED.search(headers["cache-control"][1]):
         return False
     # Django's own cache keeps pages for everybody, too, unless they vary.
-    if compat.header(response, "vary"):
+    if "vary" in headers and headers["vary"][1]:
         patch_vary_headers(response, ["Cookie"])
     else:
-        response.headers["Vary"] = "Cookie"
+        headers["vary"] = _VARY
     return True

@@ -17,7 +17,6 @@ from tracking.identity.browser_consent import Consent
 from tracking.identity.request_info import RequestInfo
 from tracking.log_limits import get_logger
 from tracking.middleware.base import BaseMiddleware
-from tracking.raw_hits import RawPageHit
 
 logger = get_logger(__name__)
 
@@ -42,49 +41,46 @@ class VisitorTrackingMiddleware(BaseMiddleware):
         try:
             reason = exclusions.exclude_page(request, response)
             if reason is None:
-                reason = await self._record(request, response)
-            if reason is not None:
+                info = RequestInfo.of(request)
+                if snapshots.is_due():
+                    await snapshots.refresh_for_request(self.wait)
+                if conf.consent:
+                    await info.ask_consent(self.wait)
+                reason = _exclude_reader(info, request, response)
+            if reason is None:
+                raw, backend = info.make_raw_page_hit(), get_backend()
+                if not backend.take(raw):
+                    await self.wait.send(backend, raw.to_hit())
+            else:
                 logger.debug("%r is not counted: %s", request.path, reason)
-        except Exception as error:
-            # If the database is down, the failed refresh has logged it.
-            logged = snapshots.is_failing() and isinstance(error, Error)
-            if not (logged or missing_tables.is_known(error)):
-                logger.exception("Tracking of %r failed", request.path)
+        except Exception as error:  # noqa: BLE001 - it is logged
+            _log_failure(request, error)
         return response
 
-    async def _record(self, request: HttpRequest, response: HttpResponseBase) -> str | None:
-        """Send a page view, or return why the reader does not count."""
-        info = RequestInfo.of(request)
-        if snapshots.is_due():
-            await snapshots.refresh_for_request(self.wait)
-        if conf.consent:
-            await info.ask_consent(self.wait)
-        if reason := _exclude_reader(info, request, response):
-            return reason
-        raw, backend = _make_raw_hit(info, request, response), get_backend()
-        if not backend.take(raw):
-            await self.wait.send(backend, raw.to_hit())
-        return None
+
+def _log_failure(request: HttpRequest, error: Exception) -> None:
+    # If the database is down, the failed refresh has logged it.
+    logged = snapshots.is_failing() and isinstance(error, Error)
+    if not (logged or missing_tables.is_known(error)):
+        logger.exception("Tracking of %r failed", request.path)
 
 
 def _exclude_reader(
     info: RequestInfo, request: HttpRequest, response: HttpResponseBase
 ) -> str | None:
-    """Return why a reader is not tracked, and take back the cookie of a reader who refuses."""
+    """Return why a reader is not tracked, or ``None``.
+
+    A new visitor gets the cookie, and a reader who refuses loses it.
+    """
+    info.find_all()
     if info.consent is Consent.REFUSE:
         visitor_cookie.take_back(request, response)
         return exclusions.OPT_OUT if info.opts_out else exclusions.NO_CONSENT
     if exclusions.is_untracked(info.user_agent):
         return exclusions.UNTRACKED_AGENT
-    if info.cookie_key is None and not new_visitors.fits_budget(info.visitor_key, info.address):
-        return exclusions.OVER_BUDGET
+    if info.cookie_key is None:
+        if not new_visitors.fits_budget(info.visitor_key, info.address):
+            return exclusions.OVER_BUDGET
+        if info.consent is Consent.TRACK and conf.cookies:
+            visitor_cookie.set_on(request, response, info.visitor_key)
     return None
-
-
-def _make_raw_hit(
-    info: RequestInfo, request: HttpRequest, response: HttpResponseBase
-) -> RawPageHit:
-    """Return the hit for a page, and set the cookie of a new visitor."""
-    if info.cookie_key is None and info.consent is Consent.TRACK and conf.cookies:
-        visitor_cookie.set_on(request, response, info.visitor_key)
-    return info.make_raw_page_hit()

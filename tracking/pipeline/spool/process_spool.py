@@ -17,7 +17,7 @@ from tracking.log_limits import get_logger
 from tracking.pipeline.spool.folder import make_folder, why_untrusted
 from tracking.pipeline.spool.followed import Followed
 from tracking.pipeline.spool.orphans import Orphans
-from tracking.pipeline.spool.records import DamagedBytes, Item, encode_hit, frame_record
+from tracking.pipeline.spool.records import DamagedBytes, Item, make_record
 from tracking.pipeline.spool.segments import SEGMENT_SIZE, Segment
 from tracking.pipeline.spool.shared_segments import FollowedSegment, SharedSegment
 from tracking.pipeline.spool.site_identity import SiteIdentity, this_site
@@ -107,14 +107,14 @@ class Spool:
             OSError: the disk refuses.
             TypeError, ValueError, OverflowError: a hit cannot be encoded.
         """
-        frames = [frame_record(encode_hit(hit)) for hit in hits]
-        data = frames[0] if len(frames) == 1 else b"".join(frames)
+        records = [*map(make_record, hits)]
+        data = b"".join(records)
         with self._lock:
             segment = self._segment_for(len(data))
             # One by one, if others read at once: no whole record is ever taken back.
-            for piece in frames if segment.is_shared else (data,):
+            for piece in records if segment.is_shared else (data,):
                 segment.append(piece)
-            self.appended += len(frames)
+            self.appended += len(records)
 
     def _segment_for(self, size: int) -> Segment:
         active = self._active

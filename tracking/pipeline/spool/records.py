@@ -30,7 +30,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.functional import Promise
 
 from tracking import hits
-from tracking.hits import AnyHit, PageHit
+from tracking.hits import AnyHit, Hit, PageHit
 from tracking.raw_hits import AnyRawHit, RawHit, RawPageHit
 from tracking.tokens import packing
 
@@ -40,6 +40,7 @@ MARKER = b"\xc1HIT"
 MAX_PAYLOAD = 4 * 1024 * 1024
 
 _CHECKSUM = struct.Struct("<I")
+_START = struct.Struct("<4sI")
 _LENGTH_AND_TIME = struct.Struct("<Id")
 _BODY = len(MARKER) + _CHECKSUM.size
 OVERHEAD = _BODY + _LENGTH_AND_TIME.size
@@ -81,7 +82,7 @@ def encode_hit(hit: AnyHit | AnyRawHit) -> bytes:
         TypeError, ValueError, OverflowError: a value fits no JSON column either.
     """
     try:
-        return _ENCODER.encode(_packable(hit))
+        return _ENCODER.encode(hit if isinstance(hit, _PAGES) else _packable(hit))
     except (TypeError, ValueError, OverflowError):
         # A tuple, a duration, a lone surrogate: rare, but no reason to lose the hit.
         return _ENCODER.encode(_as_json_values(hit))
@@ -107,20 +108,22 @@ def _is_simple_or_list(value: Any) -> bool:
 _STRING_ONLY = frozenset({str})
 
 
-def _packable(hit: AnyHit | AnyRawHit) -> AnyHit | AnyRawHit:
-    if isinstance(hit, _PAGES):
-        return hit
+def _packable(hit: Hit | RawHit) -> Hit | RawHit:
     data = hit.data
-    if _STRING_ONLY.issuperset(map(type, data)) and all(map(_is_simple_or_list, data.values())):
+    if _STRING_ONLY.issuperset(map(type, data)) and (
+        _SIMPLE_TYPES.issuperset(map(type, data.values()))
+        or all(map(_is_simple_or_list, data.values()))
+    ):
         return hit
     return msgspec.structs.replace(hit, data=packing.packable_mapping(data, "data"))
 
 
 _PAGES = (RawPageHit, PageHit)
+_RAW = (RawPageHit, RawHit)
 
 
 def _as_json_values(hit: AnyHit | AnyRawHit) -> AnyHit:
-    if isinstance(hit, RawHit | RawPageHit):
+    if isinstance(hit, _RAW):
         hit = hit.to_hit()
     text = json.dumps(hit.as_dict(), cls=DjangoJSONEncoder, ensure_ascii=False)
     return hits.from_dict(json.loads(text.encode(errors="replace")))
@@ -174,8 +177,17 @@ def frame_record(payload: bytes, moment: float | None = None) -> bytes:
     """
     if len(payload) > MAX_PAYLOAD:
         raise ValueError(f"a hit of {len(payload):,} bytes; the limit is {MAX_PAYLOAD:,}.")
-    head = _LENGTH_AND_TIME.pack(len(payload), time.time() if moment is None else moment)
-    return b"".join((MARKER, _CHECKSUM.pack(crc32(payload, crc32(head))), head, payload))
+    body = _LENGTH_AND_TIME.pack(len(payload), time.time() if moment is None else moment) + payload
+    return _START.pack(MARKER, crc32(body)) + body
+
+
+def make_record(hit: AnyHit | AnyRawHit) -> bytes:
+    """Return a hit as a record. That of a request was made when the hit was.
+
+    Raises:
+        TypeError, ValueError, OverflowError: the hit cannot be encoded, or is too long.
+    """
+    return frame_record(encode_hit(hit), hit.time if isinstance(hit, _RAW) else None)
 
 
 def parse_records(

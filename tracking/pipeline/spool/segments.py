@@ -174,7 +174,8 @@ class Segment:
             OSError: the disk refuses; the segment is unchanged.
         """
         try:
-            _write_all(self._descriptor, data, self.end)
+            if os.pwrite(self._descriptor, data, self.end) < len(data):
+                _write_all(self._descriptor, data, self.end)  # raises why, on a full disk
         except OSError:
             # If this fails, too: bytes after the end are overwritten, or read as damaged.
             with suppress(OSError):
