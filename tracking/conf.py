@@ -308,6 +308,34 @@ class Settings:
         return number
 
     @cached_property
+    def mail(self) -> str | Callable[[Any], object]:
+        """``TRACKING_MAIL``: which messages :class:`tracking.mail.TrackingEmailBackend` tracks.
+
+        ``"opt-in"`` (the default): those that ask for it, by a header ``X-Tracking`` or an
+        attribute ``tracking``. ``"all"``: all of them. Or a callable, or its dotted path, that
+        gets the message and returns what its attribute could be, or ``None``.
+        """
+        rule: str | Callable[[Any], object] = self._get("MAIL", "opt-in")
+        return rule
+
+    @cached_property
+    def mail_backend(self) -> str:
+        """``TRACKING_MAIL_BACKEND``: dotted path of the mail backend that sends.
+
+        With ``MAILERS`` it is not used. Default: Django's backend for SMTP.
+        """
+        return str(self._get("MAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend"))
+
+    @cached_property
+    def test_recipients(self) -> Sequence[str]:
+        """``TRACKING_TEST_RECIPIENTS``: addresses whose messages are tests, which count nothing.
+
+        Default ``[]``.
+        """
+        recipients: Sequence[str] = self._get("TEST_RECIPIENTS", ())
+        return [recipients] if isinstance(recipients, str) else recipients
+
+    @cached_property
     def report_recipients(self) -> Sequence[str]:
         """``TRACKING_REPORT_RECIPIENTS``: addresses that get the weekly report by mail.
 

@@ -36,6 +36,7 @@ def pixel_url(
     entity: Model | None = None,
     target: Model | None = None,
     request: HttpRequest | None = None,
+    counts: bool = True,
 ) -> str:
     """Return the URL of a pixel.
 
@@ -46,6 +47,7 @@ def pixel_url(
         entity: the saved row of the reader.
         target: the saved row that is shown.
         request: gives the URL its host if ``TRACKING_BASE_URL`` is not set.
+        counts: whether opens are recorded; ``False`` for a test.
 
     Raises:
         TypeError, ValueError: an argument cannot be part of a URL; the message names it.
@@ -57,7 +59,7 @@ def pixel_url(
         source=_reference("source", source),
         entity=_reference("entity", entity),
         target=_reference("target", target),
-        issued_at=_issued_at(),
+        issued_at=_issued_at() if counts else tokens.UNCOUNTED,
     )
     return absolute(reverse("tracking:pixel", args=[token]), request)
 
@@ -71,6 +73,7 @@ def link_url(
     entity: Model | None = None,
     target: Model | None = None,
     request: HttpRequest | None = None,
+    counts: bool = True,
 ) -> str:
     """Return the URL of a redirect that leads to ``url``.
 
@@ -84,6 +87,7 @@ def link_url(
         entity: the saved row of the reader.
         target: the saved row that the link leads to.
         request: gives the URL its host if ``TRACKING_BASE_URL`` is not set.
+        counts: whether clicks are recorded; ``False`` for a test.
 
     Raises:
         tracking.destinations.BadDestination: no redirect may lead to ``url``.
@@ -106,7 +110,7 @@ def link_url(
         source=_reference("source", source),
         entity=_reference("entity", entity),
         target=target_reference,
-        issued_at=_issued_at(),
+        issued_at=_issued_at() if counts else tokens.UNCOUNTED,
     )
     return absolute(reverse("tracking:redirect", args=[token]), request)
 

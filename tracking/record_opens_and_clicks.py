@@ -127,7 +127,7 @@ def _decode(token: str, salt: str) -> tuple[Payload, bool]:
     Characters that a mail program has added to its end are ignored.
     """
     try:
-        return tokens.loads(token, salt=salt, max_age=conf.token_max_age), True
+        payload = tokens.loads(token, salt=salt, max_age=conf.token_max_age)
     except tokens.ExpiredToken as expired:
         # Tokens from before the site had an age limit have no date. They still count.
         return expired.payload, expired.payload.issued_at is None
@@ -137,6 +137,7 @@ def _decode(token: str, salt: str) -> tuple[Payload, bool]:
         if trimmed == token:
             raise
         return _decode(trimmed, salt)
+    return payload, payload.issued_at != tokens.UNCOUNTED
 
 
 def _find_destination(payload: Payload) -> tuple[str, bool]:

@@ -10,6 +10,7 @@
 :mod:`.exclusions`              requests that are not counted
 :mod:`.retention`               how long rows are kept
 :mod:`.reports`                 values that are counted one by one
+:mod:`.mail`                    which messages are tracked, and what sends them
 :mod:`.bans`                    response to banned clients
 :mod:`.templates`               templates of the ban and map pages
 :mod:`.geoip`                   GeoIP database
@@ -26,6 +27,7 @@ from tracking.checks import (
     consent_and_cookies,
     exclusions,
     geoip,
+    mail,
     middleware,
     reports,
     retention,
@@ -43,6 +45,7 @@ __all__ = [
     "consent_and_cookies",
     "exclusions",
     "geoip",
+    "mail",
     "middleware",
     "reports",
     "retention",

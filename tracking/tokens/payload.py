@@ -11,6 +11,9 @@ from tracking.hits import Reference
 PIXEL = "tracking.pixel"
 REDIRECT = "tracking.redirect"
 
+#: The date of tokens that never count: those of messages that are tests.
+UNCOUNTED = datetime.fromtimestamp(0, UTC)
+
 
 class BadToken(ValueError):
     """The text is not a token that this site made for this purpose."""
