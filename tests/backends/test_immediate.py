@@ -253,6 +253,31 @@ def test_a_server_that_hangs_holds_up_nobody(backend, database, caplog):
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif("connection.vendor == 'sqlite'")
+def test_who_comes_while_another_one_waits_waits_no_longer_than_that_one(backend, database):
+    backend.spooler.max_wait = 2
+    database.gate = threading.Event()
+    sent = hits(2)
+    ended = []
+
+    def send(hit):
+        backend.send(hit)
+        ended.append(time.monotonic())
+
+    first, second = (threading.Thread(target=send, args=[hit]) for hit in sent)
+    first.start()
+    wait_until(lambda: database.tried)
+    time.sleep(1.5)
+    second.start()
+    first.join()
+    second.join()
+    assert abs(ended[0] - ended[1]) < 1
+    database.gate.set()
+    wait_until(lambda: waiting(backend) == 0)
+    assert keys_in_database() == keys(sent)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor == 'sqlite'")
 def test_a_server_that_takes_hits_slowly_is_not_asked_again_by_requests(backend, database):
     reserve = backend.spooler
     reserve.max_wait = reserve.slow_batch = 0.05

@@ -106,13 +106,16 @@ class Reserve(BufferedBackend):
         """Write hits, and return whether they are written; if not, they are kept."""
         if self._try_at:
             self._try_at = monotonic() + self.pause  # one request tries, others do not wait for it
-        if _may_hang():
-            return self._calls.run(
-                lambda: write(hits), self.max_wait, lambda: self._keep_of_hanging(hits)
-            )
-        thread = get_ident()
-        self._begun[thread] = monotonic()
+        thread, now = get_ident(), monotonic()
+        oldest = min(list(self._begun.values()), default=now)
+        self._begun[thread] = now
         try:
+            if _may_hang():
+                # Those who come while another one waits already wait as long as that one does.
+                seconds = max(self.max_wait - (now - oldest), 0)
+                return self._calls.run(
+                    lambda: write(hits), seconds, lambda: self._keep_of_hanging(hits)
+                )
             write(hits)
         finally:
             self._begun.pop(thread, None)
