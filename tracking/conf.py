@@ -298,6 +298,16 @@ class Settings:
         return days
 
     @cached_property
+    def daily_count_retention(self) -> float | None:
+        """``TRACKING_DAILY_COUNT_RETENTION``: days after which a month is counted as one.
+
+        Default 760, as long as visits are kept: a year can be compared with the one before, day by
+        day. ``None`` keeps the counts of days.
+        """
+        days: float | None = self._get("DAILY_COUNT_RETENTION", 760)
+        return days
+
+    @cached_property
     def counts_per_facet(self) -> int:
         """``TRACKING_COUNTS_PER_FACET``: values of a facet that each day counts one by one.
 

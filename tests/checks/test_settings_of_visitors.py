@@ -39,6 +39,8 @@ BAN, TRACKING, CLEAN_UP = (
         ("TRACKING_COOKIE_AGE", -1, "tracking.E014"),
         ("TRACKING_CLEANUP_TIMEOUT", "24", "tracking.E014"),
         ("TRACKING_VISIT_RETENTION", -1, "tracking.E014"),
+        ("TRACKING_DAILY_COUNT_RETENTION", 0, "tracking.E014"),
+        ("TRACKING_DAILY_COUNT_RETENTION", "two years", "tracking.E014"),
         ("TRACKING_COOKIE_NAME", "sessionid", "tracking.E015"),
         ("TRACKING_COOKIE_NAME", "a b", "tracking.E015"),
         ("TRACKING_COOKIE_NAME", "", "tracking.E015"),

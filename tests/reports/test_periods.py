@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.brute_force import NOW, custom_period
 from tracking.reports import BadQuery, Period, read_query
+from tracking.reports.periods import as_stored, notes
 
 
 class TestPeriods:
@@ -114,6 +115,39 @@ class TestPeriods:
         assert read_query(asked.as_query(), NOW) == type(asked)(
             period=asked.period, filters=asked.filters, problems=()
         )
+
+    def test_days_that_are_counted_one_by_one_stay(self):
+        period = custom_period("2026-03-02", "2026-03-20")
+        assert as_stored(period, date(2026, 2, 1)) == (period, period.before())
+        assert list(notes(*as_stored(period, date(2026, 2, 1)))) == []
+
+    def test_without_the_days_before_there_is_no_previous_period(self):
+        period = custom_period("2026-03-02", "2026-03-20")
+        assert as_stored(period, date(2026, 3, 1)) == (period, None)
+        (note,) = notes(period, None)
+        assert "previous period" in note
+
+    @pytest.mark.parametrize(
+        ("asked", "shown", "before"),
+        [
+            ("2025-12-10 2025-12-10", "2025-12-01 2025-12-31", "2025-11-01 2025-11-30"),
+            ("2025-12-31 2026-01-01", "2025-12-01 2026-01-31", "2025-10-01 2025-11-30"),
+            ("2025-02-01 2026-04-01", "2025-02-01 2026-04-02", "2023-11-01 2025-01-31"),
+            ("2016-03-30 2026-04-02", "2016-04-01 2026-04-02", "2006-03-01 2016-03-31"),
+        ],
+    )
+    def test_a_cut_month_is_shown_as_a_whole(self, asked, shown, before):
+        period = custom_period(*asked.split())
+        found, previous = as_stored(period, date(2026, 1, 1))
+        assert f"{found.first} {found.last}" == shown
+        assert f"{previous.first} {previous.last}" == before
+        assert found.unit == previous.unit == "month"
+        assert found.as_dict()["by_month"]
+        assert all(bucket.first.day == 1 for bucket in found.buckets())
+        assert Period.from_query(found.as_query(), NOW).first == found.first
+        assert as_stored(found, date(2026, 1, 1)) == (found, previous)
+        (note,) = notes(found, previous)
+        assert "whole months" in note
 
     def test_a_day_is_written_one_way(self):
         with pytest.raises(BadQuery, match="is not a day"):

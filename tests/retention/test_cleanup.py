@@ -41,9 +41,10 @@ SETTINGS = {
 
 
 @pytest.fixture(autouse=True)
-def receipts_are_kept(settings):
+def receipts_and_counts_are_kept(settings):
     """What is asked for below is what people look at."""
     settings.TRACKING_RECEIPT_RETENTION = None
+    settings.TRACKING_DAILY_COUNT_RETENTION = None
 
 
 @pytest.fixture

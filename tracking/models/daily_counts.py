@@ -23,7 +23,8 @@ def thing_key(scope: str, facet: str, value: str) -> str:
 class DailyCount(models.Model):
     """One count on one day. Written by :mod:`tracking.rollups` only.
 
-    It outlives the rows that were counted.
+    It outlives the rows that were counted. Old months are stored as one, on their first day:
+    :mod:`tracking.rollups.months`.
     """
 
     day = models.DateField(_("day"), help_text=_("In the time zone of the site."))

@@ -6,6 +6,7 @@
 What a recipient is, and opened and clicked: :mod:`tracking.rollups.metric_definitions`.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -25,7 +26,7 @@ from tracking.reports.filters import spelled, type_of
 from tracking.reports.periods import Bucket
 from tracking.rollups import read, source_counts
 from tracking.rollups.counts import OTHER, Counts
-from tracking.rollups.days import Intervals, day_of, span, zone_name
+from tracking.rollups.days import DAY, Intervals, day_of, span, start_of, zone_name
 from tracking.rollups.metric_definitions import TERMS, opened_parts
 from tracking.rollups.source_counts import SourceKey
 
@@ -145,7 +146,8 @@ class Campaign:
         clicked: who followed a link.
         goal: who reached the goal, or ``None`` if the site reports no events.
         quarters: the first 24 hours by quarter of an hour.
-        days: all days, from the first to the last of any beacon (or today).
+        days: all days, from the first to the last of any beacon (or today). Months, if the days
+            of some are no longer counted one by one.
         links: clicks by URL, with ``clicked`` (recipients) as a further number.
         countries: opens and clicks of people by country.
         clients: the same by browser and system.
@@ -314,26 +316,30 @@ def _timeline(
     intervals: Intervals,
     days: Iterable[date],
     now: datetime,
+    last_days: Iterable[date] | None = None,
 ) -> Timeline:
     """Return opens and clicks over time.
 
     Args:
         totals: beacons of people by index of the interval and kind.
         intervals: the intervals.
-        days: the day of each.
+        days: the day of each, or its first.
         now: the current time (aware).
+        last_days: the last day of each, if it may have several.
     """
+    firsts = list(days)
+    lasts = firsts if last_days is None else list(last_days)
     ends = [*intervals.starts[1:], intervals.end]
     buckets = [
         Bucket(
             start=start,
             end=end,
-            first=day,
-            last=day,
+            first=first,
+            last=last,
             is_unfinished=end > now,
             is_future=start > now,
         )
-        for start, end, day in zip(intervals.starts, ends, days, strict=True)
+        for start, end, first, last in zip(intervals.starts, ends, firsts, lasts, strict=True)
     ]
 
     def points(kind: str) -> tuple[Point, ...]:
@@ -363,8 +369,24 @@ def _days(known: read.SourceCounts, now: datetime) -> Timeline:
         for kind, _space, label in [value.partition(" ")]
         if label == Label.HUMAN.value
     }
+    if known.first < known.single:
+        return _months(totals, known, now)
     days = span(known.first, known.last)
     return _timeline(totals, Intervals.of_days(known.first, known.last), days, now)
+
+
+def _months(
+    totals: Mapping[tuple[int, str], int], known: read.SourceCounts, now: datetime
+) -> Timeline:
+    """Return opens and clicks by month, where days of some are no longer counted one by one."""
+    days = span(known.first, known.last)
+    firsts = [day for day in days if day == known.first or day.day == 1]
+    lasts = [*(day - DAY for day in firsts[1:]), known.last]
+    sums: Counter[tuple[int, str]] = Counter()
+    for (number, kind), total in totals.items():
+        sums[bisect_right(firsts, days[number]) - 1, kind] += total
+    intervals = Intervals([start_of(day) for day in firsts], start_of(known.last + DAY))
+    return _timeline(sums, intervals, firsts, now, lasts)
 
 
 def _quarters(

@@ -25,10 +25,11 @@ from tracking.reports.interval_totals import (
     read_hours,
 )
 from tracking.reports.measures import MEASURES, Measure
-from tracking.reports.periods import Bucket, Period
+from tracking.reports.periods import Bucket, Period, as_stored
 from tracking.reports.top_lists import LISTS, Page, days_of, kinds, listings
 from tracking.rollups import read, site_counts
 from tracking.rollups.days import Intervals
+from tracking.rollups.read import Days
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,8 +37,9 @@ class Overview:
     """A report about the whole site, or a part of it.
 
     Attributes:
-        period: its days.
-        before: the previous period of as many days.
+        period: its days: whole months if the days of some are no longer counted one by one.
+        before: the previous period of as many days or months, or ``None`` if its days are no
+            longer counted one by one. Then nothing is known of it.
         filters: its filters.
         figures: by name, in this order: ``visitors``, ``visits``, ``page_views``,
             ``bounce_rate``, ``visit_length``, ``opens``, ``daily_unique_opens``, ``clicks``,
@@ -52,7 +54,7 @@ class Overview:
     """
 
     period: Period
-    before: Period
+    before: Period | None
     filters: Filters
     figures: Mapping[str, Figure]
     series: Mapping[str, Series]
@@ -64,7 +66,7 @@ class Overview:
         """Return it as JSON values."""
         return {
             "period": self.period.as_dict(),
-            "before": self.before.as_dict(),
+            "before": self.before and self.before.as_dict(),
             "filters": self.filters.active(),
             "figures": {name: figure.as_dict() for name, figure in self.figures.items()},
             "series": {name: series.as_dict() for name, series in self.series.items()},
@@ -83,8 +85,7 @@ def overview(period: Period, filters: Filters | None = None) -> Overview:
     """
     filters = filters or Filters()
     where = filters.where()
-    before = period.before()
-    days = days_of(before.first, period.last, filters)
+    period, before, days = _known_days(period, filters)
     found = read.site(
         days,
         facets=site_counts.HOURLY,
@@ -93,13 +94,14 @@ def overview(period: Period, filters: Filters | None = None) -> Overview:
         where=where,
         **Page()._asdict(),
     )
-    intervals = Intervals.of_days(before.first, period.last)
-    by_day = of_days(intervals, before.first, found.by_day, where)
+    intervals = Intervals.of_days(days.first, period.last)
+    by_day = of_days(intervals, days.first, found.by_day, where)
     totals = by_day
     if period.unit == "hour":
-        hours = Intervals([*before.hours().starts, *period.hours().starts], period.end)
+        starts = [*(before.hours().starts if before else ()), *period.hours().starts]
+        hours = Intervals(starts, period.end)
         totals = count_rows(hours, where) if filters else read_hours(hours, days)
-    figures, series = _figures(period, by_day, totals)
+    figures, series = _figures(period, before, by_day, totals)
     return Overview(
         period=period,
         before=before,
@@ -107,23 +109,37 @@ def overview(period: Period, filters: Filters | None = None) -> Overview:
         figures=figures,
         series=series,
         lists=listings(LISTS, found.lines, Page()),
-        non_human=by_day.non_human(before.days, 2 * period.days),
+        non_human=by_day.non_human((period.first - days.first).days, len(intervals.starts)),
         on_site=online_count.on_site(),
     )
 
 
+def _known_days(period: Period, filters: Filters) -> tuple[Period, Period | None, Days]:
+    """Return a period and the previous one as they can be shown, and the days of both.
+
+    Filters read rows, so they need no stored counts.
+    """
+    days = days_of(period.before().first, period.last, filters)
+    shown, before = as_stored(period, days.single)
+    if shown.by_month or before is None:
+        days = days_of((before or shown).first, shown.last, filters)
+    return shown, before, days
+
+
 def _figures(
-    period: Period, days: IntervalTotals, totals: IntervalTotals
+    period: Period, before: Period | None, days: IntervalTotals, totals: IntervalTotals
 ) -> tuple[dict[str, Figure], dict[str, Series]]:
     """Return figures and series.
 
     Args:
         period: the period.
+        before: the previous period, if it is known.
         days: the totals by day, of the previous period and this one.
         totals: the totals by day or hour, of the same.
     """
-    before = period.before()
-    now, then = days.between(before.days, 2 * period.days), days.between(0, before.days)
+    middle = before.days if before else 0
+    now = days.between(middle, middle + period.days)
+    then = days.between(0, middle) if before else _UNKNOWN
     figures = {
         name: Figure(
             name=name,
@@ -135,7 +151,8 @@ def _figures(
         )
         for name, measure in MEASURES.items()
     }
-    of_period, of_before = _by_bucket(period, totals), _by_bucket(before, totals)
+    of_period = _by_bucket(period, totals)
+    of_before = _by_bucket(before, totals) if before else []
     series = {
         name: Series(
             name=name,
@@ -147,6 +164,10 @@ def _figures(
         for name, measure in MEASURES.items()
     }
     return figures, series
+
+
+#: The totals of a period that cannot be known.
+_UNKNOWN = Totals(None, None, None, None)
 
 
 def _points(measure: Measure, sums: Iterable[tuple[Bucket, Totals]]) -> tuple[Point, ...]:

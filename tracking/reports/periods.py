@@ -6,8 +6,8 @@
 A day is one of the site's time zone (``TIME_ZONE``).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, Self
 
@@ -24,6 +24,7 @@ from tracking.rollups.days import (
     start_of,
     zone_name,
 )
+from tracking.rollups.months import later_month, month_of
 
 #: The named periods: this many days, up to today.
 NAMED = {"today": 1, "7": 7, "30": 30, "90": 90}
@@ -80,12 +81,15 @@ class Period:
         first: the first day.
         last: the last day, included.
         now: the time of the query (aware).
+        by_month: whether it consists of whole months, because the days of some are no longer
+            counted one by one: :func:`as_stored`. The last month may be the current one.
     """
 
     name: str
     first: date
     last: date
     now: datetime
+    by_month: bool = False
 
     @classmethod
     def from_query(cls, params: Mapping[str, Any], now: datetime | None = None) -> Self:
@@ -154,6 +158,8 @@ class Period:
     @property
     def unit(self) -> str:
         """The unit of buckets: ``"hour"``, ``"day"``, ``"week"`` (seven days) or ``"month"``."""
+        if self.by_month:
+            return "month"
         if self.days == 1:
             return "hour"
         if self.days <= BY_DAY:
@@ -161,7 +167,11 @@ class Period:
         return "week" if self.days <= BY_WEEK else "month"
 
     def before(self) -> Self:
-        """Return the previous period of as many days."""
+        """Return the previous period of as many days, or of as many months."""
+        if self.by_month:
+            number = 12 * (self.last.year - self.first.year) + self.last.month - self.first.month
+            first = later_month(self.first, -(number + 1))
+            return replace(self, name=CUSTOM, first=first, last=self.first - DAY)
         length = DAY * self.days
         return type(self)(
             name=CUSTOM, first=self.first - length, last=self.last - length, now=self.now
@@ -230,9 +240,45 @@ class Period:
             "last": self.last.isoformat(),
             "days": self.days,
             "unit": self.unit,
+            "by_month": self.by_month,
             "time_zone": self.zone,
             "is_unfinished": self.is_unfinished,
         }
+
+
+def as_stored(period: Period, single: date) -> tuple[Period, Period | None]:
+    """Return a period as it can be shown from stored counts, and the previous one.
+
+    If the days of some of its months are no longer counted one by one, it consists of whole
+    months, up to today and ten years at most. The previous one is ``None`` if that is the case of
+    its days only.
+
+    Args:
+        period: the period that a user asks for.
+        single: the first day that is counted one by one: :mod:`tracking.rollups.months`.
+    """
+    if period.first < single:
+        last = min(later_month(month_of(period.last)) - DAY, day_of(period.now))
+        first = month_of(period.first)
+        if (last - first).days >= LONGEST:
+            first = later_month(first)
+        period = replace(period, name=CUSTOM, first=first, last=last, by_month=True)
+    before = period.before()
+    is_cut = not period.by_month and before.first < single and single > EARLIEST
+    return period, None if is_cut else before
+
+
+def notes(period: Period, before: Period | None) -> Iterator[str]:
+    """Yield sentences about what a report cannot show because of how counts are stored.
+
+    Args:
+        period: a result of :func:`as_stored`.
+        before: the previous period.
+    """
+    if period.by_month:
+        yield _("Old days are no longer counted one by one, so whole months are shown.")
+    if before is None:
+        yield _("The previous period is not shown: its days are no longer counted one by one.")
 
 
 def _day(text: Any) -> date:

@@ -9,6 +9,7 @@ from tracking.reports.campaigns import Campaign
 from tracking.reports.figures import Figure, Listing
 from tracking.reports.formatting import change, clicks, count, day, figure, opens, rate, time
 from tracking.reports.overview import Overview
+from tracking.reports.periods import notes
 from tracking.rollups.metric_definitions import TERMS
 
 #: The maximum length of a name. Longer ones are cut.
@@ -26,9 +27,11 @@ def overview_text(report: Overview, top: int = 5) -> str:
     head = [
         _("%(first)s to %(last)s (%(zone)s)")
         % {"first": day(period.first), "last": day(period.last), "zone": period.zone},
-        _("compared with %(first)s to %(last)s")
-        % {"first": day(before.first), "last": day(before.last)},
     ]
+    if before is not None:
+        said = {"first": day(before.first), "last": day(before.last)}
+        head.append(_("compared with %(first)s to %(last)s") % said)
+    head += notes(period, before)
     figures = [
         (str(one.title), figure(one.value, one.unit), _change(one))
         for one in report.figures.values()

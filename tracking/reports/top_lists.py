@@ -14,7 +14,7 @@ from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
 from tracking.reports.figures import OTHER_VALUES, Listing, Row, Text, share
 from tracking.reports.filters import Filters, spelled
-from tracking.reports.periods import Period
+from tracking.reports.periods import Period, as_stored
 from tracking.rollups import read
 from tracking.rollups.largest_values import ListRow
 from tracking.rollups.read import Days
@@ -157,6 +157,9 @@ def listing(
     """
     filters = filters or Filters()
     days = days_of(period.first, period.last, filters)
+    shown, _before = as_stored(period, days.single)
+    if shown.by_month:
+        days = days_of(shown.first, shown.last, filters)
     options = Page.of(limit, offset)
     found = read.site(
         days,

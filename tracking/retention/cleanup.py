@@ -1,4 +1,4 @@
-"""Delete expired rows, in chunks.
+"""Delete expired rows, in chunks, and add up old counts of days by month.
 
 Rows are found by the index on their time and deleted by their keys, a chunk at a time in a
 short transaction, so that nobody waits long for a lock and a replica never gets one giant
@@ -8,8 +8,8 @@ partitions (:mod:`tracking.partitions`), whole months are dropped first.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from time import sleep
 from time import time as wall_clock
 from typing import Any, NamedTuple
@@ -29,10 +29,11 @@ from django.utils import timezone
 from tracking import compat, partitions
 from tracking.db import chunks
 from tracking.db.retry import retry_transaction
-from tracking.models import PageView, Visit, Visitor
+from tracking.models import DailyCount, PageView, Visit, Visitor
 from tracking.retention.limits import TABLES, RetainedTable
 from tracking.retention.turns import INTERVAL
-from tracking.rollups import completeness
+from tracking.rollups import completeness, folding
+from tracking.rollups.days import day_of
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ def clean_up(
 
     Returns:
         The rows deleted (with ``dry_run``: to be deleted) by table, without tables whose rows
-        never expire.
+        never expire. Counts of days that were added up by month count as deleted.
 
     Raises:
         ValueError: a setting or an argument has no valid value; nothing was deleted.
@@ -105,22 +106,35 @@ def clean_up(
     """
     if chunk < 1:
         raise ValueError(f"A chunk of {chunk} rows: give at least 1.")
-    expired = _find_expired(TABLES if tables is None else tables)
+    names = TABLES if tables is None else tables
+    expired = _find_expired(names)
+    first_day = _first_day_to_keep(names)
     if dry_run:
-        return _count(expired)
-    for one in expired.values():
+        return _count(expired, first_day)
+    for model in {TABLES[name].model for name in names}:
         # Raises inside a transaction even if nothing is expired yet: better now than later.
-        with transaction.atomic(using=one.rows.db, durable=True):
+        with transaction.atomic(using=router.db_for_write(model), durable=True):
             pass
-    deleted = Counter(dict.fromkeys(expired, 0))
-    for name, one in expired.items():
-        deleted[name] += _drop_partitions(one)
-        while (gone := _delete_oldest(one, chunk)) is not None:
-            deleted.update(gone)
-            if progress is not None:
-                progress(deleted)
-            sleep(pause)
+    deleted = Counter(dict.fromkeys(expired if first_day is None else [*expired, _COUNTS], 0))
+    for gone in _delete_and_fold(expired, first_day, chunk):
+        deleted.update(gone)
+        if progress is not None:
+            progress(deleted)
+        sleep(pause)
     return dict(deleted)
+
+
+def _delete_and_fold(
+    expired: Mapping[str, _ExpiredRows], first_day: date | None, chunk: int
+) -> Iterator[Counter[str]]:
+    """Delete expired rows and add up counts, and yield how many after each transaction."""
+    for name, one in expired.items():
+        if dropped := _drop_partitions(one):
+            yield Counter({name: dropped})
+        while (gone := _delete_oldest(one, chunk)) is not None:
+            yield gone
+    while first_day is not None and (folded := _fold(first_day)):
+        yield Counter({_COUNTS: folded})
 
 
 def _drop_partitions(expired: _ExpiredRows) -> int:
@@ -150,7 +164,8 @@ def delete_chunk(limit: int = CHUNK_SIZE) -> Counter[str]:
     rows or fails.
 
     Args:
-        limit: most rows, over all tables.
+        limit: most rows, over all tables. Counts of days are added up a facet at a time, as soon
+            as fewer rows were deleted.
 
     Returns:
         The rows deleted, by table.
@@ -169,6 +184,9 @@ def delete_chunk(limit: int = CHUNK_SIZE) -> Counter[str]:
             deleted.update(gone)
             if gone is None or gone.total() < size:
                 break
+    first_day = _first_day_to_keep(TABLES)
+    while first_day is not None and deleted.total() < limit and (folded := _fold(first_day)):
+        deleted[_COUNTS] += folded
     return +deleted
 
 
@@ -202,17 +220,39 @@ def _find_expired(names: Collection[str]) -> dict[str, _ExpiredRows]:
     return {
         name: _ExpiredRows(name, table, now - timedelta(**{table.unit: max_age}), set(), [])
         for name, table in TABLES.items()
-        if name in names and (max_age := table.max_age) is not None
+        if name in names and name != _COUNTS and (max_age := table.max_age) is not None
     }
 
 
-def _count(expired: Mapping[str, _ExpiredRows]) -> dict[str, int]:
+#: The table of which no rows are deleted: they are added up by month.
+_COUNTS = "dailycount"
+
+
+def _first_day_to_keep(names: Collection[str]) -> date | None:
+    """Return the first day whose counts have not expired, or ``None`` if they never do.
+
+    Raises:
+        ValueError: the setting has no valid value.
+    """
+    if _COUNTS not in names or (max_age := TABLES[_COUNTS].max_age) is None:
+        return None
+    return day_of(timezone.now() - timedelta(days=max_age))
+
+
+def _fold(first_day: date) -> int:
+    """Add up some counts of days, and return how many; 0 if there are no more."""
+    return folding.fold_some(first_day, router.db_for_write(DailyCount))
+
+
+def _count(expired: Mapping[str, _ExpiredRows], first_day: date | None) -> dict[str, int]:
     counts = Counter({name: one.rows.count() for name, one in expired.items()})
     if "visit" in expired:
         pages = _rows(PageView).filter(visit__ended_at__lte=expired["visit"].cutoff)
         if "pageview" in expired:  # without those counted above
             pages = pages.filter(time__gt=expired["pageview"].cutoff)
         counts["pageview"] += pages.count()
+    if first_day is not None:
+        counts[_COUNTS] = folding.waiting(first_day, router.db_for_write(DailyCount))
     return dict(counts)
 
 

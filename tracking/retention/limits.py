@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.db.models import Model
 
 from tracking.conf import conf, full_name
-from tracking.models import Beacon, PageView, Visit, Visitor, WrittenBatch
+from tracking.models import Beacon, DailyCount, PageView, Visit, Visitor, WrittenBatch
 
 #: Longer is a typing error, and close to the first day of the calendar.
 MAX_AGE = timedelta(days=100 * 366)
@@ -19,7 +19,8 @@ class RetainedTable(NamedTuple):
 
     Attributes:
         model: the model.
-        column: the time column that decides; an index starts with it.
+        column: the time column that decides; an index starts with it. Counts of days are not
+            deleted, but added up by month.
         setting: the property of :data:`tracking.conf.conf` with the age at which rows expire.
         unit: the unit of that setting: ``"hours"`` or ``"days"``.
     """
@@ -61,6 +62,7 @@ TABLES: Mapping[str, RetainedTable] = {
     "visit": RetainedTable(Visit, "ended_at", "visit_retention", "days"),
     "beacon": RetainedTable(Beacon, "time", "beacon_retention", "days"),
     "receipt": RetainedTable(WrittenBatch, "time", "receipt_retention", "days"),
+    "dailycount": RetainedTable(DailyCount, "day", "daily_count_retention", "days"),
 }
 
 

@@ -11,6 +11,8 @@
 :mod:`.hourly`              hours of a day
 :mod:`.build`               counts past days and stores them
 :mod:`.read`                reads stored counts, and counts the other days from rows
+:mod:`.months`              months that are stored as one
+:mod:`.folding`             adds up old days to months
 :mod:`.late_days`           days that got rows after they were counted
 :mod:`.completeness`        up to when rows may have been deleted
 :mod:`.sql_text`            SQL expressions of texts

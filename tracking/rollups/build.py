@@ -6,10 +6,12 @@ Rows are read without a lock, and counts are replaced in one short transaction. 
 that safe: first the notes of late rows are read, then the rows, and only the notes that were read
 are deleted. A late row is written in the same transaction as the note of its day, so either the
 row is counted or its note stays.
+
+Of a month that is stored as one (:mod:`.months`), all days are counted together.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -24,6 +26,7 @@ from tracking.db.retry import retry_transaction
 from tracking.models import Beacon, CountedDay, DailyCount, LateDay, PageView, SharedValue, Visit
 from tracking.rollups import (
     completeness,
+    folding,
     hourly,
     metric_definitions,
     site_counts,
@@ -31,6 +34,8 @@ from tracking.rollups import (
     table_counts,
 )
 from tracking.rollups.days import DAY, EARLIEST, Intervals, day_of, span, start_of, zone_name
+from tracking.rollups.lock import ROLLUP, lock_counts
+from tracking.rollups.months import first_single_day, in_whole_months, stored_day
 from tracking.rollups.pending_counts import DayCount, PendingCounts
 from tracking.rollups.site_counts import IntervalCounts
 from tracking.rollups.source_counts import SourceKey
@@ -115,7 +120,7 @@ def roll_up(
     work = _plan(since, last, using, rebuild=rebuild)
     days = rows = 0
     number = len(work.days)
-    for some in _consecutive_runs(work.days):
+    for some in _consecutive_runs(work.days, first_single_day(using)):
         rows += _count(some, using)
         days += len(some)
         if progress is not None:
@@ -125,11 +130,6 @@ def roll_up(
     if not is_current:
         _note_version(using)
     return RollUpResult(days, rows, work.other_zones)
-
-
-#: The name of the row of :class:`tracking.models.SharedValue` that is locked while counts are
-#: replaced. Its value is the version of the definitions by which they were made.
-ROLLUP = "rollup"
 
 
 def _is_current(using: str) -> bool:
@@ -192,11 +192,12 @@ def first_day(using: str) -> date | None:
     return min((day_of(time) for time in times if time is not None), default=None)
 
 
-def _consecutive_runs(days: Sequence[date]) -> Iterator[list[date]]:
-    """Yield the days in runs without a gap, of at most ``DAYS_AT_ONCE``."""
+def _consecutive_runs(days: Sequence[date], single: date) -> Iterator[list[date]]:
+    """Yield the days in runs without a gap, of ``DAYS_AT_ONCE`` at most or some whole months."""
     run: list[date] = []
     for day in days:
-        if run and (day != run[-1] + DAY or len(run) == DAYS_AT_ONCE):
+        is_full = len(run) >= DAYS_AT_ONCE and (day >= single or day.day == 1)
+        if run and (day != run[-1] + DAY or is_full):
             yield run
             run = []
         run.append(day)
@@ -207,15 +208,17 @@ def _consecutive_runs(days: Sequence[date]) -> Iterator[list[date]]:
 def _count(days: Sequence[date], using: str) -> int:
     """Count consecutive days, and return how many counts were written."""
     while True:
+        single = first_single_day(using)
+        days = in_whole_months(days, single)
         versions = _versions(days, using)
         notes = list(
             LateDay.objects.using(using)
             .filter(day__range=(days[0], days[-1]))
             .values_list("pk", flat=True)
         )
-        complete = _complete(days, versions, using)
+        complete = _complete(days, versions, single, using)
         with PendingCounts(_rows(days, complete, using)) as rows:
-            replacement = _Replacement(days, complete, rows, versions, notes)
+            replacement = _Replacement(days, single, complete, rows, versions, notes)
             if retry_transaction(using, partial(replacement.write, using)):
                 return len(rows)
 
@@ -226,18 +229,38 @@ def _versions(days: Sequence[date], using: str) -> dict[date, UUID]:
 
 
 def _complete(
-    days: Sequence[date], versions: Mapping[date, UUID], using: str
+    days: Sequence[date], versions: Mapping[date, UUID], single: date, using: str
 ) -> dict[str, set[date]]:
-    """Return the days to count by table, without counted days whose rows were deleted."""
+    """Return the days to count by table, without counted days whose rows were deleted.
+
+    Of a month that is stored as one, the numbers of a counted day are not known. So all its days
+    are left out if rows of any were deleted.
+    """
     limits = completeness.deleted_until(using)
     return {
         table: {
             day
             for day in days
-            if day not in versions or table not in limits or start_of(day) > limits[table]
+            if day not in versions
+            or table not in limits
+            or start_of(stored_day(day, single)) > limits[table]
         }
         for table in FACETS_OF
     }
+
+
+def _replaced(complete: Iterable[date], versions: Collection[date], single: date) -> list[date]:
+    """Return the days whose stored counts are replaced.
+
+    To a month that is stored as one, days that were not counted are only added.
+
+    Args:
+        complete: the days that are counted now.
+        versions: the days that were counted before.
+        single: the first day that is not stored by month.
+    """
+    in_full = {stored_day(day, single) for day in complete if day in versions}
+    return [day for day in complete if day >= single or stored_day(day, single) in in_full]
 
 
 def _rows(
@@ -301,6 +324,7 @@ class _Replacement(NamedTuple):
     """New counts of some days."""
 
     days: Sequence[date]
+    single: date
     complete: Mapping[str, set[date]]
     rows: PendingCounts
     versions: Mapping[date, UUID]
@@ -313,13 +337,14 @@ class _Replacement(NamedTuple):
             Whether they were replaced.
         """
         with transaction.atomic(using=using):
-            _lock_counts(using)
-            if _versions(self.days, using) != self.versions:
+            lock_counts(using)
+            if _have_changed(self.days, self.single, self.versions, using):
                 return False
             counts = DailyCount.objects.using(using)
             for table, days in self.complete.items():
-                counts.filter(day__in=days, facet__in=FACETS_OF[table]).delete()
-            self.rows.save(using)
+                replaced = _replaced(days, self.versions, self.single)
+                counts.filter(day__in=replaced, facet__in=FACETS_OF[table]).delete()
+            _save(self.rows, self.days, self.single, using)
             days_counted = CountedDay.objects.using(using)
             days_counted.filter(day__in=self.days).delete()
             zone = zone_name()
@@ -332,11 +357,17 @@ class _Replacement(NamedTuple):
         return True
 
 
-def _lock_counts(using: str) -> None:
-    """Lock all counts until the end of the transaction. SQLite needs it as first statement."""
-    rows, now = SharedValue.objects.using(using), timezone.now()
-    if not rows.filter(name=ROLLUP).update(changed_at=now):
-        rows.get_or_create(name=ROLLUP, defaults={"changed_at": now})
+def _have_changed(
+    days: Sequence[date], single: date, versions: Mapping[date, UUID], using: str
+) -> bool:
+    """Return whether another process has counted one of the days, or folded its month."""
+    return first_single_day(using) != single or _versions(days, using) != versions
+
+
+def _save(rows: PendingCounts, days: Sequence[date], single: date, using: str) -> None:
+    rows.save(using, single)
+    for month in {stored_day(day, single) for day in days if day < single}:
+        folding.fold_overfull(month, using)
 
 
 def _recount_later_days(day: date, last: date, using: str) -> int:
@@ -348,7 +379,7 @@ def _recount_later_days(day: date, last: date, using: str) -> int:
     written = 0
     if day >= last or not late:
         return written
-    for days in _consecutive_runs(span(day + DAY, last)):
+    for days in _consecutive_runs(span(day + DAY, last), first_single_day(using)):
         intervals = Intervals.of_days(days[0], days[-1])
         active = set(active_sources(intervals, using))
         some = [source_key for source_key in late if source_key in active]
@@ -359,20 +390,24 @@ def _recount_later_days(day: date, last: date, using: str) -> int:
 
 def _count_sources(some: Sequence[SourceKey], days: Sequence[date], using: str) -> int:
     while True:
+        single = first_single_day(using)
+        days = in_whole_months(days, single)
         versions = _versions(days, using)
-        wanted = _complete(days, versions, using)["beacon"] & set(versions)
+        complete = _complete(days, versions, single, using)["beacon"]
+        wanted = complete & set(versions)
         if not wanted:
             return 0
         counted = (
             count for source_key in some for count in _rows_of(source_key, days, wanted, using)
         )
         with PendingCounts(counted) as rows, transaction.atomic(using=using):
-            _lock_counts(using)
-            if _versions(days, using) != versions:
+            lock_counts(using)
+            if _have_changed(days, single, versions, using):
                 continue
             counts = DailyCount.objects.using(using)
+            replaced = _replaced(complete, versions, single)
             for source_key in some:
-                counts.filter(scope=source_key.scope, day__in=wanted).delete()
-            rows.save(using)
+                counts.filter(scope=source_key.scope, day__in=replaced).delete()
+            _save(rows, days, single, using)
             CountedDay.objects.using(using).filter(day__in=wanted).update(version=uuid4())
             return len(rows)

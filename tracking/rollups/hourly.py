@@ -11,6 +11,8 @@ from tracking.rollups import table_counts
 from tracking.rollups.days import DAY, Intervals, hours_of, start_of
 from tracking.rollups.site_counts import IntervalCounts
 
+_PREFIX = "hourly_"
+
 
 def hourly_facet(name: str) -> str:
     """Return the facet of the hours of another facet.
@@ -18,7 +20,12 @@ def hourly_facet(name: str) -> str:
     Args:
         name: one of :data:`tracking.rollups.site_counts.HOURLY`.
     """
-    return f"hourly_{name}"
+    return _PREFIX + name
+
+
+def is_hourly(facet: str) -> bool:
+    """Return whether a facet is one of :func:`hourly_facet`."""
+    return facet.startswith(_PREFIX)
 
 
 def count(name: str, days: Sequence[date], using: str | None = None) -> IntervalCounts:

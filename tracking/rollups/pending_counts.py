@@ -15,6 +15,8 @@ from tracking.db.chunks import in_batches
 from tracking.models import DailyCount
 from tracking.models.daily_counts import thing_key
 from tracking.rollups.counts import OTHER, Counts
+from tracking.rollups.hourly import is_hourly
+from tracking.rollups.months import month_of
 
 #: Counts of one line of the file, and of one INSERT.
 BATCH = 500
@@ -54,6 +56,30 @@ class DayCount(NamedTuple):
         )
 
 
+def _add_to_months(counts: Iterable[DayCount], using: str) -> None:
+    """Add the counts of days to those of their months, which have no hours."""
+    new = [
+        count._replace(day=month_of(count.day)).as_row()
+        for count in counts
+        if not is_hourly(count.facet)
+    ]
+    if not new:
+        return
+    stored = DailyCount.objects.using(using).filter(
+        day__in={row.day for row in new}, key__in={row.key for row in new}
+    )
+    sums: dict[tuple[date, str], DailyCount] = {}
+    for row in [*stored, *new]:
+        of_value = sums.setdefault((row.day, row.key), row)
+        if of_value is not row:
+            for name in Counts._fields:
+                setattr(of_value, name, getattr(of_value, name) + getattr(row, name))
+    stored.delete()
+    for row in sums.values():
+        row.pk = None
+    DailyCount.objects.using(using).bulk_create(sums.values())
+
+
 class PendingCounts:
     """Counts to be written. A context manager, which deletes the file.
 
@@ -85,15 +111,18 @@ class PendingCounts:
         """Return how many counts there are."""
         return self._number
 
-    def save(self, using: str) -> None:
+    def save(self, using: str, single: date) -> None:
         """Insert all of them. May be called again after the transaction was rolled back.
 
         Args:
             using: the database alias.
+            single: the first day that is counted one by one. Counts of earlier days are added to
+                those of their months.
         """
         rows = DailyCount.objects.using(using)
         for batch in self._batches():
-            rows.bulk_create(count.as_row() for count in batch)
+            rows.bulk_create(count.as_row() for count in batch if count.day >= single)
+            _add_to_months([count for count in batch if count.day < single], using)
 
     def _batches(self) -> Iterator[list[DayCount]]:
         self._file.seek(0)

@@ -24,10 +24,12 @@ from tracking.rollups import (
     stored_source,
     table_counts,
 )
-from tracking.rollups.build import ROLLUP, first_day
+from tracking.rollups.build import first_day
 from tracking.rollups.counts import Counts
-from tracking.rollups.days import DAY, Intervals, day_of, span, start_of
+from tracking.rollups.days import DAY, EARLIEST, Intervals, day_of, span, start_of
 from tracking.rollups.largest_values import ListRow, Statement
+from tracking.rollups.lock import ROLLUP
+from tracking.rollups.months import MONTHS, stored_day
 from tracking.rollups.site_counts import NO_FILTER, Where
 from tracking.rollups.source_counts import SourceKey
 from tracking.rollups.sql_text import WholeText
@@ -45,12 +47,15 @@ class Days(NamedTuple):
     Attributes:
         first: the first day.
         last: the last day.
-        open: the days to read from their rows, in order.
+        open: the days to read from their rows, in order. None of a month that is stored as one:
+            :mod:`tracking.rollups.months`.
+        single: the first day that is counted one by one.
     """
 
     first: date
     last: date
     open: Sequence[date]
+    single: date = EARLIEST
 
     @classmethod
     def between(cls, first: date, last: date, begin: date | None = None) -> Self:
@@ -62,13 +67,13 @@ class Days(NamedTuple):
             begin: the first day with any row, if it is known.
         """
         using = router.db_for_read(DailyCount)
-        counted = valid_days(first, last, using)
+        counted, single = valid_days(first, last, using)
         days = [day for day in span(first, last) if day not in counted]
         if days and (not counted or days[0] < min(counted)):
             # Days before the first row are empty.
             begin = begin or first_day(using)
             days = [day for day in days if begin is not None and day >= begin]
-        return cls(first, last, days)
+        return cls(first, last, [day for day in days if day >= single], single)
 
     @classmethod
     def uncounted(cls, first: date, last: date) -> Self:
@@ -77,7 +82,7 @@ class Days(NamedTuple):
 
     def within(self, first: date, last: date) -> "Days":
         """Return the part of the days from ``first`` to ``last``, both included."""
-        return Days(first, last, [day for day in self.open if first <= day <= last])
+        return Days(first, last, [day for day in self.open if first <= day <= last], self.single)
 
     def runs(self) -> Iterator[Intervals]:
         """Yield the uncounted days in runs without a gap."""
@@ -91,8 +96,8 @@ class Days(NamedTuple):
             yield Intervals.of_days(run[0], run[-1])
 
 
-def valid_days(first: date, last: date, using: str) -> Collection[date]:
-    """Return the days from ``first`` to ``last`` whose counts are complete.
+def valid_days(first: date, last: date, using: str) -> tuple[Collection[date], date]:
+    """Return the days whose counts are complete, and the first day that is counted one by one.
 
     They are mostly consecutive, so their number and ends are read first.
 
@@ -103,13 +108,20 @@ def valid_days(first: date, last: date, using: str) -> Collection[date]:
     """
     day, adapt = CountedDay._meta.pk, connections[using].ops.adapt_datefield_value
     parameters = [*map(adapt, (first, last)), ROLLUP, metric_definitions.VERSION]
-    ((number, begin, end),) = select(
-        f"SELECT COUNT(*), MIN(day), MAX(day) {_VALID}", parameters, (None, day, day), using
+    ((number, begin, end, months),) = select(
+        f"SELECT COUNT(*), MIN(day), MAX(day), ({_MONTHS}) {_VALID}",
+        [MONTHS, *parameters],
+        (None, day, day, None),
+        using,
     )
+    single = date.fromisoformat(months) if months else EARLIEST
     days = span(begin, end) if number else []
     if number == len(days):
-        return set(days)
-    return {one for (one,) in select(f"SELECT day {_VALID}", parameters, [day], using)}
+        return set(days), single
+    return {one for (one,) in select(f"SELECT day {_VALID}", parameters, [day], using)}, single
+
+
+_MONTHS = "SELECT value FROM tracking_agreed WHERE name = %s"
 
 
 #: Counted days without late rows, by the current definitions.
@@ -239,6 +251,8 @@ class SourceCounts(NamedTuple):
     Attributes:
         first: the first day with a beacon of it.
         last: the last day: today, or tomorrow if a clock is ahead.
+        single: the first day that is counted one by one. Earlier months are stored as one, each on
+            its first day.
         times: the times of the first and last beacon and of the first sent message, by the
             names ``first``, ``last`` and ``sent``, as far as there are any.
         by_day: the facets ``kinds`` and, as far as stored, ``quarters``.
@@ -247,6 +261,7 @@ class SourceCounts(NamedTuple):
 
     first: date
     last: date
+    single: date
     times: dict[str, datetime]
     by_day: ByDay
     by_value: ByValue
@@ -278,9 +293,10 @@ def read_source(source_key: SourceKey, today: date, longest: int) -> SourceCount
     last = min(max([today, *known]), today + DAY)
     first = max(min([last, *known]), last - DAY * (longest - 1))
     days = Days.between(first, last)
+    first = stored_day(first, days.single)
     counted_until = days.open[0] - DAY if days.open else last
     found = SourceCounts(
-        first, last, {}, {name: {} for name in DAILY}, {name: {} for name in SUMMED}
+        first, last, days.single, {}, {name: {} for name in DAILY}, {name: {} for name in SUMMED}
     )
     if ends.first_day is not None:
         for facet, day, value, numbers in stored_source.counts(
@@ -327,15 +343,15 @@ def quarters(
         intervals: quarters of an hour.
         known: the counts of the source.
     """
-    first, last = day_of(intervals.starts[0]), day_of(intervals.end)
+    # Months that are stored as one have the quarters of their days, and cannot be compared.
+    first, last = max(day_of(intervals.starts[0]), known.single), day_of(intervals.end)
     numbers = {start.isoformat(): number for number, start in enumerate(intervals.starts)}
     found: dict[tuple[int, str], int] = {}
     counted: Counter[date] = Counter()
     for (day, value), of_quarter in known.by_day[source_counts.QUARTERS].items():
-        if not first <= day <= last:
-            continue
         kind, _space, start = value.partition(" ")
-        counted[day] += of_quarter.total
+        if first <= day <= last:
+            counted[day] += of_quarter.total
         if start in numbers:
             found[numbers[start], kind] = of_quarter.total
     expected: Counter[date] = Counter()
@@ -367,7 +383,9 @@ def stage_totals(
         return None
     using = router.db_for_read(DailyCount)
     first, last = map(day_of, ends)
-    if min(day for _facet, day, *_rest in counted) < first or Days.between(first, last).open:
+    days = Days.between(first, last)
+    first = stored_day(first, days.single)
+    if min(day for _facet, day, *_rest in counted) < first or days.open:
         return None
     limit = completeness.deleted_until(using).get("beacon")
     if limit is not None and limit >= start_of(first):

@@ -45,6 +45,9 @@ class SourceKey(NamedTuple):
 #: ``clients``: opens and clicks of people.
 FACETS = ("actions", "stages", "kinds", "times", "clicked_links", "countries", "clients")
 
+#: Those of them that count the largest values only, by totals, and all others as one.
+LISTS = ("clicked_links", "countries", "clients")
+
 
 def count(
     source_key: SourceKey, intervals: Intervals, using: str | None = None

@@ -24,7 +24,8 @@ from tracking.admin import BeaconAdmin, VisitorAdmin
 from tracking.hits import Hit, Kind, PageHit, Reference
 from tracking.models import Beacon, Visitor
 from tracking.recording import write
-from tracking.rollups import completeness
+from tracking.reports import formatting
+from tracking.rollups import completeness, months
 
 pytestmark = pytest.mark.django_db
 
@@ -380,6 +381,31 @@ def test_filters_say_up_to_when_rows_were_deleted(admin_client):
     assert note in text_of(admin_client.get(OVERVIEW, {"page": "/"}))
     assert note not in text_of(admin_client.get(OVERVIEW))
     assert note not in text_of(admin_client.get(OVERVIEW, {"page": "/", "period": "today"}))
+
+
+def test_a_period_of_old_days_is_shown_in_whole_months(admin_client):
+    visit("anna", "/")
+    today = timezone.now().date()
+    first = today - timedelta(days=100)
+    asked = {"period": "custom", "first": first.isoformat(), "last": today.isoformat()}
+    note, missing = "whole months are shown", "The previous period is not shown"
+    assert note not in text_of(admin_client.get(OVERVIEW, asked))
+    months.note_first_single_day(months.month_of(first), "default")
+    shown = text_of(admin_client.get(OVERVIEW, asked))
+    assert note not in shown
+    assert missing in shown
+    assert "compared with" not in shown
+    months.note_first_single_day(months.later_month(months.month_of(first)), "default")
+    shown = text_of(admin_client.get(OVERVIEW, asked))
+    assert note in shown
+    assert missing not in shown
+    assert formatting.days(months.month_of(first), today) in shown
+    assert note not in text_of(admin_client.get(OVERVIEW, {**asked, "page": "/"}))
+    (name,) = re.findall(
+        r'filename="(.+)"',
+        admin_client.get(f"{OVERVIEW}pages.csv", asked)["Content-Disposition"],
+    )
+    assert months.month_of(first).isoformat() in name
 
 
 def test_a_list_is_a_file_that_no_spreadsheet_calculates(admin_client):

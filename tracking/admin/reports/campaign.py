@@ -159,7 +159,7 @@ def _charts(source: SourceObject, report: Campaign) -> Iterator[dict[str, str]]:
         days, grain = _group_if_long(lively)
         csv_url = source.path_to("tracking_report_csv", "days")
         yield {
-            "title": gettext("Day by day"),
+            "title": gettext("Month by month") if grain == "month" else gettext("Day by day"),
             "csv_url": csv_url,
             **_chart(days, span, grain, "days"),
         }
@@ -191,7 +191,12 @@ _MAX_POINTS = 120
 
 
 def _group_if_long(days: Timeline) -> tuple[Timeline, str]:
-    """Return the days, grouped if there are too many, and the unit of a point."""
+    """Return the days, grouped if there are too many, and the unit of a point.
+
+    If the days of some months are no longer counted one by one, all points are months.
+    """
+    if any(point.bucket.first != point.bucket.last for point in days.opens):
+        return days, "month"
     if len(days.opens) <= _MAX_POINTS:
         return days, "day"
     size = 7 if len(days.opens) <= 7 * _MAX_POINTS else 28

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db import router
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -27,7 +28,7 @@ from tracking.admin.reports.sections import Cell, Column, Section, Tab, TableRow
 from tracking.enrichment.country_names import country_name
 from tracking.enrichment.user_agents import Device
 from tracking.hits import Reference
-from tracking.models import Beacon, Visit
+from tracking.models import Beacon, DailyCount, Visit
 from tracking.reports import formatting
 from tracking.reports.csv_tables import overview_table
 from tracking.reports.figures import OTHER_HINT, Figure, Listing, Row
@@ -36,9 +37,10 @@ from tracking.reports.filters import Filters, deleted_until
 from tracking.reports.filters import reference_of as known_reference_of
 from tracking.reports.formatting import UNKNOWN
 from tracking.reports.overview import Overview, overview
-from tracking.reports.periods import BadQuery, Period
+from tracking.reports.periods import BadQuery, Period, as_stored, notes
 from tracking.reports.query_string import Query, read_query
 from tracking.reports.top_lists import LISTS, listing
+from tracking.rollups.months import first_single_day
 
 RANGES = {"today": _("Today"), "7": _("7 days"), "30": _("30 days"), "90": _("90 days")}
 
@@ -134,6 +136,11 @@ class OverviewPage:
         self.site = viewer.site
         params = viewer.request.GET
         self.query: Query = read_query(params)
+        self.before: Period | None = self.query.period.before()
+        if not self.query.filters:
+            single = first_single_day(router.db_for_read(DailyCount))
+            shown, self.before = as_stored(self.query.period, single)
+            self.query = replace(self.query, period=shown)
         self.figures = viewer.figures()
         chosen = {key: params[key] for key, lists in SECTIONS.items() if params.get(key) in lists}
         asked = params.get("series", "")
@@ -171,13 +178,13 @@ class OverviewPage:
             template: the name of the template.
             context: further variables of the template.
         """
-        before = self.period.before()
-        said = {
-            "days": self.span,
-            "zone": self.period.zone,
-            "before": formatting.days(before.first, before.last),
-        }
-        span = gettext("%(days)s in the time zone %(zone)s, compared with %(before)s.") % said
+        before = self.before
+        said = {"days": self.span, "zone": self.period.zone}
+        if before is None:
+            span = gettext("%(days)s in the time zone %(zone)s.") % said
+        else:
+            said["before"] = formatting.days(before.first, before.last)
+            span = gettext("%(days)s in the time zone %(zone)s, compared with %(before)s.") % said
         if self.period.is_unfinished:
             span += " " + gettext("Today is incomplete.")
         context = {
@@ -193,7 +200,8 @@ class OverviewPage:
         return page(self.viewer.request, self.site, template, **context)
 
     def _notes(self) -> Iterator[str]:
-        """Yield a sentence if filters find too few rows, because old ones were deleted."""
+        """Yield sentences about what is not known any more."""
+        yield from notes(self.period, self.before)
         if self.filters and (until := deleted_until(self.period)):
             yield gettext(
                 "Old rows were deleted. With these filters, the figures up to %(day)s are too low."

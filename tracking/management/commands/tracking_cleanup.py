@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 
 from tracking import retention
 from tracking.management.output import ProgressLine, grouped
+from tracking.models import DailyCount
 
 
 class Command(BaseCommand):
@@ -89,7 +90,8 @@ def _limit(table: retention.RetainedTable) -> str:
         age = ngettext("older than %s hour", "older than %s hours", plural)
     else:
         age = ngettext("older than %s day", "older than %s days", plural)
-    return age % f"{table.max_age:g}"
+    text: str = age % f"{table.max_age:g}"
+    return _("%s, added up by month") % text if table.model is DailyCount else text
 
 
 def _positive(text: str) -> int:
