@@ -111,13 +111,18 @@ def reset_snapshots() -> Iterator[None]:
 def outside_of_tests(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the app do what it does not do in the tests of a site, such as polling by time."""
     from tracking.active_visitors import online_count, places  # apps are not ready
+    from tracking.backends import handler
 
     caches = [online_count._cached_count, places.count_by_place]
     for cache in caches:
         cache.clear()
     monkeypatch.setattr(compat, "is_test_environment", lambda: False)
     monkeypatch.setattr(snapshots._process, "serves_requests", False)
+    monkeypatch.setattr(handler, "_is_serving", False)
+    monkeypatch.setattr(handler, "_instance", None)
     yield
+    if handler._instance is not None:
+        handler._instance.close()
     for cache in caches:
         cache.clear()
     snapshots._process.refresher.stop()

@@ -85,9 +85,9 @@ class Settings:
     def backend(self) -> str:
         """``TRACKING_BACKEND``: dotted path of the class that saves hits.
 
-        Default: ``ImmediateBackend``, which saves them in the request.
+        Default ``""``: the app chooses, see :mod:`tracking.backends.automatic`.
         """
-        return str(self._get("BACKEND", "tracking.backends.immediate.ImmediateBackend"))
+        return str(self._get("BACKEND", "") or "")
 
     @cached_property
     def spool(self) -> str:

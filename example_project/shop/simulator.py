@@ -33,6 +33,8 @@ from django.utils import timezone
 from shop.backdating import Simulated, backdate
 from shop.log_filter import SIMULATED
 from shop.scenario import Client, Request, Scenario, Session
+from tracking import health
+from tracking.backends import get_backend
 
 #: Host and port of a server.
 Address = tuple[str, int]
@@ -182,6 +184,7 @@ def simulate_day(
                 progress(next(done) / total)
         finally:
             # Before the next round: for a returning visitor the first visit must be hours ago.
+            _wait_until_written()
             backdate(simulated)
     requests = sum(len(session.requests) for planned in rounds for _begins, session in planned)
     return Summary(requests, time.monotonic() - began)
@@ -197,6 +200,13 @@ def _rounds(scenario: Scenario, visitors: int, end: datetime) -> list[list[_Plan
             planned = _Planned(begins + timedelta(seconds=session.after), session)
             rounds[number].append(planned)
     return [rounds[number] for number in sorted(rounds)]
+
+
+def _wait_until_written(seconds: float = 30.0) -> None:
+    """Wait until the hits of this site that wait on disk are rows."""
+    end = time.monotonic() + seconds
+    while health.report(get_backend()).figures.get("waiting") and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def _run_session(address: Address, begins: datetime, session: Session) -> Iterator[Simulated]:

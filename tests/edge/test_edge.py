@@ -275,8 +275,8 @@ def test_other_kinds_of_connections_go_to_django():
     async def django(scope, receive, send):
         seen.append(scope["type"])
 
-    async_to_sync(EdgeASGI(django))({"type": "lifespan"}, None, None)
-    assert seen == ["lifespan"]
+    async_to_sync(EdgeASGI(django))({"type": "websocket"}, None, None)
+    assert seen == ["websocket"]
 
 
 def test_rows_are_written_by_the_default_backend(settings):

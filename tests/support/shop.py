@@ -15,6 +15,8 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from tracking.pipeline.spool import folder_status
+
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"
 BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 
@@ -30,6 +32,7 @@ class Shop:
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.database = folder / "db.sqlite3"
+        self.spool = folder / "db.sqlite3-spool"  # the default
         self.outbox = folder / "outbox"
         self.environment = {
             **{key: value for key, value in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"},
@@ -84,14 +87,22 @@ class Shop:
             return response.status, dict(response.getheaders()), response.read()
 
     def visit(self, address, path="/", user_agent=FIREFOX, **headers):
-        """Request a page as a visitor, and return its HTML."""
+        """Request a page as a visitor, and return its HTML once the hit is written."""
         sent = {"X-Forwarded-For": address, "User-Agent": user_agent, **headers}
         status, _, body = self.ask("GET", path, sent)
         assert status == 200
+        self._wait_until_written()
         return body.decode()
 
+    def _wait_until_written(self) -> None:
+        end = time.monotonic() + 30
+        while folder_status(self.spool).waiting:
+            assert time.monotonic() < end, "hits are not written"
+            time.sleep(0.02)
+
     def rows(self, query, *values):
-        """Return the rows of a query."""
+        """Return the rows of a query, once all hits are written."""
+        self._wait_until_written()
         with closing(sqlite3.connect(self.database)) as database:
             return database.execute(query, values).fetchall()
 

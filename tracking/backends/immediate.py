@@ -1,4 +1,4 @@
-"""The default backend: each hit is written in its request."""
+"""Each hit is written in its request: the default outside of servers."""
 
 import importlib.util
 import threading

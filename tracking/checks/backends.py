@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.checks import CheckMessage, Error, Warning, register  # noqa: A004
 
-from tracking.backends import get_backend
+from tracking.backends import automatic, get_backend
 from tracking.checks.numbers import positive_number_errors
 from tracking.checks.tags import TAG
 from tracking.conf import conf
@@ -22,7 +22,7 @@ def check_backend(**_: Any) -> list[CheckMessage]:
         return [
             Error(
                 f"TRACKING_BACKEND cannot be loaded: {error!r}",
-                hint='The default is "tracking.backends.immediate.ImmediateBackend".',
+                hint="Leave it out, or name a class as the documentation lists them.",
                 id="tracking.E006",
             )
         ]
@@ -50,14 +50,28 @@ def check_max_lag(**_: Any) -> list[CheckMessage]:
 
 @register(TAG, deploy=True)
 def check_spool_is_permanent(**_: Any) -> list[CheckMessage]:
-    """W012: hits are spooled among temporary files."""
-    if not hasattr(get_backend(), "spool"):
+    """W012: hits are spooled among temporary files. W017: the disk of the spool does not last."""
+    is_chosen = not conf.backend and automatic.find_obstacle() is None
+    if not is_chosen and not hasattr(get_backend(), "spool"):
         return []
     # Imported only for sites with a spool: it needs fcntl, which Windows lacks.
-    from tracking.pipeline.spool.location import spool_location  # noqa: PLC0415
+    from tracking.pipeline.spool.location import (  # noqa: PLC0415
+        spool_location,
+        vanishing_file_system,
+    )
 
     location = spool_location()
-    if not location.is_temporary:
+    if kind := vanishing_file_system(location.folder):
+        return [
+            Warning(
+                f"TRACKING_SPOOL: the file system of {location.folder} ({kind}) ends with the "
+                "machine or the container, and the hits that wait there end with it.",
+                hint="Set TRACKING_SPOOL to a folder that lasts, such as one of a volume; or save "
+                f'each hit in its request: TRACKING_BACKEND = "{automatic.IMMEDIATE}".',
+                id="tracking.W017",
+            )
+        ]
+    if is_chosen or not location.is_temporary:
         return []
     return [
         Warning(

@@ -45,13 +45,18 @@ class EdgeASGI:
         Args:
             application: what ``get_asgi_application()`` returned, wrapped or not.
         """
-        from tracking.edge.asgi import Responder  # noqa: PLC0415 - likewise
+        from tracking.edge import lifespan  # noqa: PLC0415 - likewise
+        from tracking.edge.asgi import Responder  # noqa: PLC0415
 
         self._application = application
         self._respond = Responder().respond
+        self._follow_lifespan = lifespan.follow
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request, or pass on another kind of connection (ASGI 3.0)."""
+        if scope["type"] == "lifespan":
+            await self._follow_lifespan(self._application, scope, receive, send)
+            return
         response = await self._respond(scope) if scope["type"] == "http" else None
         if response is None:
             await self._application(scope, receive, send)

@@ -9,6 +9,7 @@ from django.urls import NoReverseMatch, get_script_prefix, reverse, set_script_p
 from django.utils.module_loading import import_string
 
 from tracking import bans, record_opens_and_clicks, responses
+from tracking.backends.handler import note_server
 from tracking.caching import snapshots
 from tracking.identity.request_info import RequestInfo
 from tracking.log_limits import get_logger
@@ -28,6 +29,7 @@ class Site:
     @cached_property
     def prefix(self) -> str | None:
         """The path under which the site includes the app's URLs; ``None`` if it does not."""
+        note_server()  # the first request asks for this
         before = get_script_prefix()
         set_script_prefix("/")  # servers take it off
         try:

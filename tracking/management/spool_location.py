@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from tracking.pipeline.spool import folder_status, this_site
 from tracking.pipeline.spool.location import (
+    folders_of_other_users,
     former_folders,
     spool_location,
     vanishing_file_system,
@@ -37,3 +38,11 @@ def hints() -> Iterator[str]:
         state = folder_status(folder, this_site())
         if state.waiting or state.rejected or state.sent:
             yield _("Hits wait in %s, too. tracking_drain writes them.") % folder
+    for folder in folders_of_other_users():
+        yield (
+            _(
+                "Another user of the system has a spool of this site: %s. Its figures are not "
+                "among these; run this command as that user."
+            )
+            % folder
+        )

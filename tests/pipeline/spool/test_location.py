@@ -11,6 +11,7 @@ from django.db import connection
 from tests.support.spooled_files import hit, save_hits
 from tracking.pipeline.spool import Spool, location
 from tracking.pipeline.spool.location import (
+    folders_of_other_users,
     former_folders,
     spool_folder,
     spool_location,
@@ -112,18 +113,30 @@ def test_a_former_folder_that_others_can_write_to_is_not_trusted(tmp_path):
 def test_a_file_system_that_vanishes_is_known(monkeypatch, tmp_path):
     mounts = tmp_path / "mounts"
     mounts.write_text(
-        "overlay / overlay rw 0 0\n/dev/sda1 /var/lib ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n"
+        "1 0 0:1 / / rw shared:1 - overlay overlay rw\n"
+        "2 1 8:1 /lib /var/lib rw - ext4 /dev/sda1 rw\n"
+        "3 1 8:1 /tmp/systemd-private-1-shop.service-x/tmp /var/tmp rw - ext4 /dev/sda1 rw\n"
+        "4 1 0:2 / /tmp rw,nosuid shared:3 master:2 - tmpfs tmpfs rw,size=9k\n"
     )
     monkeypatch.setattr(location, "_MOUNTS", mounts)
-    kinds = {
-        place: vanishing_file_system(Path(place))
-        for place in ("/srv/spool", "/var/lib/shop/spool", "/tmp/spool", "/var/library")
-    }
-    assert kinds == {
+    expected = {
         "/srv/spool": "overlay",
         "/var/lib/shop/spool": "",
         "/tmp/spool": "tmpfs",
         "/var/library": "overlay",
+        "/var/tmp/x": "PrivateTmp",
     }
+    assert {place: vanishing_file_system(Path(place)) for place in expected} == expected
     mounts.unlink()
     assert vanishing_file_system(Path("/tmp")) == ""
+
+
+def test_spools_of_other_users_are_found(settings):
+    own = spool_folder()
+    other = own.with_name(own.name.replace(f"-{os.geteuid()}-", "-33-"))
+    assert other != own
+    for folder in (own, other, own.with_name("tracking-spool-33-0123456789ab")):
+        folder.mkdir()
+    assert folders_of_other_users() == [other]
+    settings.TRACKING_SPOOL = str(own)
+    assert folders_of_other_users() == []

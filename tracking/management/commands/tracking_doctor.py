@@ -10,7 +10,8 @@ from django.db import DatabaseError
 from django.utils.translation import gettext as _
 
 from tracking import client_address, health
-from tracking.backends import get_backend
+from tracking.backends import automatic
+from tracking.backends.handler import get_server_backend
 from tracking.caching import snapshots
 from tracking.conf import conf
 from tracking.identity import new_visitors
@@ -49,11 +50,11 @@ class Command(BaseCommand):
             self._show_hops(remote_addr, header)
 
     def _show_recording(self) -> None:
-        backend = get_backend()
+        backend = get_server_backend()
         snapshots.refresh()  # does the database answer?
         problems, figures = health.report(backend)
         backend_label = _("backend")  # outside the f-string, where makemessages finds no texts
-        self.stdout.write(f"  {backend_label:<24}{conf.backend}")
+        self.stdout.write(f"  {backend_label:<24}{conf.backend or _chosen_backends()}")
         hints = list(_hints(figures))
         if backend.spooler is not None:
             hints += self._show_spool(figures)
@@ -116,6 +117,15 @@ class Command(BaseCommand):
         if hop.address is None:
             return _("not an address: the previous hop is the client")
         return _("not a proxy of this site: this is the client")
+
+
+def _chosen_backends() -> str:
+    """Return the backends that are chosen where the settings name none, and why."""
+    obstacle = automatic.find_obstacle()
+    if obstacle is None:
+        return _("BufferedBackend in servers, ImmediateBackend elsewhere (by default)")
+    reason = " ".join(filter(None, [_(obstacle.reason), obstacle.detail]))
+    return _("ImmediateBackend (by default: %s)") % reason
 
 
 def _shown(figures: Mapping[str, Any]) -> list[tuple[str, Any]]:

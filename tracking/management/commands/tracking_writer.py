@@ -7,7 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import gettext as _
 
-from tracking.backends.handler import get_backend
+from tracking.backends import automatic
+from tracking.backends.handler import get_server_backend
 from tracking.conf import conf
 
 
@@ -35,10 +36,11 @@ class Command(BaseCommand):
         from tracking.pipeline.spool import this_site  # noqa: PLC0415
         from tracking.pipeline.spool.writer_lock import IsTaken, WriterLock  # noqa: PLC0415
 
-        backend = get_backend().spooler
+        backend = get_server_backend().spooler
         if not isinstance(backend, BufferedBackend) or not backend.leaves_to_writer:
             raise CommandError(
-                _("%s keeps no hits in a spool: there is nothing to write.") % conf.backend
+                _("%s keeps no hits in a spool: there is nothing to write.")
+                % (conf.backend or automatic.IMMEDIATE)
             )
         folder = backend.spool.folder
         try:

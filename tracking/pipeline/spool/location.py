@@ -34,10 +34,13 @@ _VAR_TMP = Path("/var/tmp")  # noqa: S108 - the folder is checked before it is u
 #: Characters of the hash in the name of a folder among temporary files.
 _HASH_LENGTH = 12
 
-_MOUNTS = Path("/proc/self/mounts")
+_MOUNTS = Path("/proc/self/mountinfo")
 
 #: File systems that end with the machine or the container.
 _VANISHING = frozenset({"tmpfs", "ramfs", "overlay"})
+
+#: In the paths of the folders that systemd deletes when it stops a service.
+_PRIVATE = "/systemd-private-"
 
 
 class Location(NamedTuple):
@@ -79,8 +82,21 @@ def former_folders() -> list[Path]:
     ]
 
 
+def folders_of_other_users() -> list[Path]:
+    """Return the spools of this site that processes of other users have made, by default."""
+    if conf.spool:
+        return []
+    found = []
+    own = f"-{os.geteuid()}-"
+    for one in _default_locations():
+        if one.is_temporary:
+            pattern = one.folder.name.replace(own, "-*-")
+            found += [path for path in one.folder.parent.glob(pattern) if path != one.folder]
+    return sorted(set(found))
+
+
 def vanishing_file_system(folder: Path) -> str:
-    """Return the kind of file system of a folder that ends with the machine or container.
+    """Return the kind of file system of a folder that ends with machine, container or service.
 
     Args:
         folder: the folder, which need not exist yet.
@@ -92,11 +108,20 @@ def vanishing_file_system(folder: Path) -> str:
         lines = _MOUNTS.read_text(errors="replace").splitlines()
     except OSError:
         return ""
-    # Device, mount point, kind (fstab(5)).
-    mounts = {Path(place): kind for _, place, kind, *_ in map(str.split, lines)}
+    mounts = dict(map(_mount, lines))
     place = folder.resolve()
-    kind = next((mounts[one] for one in (place, *place.parents) if one in mounts), "")
-    return kind if kind in _VANISHING else ""
+    return next((mounts[one] for one in (place, *place.parents) if one in mounts), "")
+
+
+def _mount(line: str) -> tuple[Path, str]:
+    """Return the place and, if it vanishes, the kind of a mounted file system."""
+    # ID, parent, device, root, place, options, optional fields, "-", kind (proc_pid_mountinfo(5)).
+    before, _, after = line.partition(" - ")
+    root, place = before.split()[3:5]
+    if _PRIVATE in root:
+        return Path(place), "PrivateTmp"
+    kind = after.split()[0]
+    return Path(place), kind if kind in _VANISHING else ""
 
 
 def _default_locations() -> Iterator[Location]:
