@@ -62,25 +62,29 @@ def yesterday() -> DaySalt | None:
     It makes no query. In tests of a site it is always ``None``: a visit that may have begun before
     midnight takes further queries, and theirs are the same at any time of day.
     """
-    return None if compat.is_test_environment() else _salts.get_yesterday()
+    now, day = time(), _salts.latest_day
+    if day.visits_end <= now < day.end:  # almost always
+        return None
+    return None if compat.is_test_environment() else _salts.get_yesterday(now)
 
 
 class _Day(NamedTuple):
-    """A day of the site: from ``start`` until before ``end``, in POSIX seconds."""
+    """A day of the site: from ``start`` until before ``end``, in POSIX seconds.
+
+    Visits of the day before go on until ``visits_end``.
+    """
 
     date: date
     start: float
+    visits_end: float
     end: float
 
     @classmethod
     def at(cls, moment: float) -> Self:
         """Return the day of a moment."""
         day = days.day_of(datetime.fromtimestamp(moment, UTC))
-        return cls(day, days.start_of(day).timestamp(), days.start_of(day + days.DAY).timestamp())
-
-    def is_just_after_midnight(self, moment: float) -> bool:
-        """Return whether visits of the day before may go on."""
-        return moment < self.start + VISIT_GAP.total_seconds()
+        start, end = days.start_of(day), days.start_of(day + days.DAY)
+        return cls(day, start.timestamp(), (start + VISIT_GAP).timestamp(), end.timestamp())
 
 
 class _Salts:
@@ -102,7 +106,7 @@ class _Salts:
 
     def forget_day(self) -> None:
         """Find out again which day it is."""
-        self._latest_day = _Day(date.min, 0.0, 0.0)
+        self.latest_day = _Day(date.min, 0.0, 0.0, 0.0)
 
     @property
     def is_loaded(self) -> bool:
@@ -118,10 +122,9 @@ class _Salts:
             snapshots.refresh_soon()
         return salt
 
-    def get_yesterday(self) -> DaySalt | None:
-        now = time()
+    def get_yesterday(self, now: float) -> DaySalt | None:
         today = self._day_at(now)
-        if not today.is_just_after_midnight(now):
+        if now >= today.visits_end:
             return None
         day = today.date - days.DAY
         return DaySalt(day, self._by_day.get(day))
@@ -132,7 +135,7 @@ class _Salts:
         now = time()
         today = self._day_at(now)
         salts = {day: self._load(day, values) for day in (today.date, _Day.at(now + AHEAD).date)}
-        if today.is_just_after_midnight(now):
+        if now < today.visits_end:
             salts |= self._find(today.date - days.DAY, values)
         self._by_day = salts
         first = _name_of(min(salts))
@@ -141,9 +144,9 @@ class _Salts:
             _delete(old)
 
     def _day_at(self, moment: float) -> _Day:
-        day = self._latest_day
+        day = self.latest_day
         if not day.start <= moment < day.end:  # once a day: to find it takes microseconds
-            day = self._latest_day = _Day.at(moment)
+            day = self.latest_day = _Day.at(moment)
         return day
 
     def _find(self, day: date, values: Mapping[str, str]) -> Mapping[date, bytes]:
