@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.servers.load import TICK, Report, Task
+from benchmarks.servers.load import TICK, Report, Task, cpu_of
 from benchmarks.servers.serving import NotServed, Served, Server, cores, serving
 from benchmarks.servers.sites import ROOT, Absent, Site
 
@@ -40,7 +40,8 @@ class Measured:
     Attributes:
         rates: answers a second.
         cpu: microseconds of processor time of the server for an answer, all threads.
-        writer: the part of it used by the thread that writes to the database.
+        writer: the part of it used by the thread that writes to the database; or beside it, that of
+            the writer process.
         late: seconds from the last answer to the last row.
         answers: the number of answers, all checked.
         rows: the number of rows recorded for them; ``None`` if the variant records none.
@@ -106,6 +107,7 @@ def measure(
 def _turn(served: Served, seconds: float, measured: Measured) -> None:
     variant = served.site.variant
     before = served.site.rows() if variant.rows else 0
+    writer_before = _of_writer_process(served)
     report = _load(served, seconds)
     ended = time.perf_counter()
     measured.rates.append(report.answers / report.seconds)
@@ -118,7 +120,11 @@ def _turn(served: Served, seconds: float, measured: Measured) -> None:
         rows = _rows(served, before, report.all_answers)
         measured.late.append(time.perf_counter() - ended)
         measured.rows = (measured.rows or 0) + rows
-    measured.writer.append(_of_writer(served, report) / report.answers * 1e6)
+    if variant.writer_process:
+        writer = (_of_writer_process(served) - writer_before) / report.all_answers
+    else:
+        writer = _of_writer(served, report) / report.answers
+    measured.writer.append(writer * 1e6)
 
 
 def _load(served: Served, seconds: float) -> Report:
@@ -158,6 +164,10 @@ def _rows(served: Served, before: int, answers: int) -> int:
     if rows != answers + 1:
         raise LostRows(f"{answers + 1:,} answers, {rows:,} rows")
     return rows - 1
+
+
+def _of_writer_process(served: Served) -> float:
+    return cpu_of(served.writer.pid) if served.writer is not None else 0.0
 
 
 def _of_writer(served: Served, report: Report) -> float:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple
 
 from benchmarks.servers.sites import Site
@@ -89,11 +89,19 @@ class NotServed(Exception):
 
 
 class Served(NamedTuple):
-    """A running site."""
+    """A running site.
+
+    Attributes:
+        site: the site.
+        port: the port of the server.
+        process: the server.
+        writer: the writer process beside it, if the variant has one.
+    """
 
     site: Site
     port: int
     process: subprocess.Popen[bytes]
+    writer: subprocess.Popen[bytes] | None = None
 
 
 def is_installed(server: Server) -> bool:
@@ -114,10 +122,24 @@ def serving(site: Site, server: Server, core: int | None) -> Iterator[Served]:
     served = _RAW if site.variant.without_django else _APPLICATIONS
     words = {"port": port, "application": served[server.interface]}
     arguments = [argument.format(**words) for argument in server.arguments]
-    process = site.start([sys.executable, "-m", *arguments], server.interface, core)
-    try:
+    with ExitStack() as stack:
+        writer = None
+        if site.variant.writer_process:
+            command = [sys.executable, "-m", "django", "tracking_writer"]
+            writer = stack.enter_context(_running(site, command, server.interface, None))
+        command = [sys.executable, "-m", *arguments]
+        process = stack.enter_context(_running(site, command, server.interface, core))
         _wait(site, process, port)
-        yield Served(site, port, process)
+        yield Served(site, port, process, writer)
+
+
+@contextmanager
+def _running(
+    site: Site, command: list[str], interface: str, core: int | None
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = site.start(command, interface, core)
+    try:
+        yield process
     finally:
         process.terminate()
         try:

@@ -34,6 +34,7 @@ class Variant:
         raw_target: the ratio to reach, compared with the application without Django.
         peer: a package that it needs; see :mod:`benchmarks.servers.peers`.
         module: a module that it needs.
+        writer_process: whether ``tracking_writer`` writes, in a process beside the server.
         without_django: whether it is a bare application without Django.
         interfaces: the interfaces it can be served by.
         note: a note on its figures.
@@ -51,6 +52,7 @@ class Variant:
     raw_target: float | None = None
     peer: str = ""
     module: str = ""
+    writer_process: bool = False
     without_django: bool = False
     interfaces: tuple[str, ...] = ("wsgi", "asgi")
     note: str = ""
@@ -63,7 +65,7 @@ class Variant:
     @property
     def has_writer(self) -> bool:
         """Whether a separate thread writes to the database."""
-        return self.settings.get("TRACKING_BACKEND") == _BUFFERED
+        return self.settings.get("TRACKING_BACKEND") == _BUFFERED and not self.writer_process
 
 
 def _site(urls: str, apps: list[str], **more: Any) -> dict[str, Any]:
@@ -88,6 +90,11 @@ def _page(urls: str = "page", apps: list[str] | None = None, *middleware: str) -
 _BEACONS = "SELECT count(*) FROM tracking_beacon"
 _PAGE_VIEWS = "SELECT count(*) FROM tracking_pageview"
 _OPENED = "SELECT count(*) FROM site_opened"
+_BESIDE: dict[str, Any] = {
+    "writer_process": True,
+    "note": "the processor time of the writer, a process of its own, is shown beside that of the "
+    "server and is no part of it",
+}
 _EDGE = {"granian": 2.5, "gunicorn": 1.3, "uvicorn": 4.0}
 
 PIXELS = [
@@ -127,6 +134,15 @@ PIXELS = [
         database="postgresql",
         rows=_BEACONS,
         targets={"": 0.80},
+    ),
+    Variant(
+        name="writer-postgresql",
+        title="ours, BufferedBackend and tracking_writer, PostgreSQL",
+        settings=_ours(_BUFFERED),
+        database="postgresql",
+        rows=_BEACONS,
+        targets={"": 0.88},
+        **_BESIDE,
     ),
     Variant(
         name="edge-sqlite",
@@ -205,6 +221,19 @@ def _pages(group: str, path: str, body: bytes) -> list[Variant]:
             rows=_PAGE_VIEWS,
             targets={"": 0.85},
             **named,
+        ),
+        *(
+            Variant(
+                name=f"{group}-writer-{database}",
+                title=f"ours, BufferedBackend and tracking_writer, {title}",
+                database=database,
+                settings=ours(_BUFFERED),
+                rows=_PAGE_VIEWS,
+                targets={"granian": 0.78, "gunicorn": 0.90, "uvicorn": 0.92},
+                **named,
+                **_BESIDE,
+            )
+            for database, title in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL"))
         ),
         Variant(
             name=f"{group}-immediate",
