@@ -99,6 +99,16 @@ class Settings:
         return str(self._get("SPOOL", "") or "")
 
     @cached_property
+    def start_writer(self) -> bool:
+        """``TRACKING_START_WRITER``: whether a process that records starts a writer process.
+
+        If none is at work, the first process that notices starts ``tracking_writer`` as its child,
+        which writes the hits of all processes. Default ``False``: each writes its own, or you
+        start a writer process.
+        """
+        return self._get("START_WRITER", False)  # type: ignore[no-any-return]
+
+    @cached_property
     def max_lag(self) -> float:
         """``TRACKING_MAX_LAG``: seconds after which a waiting hit is late.
 

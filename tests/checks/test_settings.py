@@ -76,6 +76,7 @@ def test_the_defaults_are_fine():
         ("TRACKING_BACKEND", "tests.checks.test_settings.Unmakeable", "tracking.E006"),
         ("TRACKING_MAX_LAG", 0, "tracking.E018"),
         ("TRACKING_MAX_LAG", "1m", "tracking.E018"),
+        ("TRACKING_START_WRITER", "yes", "tracking.E024"),
         ("TRACKING_COUNTS_PER_FACET", 0, "tracking.E023"),
         ("TRACKING_COUNTS_PER_FACET", None, "tracking.E023"),
         ("TRACKING_COUNTS_PER_FACET", True, "tracking.E023"),
@@ -87,6 +88,17 @@ def test_the_defaults_are_fine():
 def test_every_setting_that_can_be_wrong_has_a_numbered_message(settings, name, value, expected):
     setattr(settings, name, value)
     assert ids() == {expected}
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"),
+    [("immediate.Immediate", {"tracking.W018"}), ("buffered.Buffered", set())],
+)
+def test_a_writer_that_would_have_nothing_to_write(settings, tmp_path, backend, expected):
+    settings.TRACKING_SPOOL = str(tmp_path)
+    settings.TRACKING_START_WRITER = True
+    settings.TRACKING_BACKEND = f"tracking.backends.{backend}Backend"
+    assert ids() == expected
 
 
 @pytest.mark.parametrize(

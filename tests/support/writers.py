@@ -22,7 +22,7 @@ def writer_of(site: Site, identity=None) -> WriterState | None:
 
 def lock_identity(site: Site):
     """Return the identity of the site by the only lock in its folder."""
-    [path] = site.spool.glob("writer.*.lock") or [Path("writer.00.lock")]
+    [path] = list(site.spool.glob("writer.*.lock")) or [Path("writer.00.lock")]
     return site.identity._replace(address=bytes.fromhex(path.name.split(".")[1]))
 
 
@@ -52,15 +52,15 @@ def _is_at_work(site: Site, process) -> bool:
     return writer is not None and writer.pid == process.pid
 
 
-def processes_with(text: str) -> list[int]:
-    """Return the ids of all processes with a text in their command line, zombies included."""
+def writer_processes(site: Site) -> list[int]:
+    """Return the ids of all writer processes of a site."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            command = (entry / "cmdline").read_bytes().split(b"\0")
             folder = os.readlink(entry / "cwd")
         except OSError:
             continue
-        if text in f"{command} in {folder}":
+        if b"tracking_writer" in command and folder == str(site.folder):
             found.append(int(entry.name))
     return found

@@ -215,7 +215,7 @@ class BufferedBackend(BaseBackend):
     def _wait_for_writer(self) -> bool:
         """Wait a while until the writer process has written all; return whether it does that."""
         end = monotonic() + self.exit_timeout / 2
-        while self.spool.shares and self._watch.is_writer_at_work():
+        while self.spool.shares and self._watch.is_writer_at_work(may_start=False):
             if self.spool.is_all_written or monotonic() > end:
                 self.spool.hand_over()
                 return True

@@ -43,6 +43,31 @@ def check_unused_spool(**_: Any) -> list[CheckMessage]:
 
 
 @register(TAG)
+def check_start_writer(**_: Any) -> list[CheckMessage]:
+    """E024, W018: whether a writer process is started, and whether it would have work."""
+    if not isinstance(conf.start_writer, bool):
+        return [
+            Error(
+                f"TRACKING_START_WRITER is {conf.start_writer!r}.",
+                hint="Set True or False.",
+                id="tracking.E024",
+            )
+        ]
+    if not conf.start_writer or (not conf.backend and automatic.find_obstacle() is None):
+        return []
+    with suppress(Exception):  # E006 reports a backend that cannot be made
+        if not getattr(get_backend().spooler, "leaves_to_writer", False):
+            return [
+                Warning(
+                    "TRACKING_START_WRITER does nothing: the backend writes each hit itself.",
+                    hint="Set TRACKING_BACKEND to BufferedBackend or CeleryBackend, or remove it.",
+                    id="tracking.W018",
+                )
+            ]
+    return []
+
+
+@register(TAG)
 def check_max_lag(**_: Any) -> list[CheckMessage]:
     """E018: the lag after which hits are late."""
     return positive_number_errors("TRACKING_MAX_LAG", conf.max_lag, "seconds", id="tracking.E018")

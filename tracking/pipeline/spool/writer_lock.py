@@ -13,6 +13,7 @@ still needed.
 
 import fcntl
 import json
+import math
 import os
 import socket
 import time
@@ -55,6 +56,7 @@ class WriterState(NamedTuple):
         since: when it was started, in POSIX seconds.
         is_child: whether a process that records has started it.
         release: a digest of the code of the site; ``""`` if unknown.
+        failed: starts in a row by processes that record, from which no working child came.
         age: seconds since its last sign of life.
     """
 
@@ -63,6 +65,7 @@ class WriterState(NamedTuple):
     since: float = 0.0
     is_child: bool = False
     release: str = ""
+    failed: int = 0
     age: float = 0.0
 
     @property
@@ -104,19 +107,37 @@ class WriterLock:
             time.sleep(_PAUSE)
         raise IsTaken(read_writer(folder, site) or WriterState())
 
-    def describe(self, *, is_child: bool = False, release: str = "", pid: int = 0) -> None:
+    @classmethod
+    def inherit(cls, folder: Path, site: SiteIdentity, descriptor: int) -> Self:
+        """Return the lock that the parent of this process has taken for it.
+
+        Args:
+            folder: the folder of the spool.
+            site: the site.
+            descriptor: the open file.
+
+        Raises:
+            OSError: it is no such lock; the settings of the parent may differ.
+        """
+        path = lock_path(folder, site)
+        if not os.path.samestat(os.fstat(descriptor), os.stat(path)):
+            raise OSError(f"descriptor {descriptor} is not {path}")
+        os.set_inheritable(descriptor, False)
+        return cls(path, descriptor)
+
+    def describe(self, *, is_child: bool = False, release: str = "", failed: int = 0) -> None:
         """Save who has the lock.
 
         Args:
             is_child: whether a process that records has started the writer.
             release: a digest of the code of the site.
-            pid: the process id of the writer; by default that of this process.
+            failed: see :class:`WriterState`.
 
         Raises:
             OSError: the disk is full.
         """
         state = WriterState(
-            pid or os.getpid(), socket.gethostname(), time.time(), is_child, release
+            os.getpid(), socket.gethostname(), time.time(), is_child, release, failed
         )
         content = json.dumps(state._asdict()).encode()
         # Padded, not cut first: a reader never finds an empty file.
@@ -173,15 +194,37 @@ def read_writer(folder: Path, site: SiteIdentity) -> WriterState | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     try:
-        if _try_lock(descriptor, fcntl.LOCK_SH):
-            return None
-        # A clock that was set back makes the sign of life one of the future.
-        age = abs(time.time() - os.fstat(descriptor).st_mtime)
-        content = os.pread(descriptor, _MAX_CONTENT, 0)
+        return None if _try_lock(descriptor, fcntl.LOCK_SH) else _read_state(descriptor)
     finally:
         os.close(descriptor)
+
+
+def last_writer(folder: Path, site: SiteIdentity) -> WriterState:
+    """Return the writer process that has the lock, or had it last; a very old one if there is none.
+
+    Args:
+        folder: the folder of the spool.
+        site: the site.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    try:
+        descriptor = os.open(lock_path(folder, site), os.O_RDONLY)
+    except FileNotFoundError:
+        return WriterState(age=math.inf)
+    try:
+        return _read_state(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_state(descriptor: int) -> WriterState:
+    # A clock that was set back makes the sign of life one of the future.
+    age = abs(time.time() - os.fstat(descriptor).st_mtime)
     with suppress(ValueError, TypeError):
-        return WriterState(**json.loads(content))._replace(age=age)
+        content = json.loads(os.pread(descriptor, _MAX_CONTENT, 0))
+        return WriterState(**content)._replace(age=age)
     return WriterState(age=age)
 
 
