@@ -388,9 +388,9 @@ def test_within_a_transaction_of_the_site_a_failure_is_rolled_back_to_a_savepoin
     client, monkeypatch, one_error
 ):
     """The whole request in one transaction, as here in a test: it must go on."""
-    from tracking.recording import visitors
+    from tracking.recording import one_page_view
 
-    monkeypatch.setattr(visitors, "_assignments", lambda _sql: ["nonsense"])
+    monkeypatch.setattr(one_page_view, "_assignments", lambda _sql: ["nonsense"])
     assert client.get("/basket/").status_code == 200
     assert Affiliate.objects.count() == 1
     assert not Visitor.objects.exists()

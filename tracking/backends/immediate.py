@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ImmediateBackend(BaseBackend):
-    """Writes each hit at once. Needs no other process; the request waits for one INSERT.
+    """Writes each hit at once, in one statement, a page in two or three. Needs no other process.
 
     While the database takes no hits, they wait in the spool, which a thread of this process
     empties as soon as it can. Windows has no spool: there, such hits are lost. In tests of a site

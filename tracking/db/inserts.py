@@ -73,6 +73,9 @@ def insert(
         return
     # Converted before the transaction, during which nobody else can write to SQLite.
     rows = [to_row(item) for item in items]
+    if len(rows) == 1 and not connection.in_atomic_block and connection.get_autocommit():
+        _insert_rows(connection, model, attributes, rows)  # one statement is all or nothing
+        return
     with transaction.atomic(using=using, savepoint=savepoint):
         _insert_rows(connection, model, attributes, rows)
 

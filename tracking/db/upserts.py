@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from tracking.db.chunks import in_batches
 from tracking.db.inserts import placeholders, rows_per_statement
-from tracking.db.parameters import LEAVE_TO_DJANGO, ParameterConverters, converters_for
+from tracking.db.parameters import LEAVE_TO_DJANGO, converters_for
 
 Field: TypeAlias = "models.Field[Any, Any]"
 
@@ -101,6 +101,7 @@ def upsert(
     key: str,
     assignments: Callable[[SqlDialect], Sequence[str]],
     using: str,
+    parameters: Sequence[Any] = (),
 ) -> None:
     """Insert rows, or update those with the same key.
 
@@ -111,8 +112,10 @@ def upsert(
         rows: the rows, each key once.
         key: a column with a unique index.
         assignments: returns the assignments for a row that exists. MySQL evaluates them from
-            left to right, each with the values that those before have set.
+            left to right, each with the values that those before have set. Called once for
+            each database: the statement is kept.
         using: the alias of the database.
+        parameters: the values for ``%s`` in the assignments.
 
     Raises:
         django.db.DatabaseError: the database refuses.
@@ -120,76 +123,99 @@ def upsert(
     if not rows:
         return
     connection = connections[using]
-    fields = [f for f in model._meta.local_concrete_fields if not isinstance(f, models.AutoField)]
-    values = _converted_rows(rows, fields, connection)
-    _execute(
-        connection,
-        _Statement.of(fields, key, assignments, SqlDialect.of(model, connection)),
-        values,
-    )
+    statement = _Statement.of(model, key, assignments, connection)
+    _execute(connection, statement, _converted_rows(rows, model, connection), parameters)
+
+
+def on_conflict(sql: SqlDialect, key: str, assignments: Sequence[str]) -> str:
+    """Return the SQL that updates the row with the same key instead of inserting one.
+
+    Args:
+        sql: the dialect of the database.
+        key: a column with a unique index.
+        assignments: the assignments for a row that exists.
+    """
+    conflict = f"CONFLICT ({sql.quote(key)}) DO UPDATE SET"
+    if sql.is_mysql:
+        conflict = "DUPLICATE KEY UPDATE"
+    return f" ON {conflict} {', '.join(assignments)}"
 
 
 class _Statement(NamedTuple):
     """An upsert without its values. All names in it come from the model.
 
     Attributes:
-        sql: the dialect of the database.
+        table: the table, quoted.
         columns: the names of the columns, unquoted.
+        quoted: the names of the columns, quoted.
         after: the SQL after the values.
     """
 
-    sql: SqlDialect
+    table: str
     columns: Sequence[str]
+    quoted: str
     after: str
 
     @classmethod
     def of(
         cls,
-        fields: Sequence[Field],
+        model: type[models.Model],
         key: str,
         assignments: Callable[[SqlDialect], Sequence[str]],
-        sql: SqlDialect,
-    ) -> Self:
-        """Return the statement for fields of a model."""
-        conflict = f"CONFLICT ({sql.quote(key)}) DO UPDATE SET"
-        if sql.is_mysql:
-            conflict = "DUPLICATE KEY UPDATE"
-        after = f" ON {conflict} {', '.join(assignments(sql))}"
-        return cls(sql, [str(field.column) for field in fields], after)
-
-    @property
-    def quoted(self) -> str:
-        """The names of the columns, quoted."""
-        return ", ".join(map(self.sql.quote, self.columns))
+        connection: BaseDatabaseWrapper,
+    ) -> "_Statement":
+        """Return the statement for a model, which is built once."""
+        built = (model, model._meta.db_table, key, assignments, connection.vendor)
+        if built not in _built:
+            sql = SqlDialect.of(model, connection)
+            columns = [str(field.column) for field in _fields(model)]
+            quoted = ", ".join(map(sql.quote, columns))
+            after = on_conflict(sql, key, assignments(sql))
+            _built[built] = cls(sql.table, columns, quoted, after)
+        return _built[built]
 
     def with_placeholders(self, number: int) -> str:
         """Return the SQL for ``number`` rows, with a parameter for each value."""
         values = placeholders(len(self.columns), number)
-        return f"INSERT INTO {self.sql.table} ({self.quoted}) VALUES {values}{self.after}"  # noqa: S608
+        return f"INSERT INTO {self.table} ({self.quoted}) VALUES {values}{self.after}"  # noqa: S608
 
     def from_json(self) -> str:
         """Return the SQL for any number of rows as one JSON parameter; for PostgreSQL."""
-        rows = f"json_populate_recordset(NULL::{self.sql.table}, %s::json)"
+        rows = f"json_populate_recordset(NULL::{self.table}, %s::json)"
         return (
-            f"INSERT INTO {self.sql.table} ({self.quoted}) "  # noqa: S608
+            f"INSERT INTO {self.table} ({self.quoted}) "  # noqa: S608
             f"SELECT {self.quoted} FROM {rows}{self.after}"
         )
 
 
+#: The statements by all that they depend on.
+_built: dict[tuple[object, ...], _Statement] = {}
+
+
+@cache
+def _fields(model: type[models.Model]) -> Sequence[Field]:
+    """Return the fields whose values are given."""
+    return [f for f in model._meta.local_concrete_fields if not isinstance(f, models.AutoField)]
+
+
 def _execute(
-    connection: BaseDatabaseWrapper, statement: _Statement, values: Sequence[list[Any]]
+    connection: BaseDatabaseWrapper,
+    statement: _Statement,
+    values: Sequence[list[Any]],
+    parameters: Sequence[Any],
 ) -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite" and len(values) > 1:  # parsed once, run for each row
             # The debug toolbar fails at executemany on SQLite, but a request writes single rows.
-            cursor.executemany(statement.with_placeholders(1), values)
+            sql = statement.with_placeholders(1)
+            cursor.executemany(sql, [[*row, *parameters] for row in values])
             return
         if connection.vendor == "postgresql" and (rows := _rows_as_json(statement.columns, values)):
-            cursor.execute(statement.from_json(), [rows])
+            cursor.execute(statement.from_json(), [rows, *parameters])
             return
         for batch in in_batches(values, rows_per_statement(connection, len(statement.columns))):
             sql = statement.with_placeholders(len(batch))
-            cursor.execute(sql, list(chain.from_iterable(batch)))
+            cursor.execute(sql, [*chain.from_iterable(batch), *parameters])
 
 
 _encode = msgspec.json.Encoder().encode
@@ -208,16 +234,24 @@ def _rows_as_json(columns: Sequence[str], values: Sequence[list[Any]]) -> str:
 
 
 def _converted_rows(
-    rows: Sequence[PlainRow], fields: Sequence[Field], connection: BaseDatabaseWrapper
+    rows: Sequence[PlainRow], model: type[models.Model], connection: BaseDatabaseWrapper
 ) -> list[list[Any]]:
     """Return the values of the fields of all rows, converted for the database."""
     converters = converters_for(connection)
+    if converters is LEAVE_TO_DJANGO:
+        kinds = [(position, field, "") for position, field in enumerate(_fields(model))]
+    else:
+        kinds = _kinds(model)
     conversions = [
-        (position, convert)
-        for position, field in enumerate(fields)
-        if (convert := _converter(field, converters, connection)) is not None
+        (
+            position,
+            getattr(converters, kind)
+            if kind
+            else partial(field.get_db_prep_save, connection=connection),
+        )
+        for position, field, kind in kinds
     ]
-    all_values = attrgetter(*(field.attname for field in fields))
+    all_values = attrgetter(*(field.attname for field in _fields(model)))
     found = []
     for row in rows:
         values = list(all_values(row))
@@ -228,20 +262,27 @@ def _converted_rows(
     return found
 
 
-def _converter(
-    field: Field, converters: ParameterConverters, connection: BaseDatabaseWrapper
-) -> Callable[[Any], Any] | None:
-    as_django_does = partial(field.get_db_prep_save, connection=connection)
-    if converters is LEAVE_TO_DJANGO:
-        return as_django_does
-    pointed_to = field.target_field if isinstance(field, models.ForeignKey) else field
-    for kind, convert in (
-        (models.CharField | models.TextField | models.IntegerField | models.BooleanField, None),
-        (models.DateTimeField, converters.time),
-        (models.GenericIPAddressField, converters.ip_address),
-        (models.FloatField, converters.number),
-        (models.UUIDField, converters.uuid),
-    ):
-        if isinstance(pointed_to, kind):
-            return convert
-    return as_django_does
+@cache
+def _kinds(model: type[models.Model]) -> list[tuple[int, Field, str]]:
+    """Return the fields whose values need converting, with their positions.
+
+    Each has the name of its converter in ``ParameterConverters``; ``""`` if its own method
+    converts it.
+    """
+    found = []
+    for position, field in enumerate(_fields(model)):
+        pointed_to = field.target_field if isinstance(field, models.ForeignKey) else field
+        if not isinstance(pointed_to, _PLAIN):
+            kind = next((name for cls, name in _CONVERTERS if isinstance(pointed_to, cls)), "")
+            found.append((position, field, kind))
+    return found
+
+
+_PLAIN = (models.CharField, models.TextField, models.IntegerField, models.BooleanField)
+
+_CONVERTERS: Sequence[tuple[type[Field], str]] = (
+    (models.DateTimeField, "time"),
+    (models.GenericIPAddressField, "ip_address"),
+    (models.FloatField, "number"),
+    (models.UUIDField, "uuid"),
+)

@@ -5,6 +5,7 @@
 :mod:`.beacons`          hits become beacons
 :mod:`.beacon_rows`      the column values of beacons
 :mod:`.visits`           page hits become visits and page views
+:mod:`.one_page_view`    one page hit, in fewer statements
 :mod:`.visit_history`    which page view belongs to which visit
 :mod:`.visitors`         page hits become visitors
 :mod:`.midnight`         a visitor without a cookie keeps one visit over midnight

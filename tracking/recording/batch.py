@@ -10,6 +10,7 @@ from tracking.db.column_values import latest_storable_time, storable_time
 from tracking.hits import AnyHit, Hit, PageHit
 from tracking.models import Beacon
 from tracking.recording.beacons import save_beacons
+from tracking.recording.one_page_view import save_page_view
 from tracking.recording.visits import save_page_views
 
 
@@ -38,11 +39,13 @@ def write(hits: Iterable[AnyHit], batch_key: UUID | None = None) -> Sequence[Bea
     new_beacons = save_beacons(
         [hit for hit in batch if isinstance(hit, Hit)], None if page_hits else batch_key
     )
-    save_page_views(_not_in_future(page_hits), batch_key)
+    page_hits = _not_in_future(page_hits)
+    if not (len(page_hits) == 1 and batch_key is None and save_page_view(page_hits[0])):
+        save_page_views(page_hits, batch_key)
     return new_beacons
 
 
-def _not_in_future(hits: Sequence[PageHit]) -> Sequence[PageHit]:
+def _not_in_future(hits: Sequence[PageHit]) -> list[PageHit]:
     latest = latest_storable_time()
     return [
         hit

@@ -33,7 +33,7 @@ from tracking.models.visitors import VISIT_GAP
 from tracking.rollups import days
 
 #: A page gets its time right after its visitor's key. Midnight may be in between.
-_TIME_BETWEEN = timedelta(seconds=1)
+TIME_BETWEEN = timedelta(seconds=1)
 
 #: The time of a row that only locks its key.
 _NEVER = datetime(1970, 1, 2, tzinfo=UTC)
@@ -97,7 +97,7 @@ class _Yesterday(NamedTuple):
         """Return whether the visitor may have another key now than on the page."""
         if hit.has_cookie:
             return False
-        return self.start <= storable_time(hit.time) < self.end + _TIME_BETWEEN
+        return self.start <= storable_time(hit.time) < self.end + TIME_BETWEEN
 
 
 class _Step(NamedTuple):

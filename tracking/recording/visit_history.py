@@ -17,6 +17,9 @@ from tracking.recording.visitors import browser_columns, user_key
 #: The columns with UTM parameters.
 UTM_COLUMNS = ("source", "medium", "campaign", "term", "content")
 
+#: The columns that say where a visit came from.
+ORIGIN_COLUMNS = ("referrer_site", "channel", *UTM_COLUMNS)
+
 
 class VisitHistory:
     """The visits of one visitor around a batch. Each page hit is added to its visit.
@@ -92,9 +95,16 @@ def _set_entry(visit: PlainRow, hit: PageHit) -> None:
     """Make a hit the first page of a visit."""
     visit.entry_url = storable_text(hit.url)
     visit.referrer = storable_text(hit.referrer)
-    came_from = origin(hit.referrer, is_internal=hit.is_internal)
-    visit.referrer_site, visit.channel = storable_text(came_from.source), came_from.channel
-    for name in UTM_COLUMNS:
-        setattr(visit, name, storable_text(hit.campaign.get(name, ""), MAX_PARAMETER))
-    for name, value in browser_columns(hit).items():
+    for name, value in (origin_columns(hit) | browser_columns(hit)).items():
         setattr(visit, name, value)
+
+
+def origin_columns(hit: PageHit) -> dict[str, str]:
+    """Return the values of ``ORIGIN_COLUMNS`` for a visit that begins with a hit."""
+    came_from = origin(hit.referrer, is_internal=hit.is_internal)
+    campaign = hit.campaign
+    return {
+        "referrer_site": storable_text(came_from.source),
+        "channel": str(came_from.channel),
+        **{name: storable_text(campaign.get(name, ""), MAX_PARAMETER) for name in UTM_COLUMNS},
+    }

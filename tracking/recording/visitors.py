@@ -32,7 +32,7 @@ BROWSER_COLUMNS = (
 )
 
 #: The columns that the latest page sets, whichever of two writers comes last.
-_LATEST_COLUMNS = ("url", "url_key", *BROWSER_COLUMNS)
+LATEST_COLUMNS = ("url", "url_key", *BROWSER_COLUMNS)
 
 
 def browser_columns(hit: PageHit) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def _assignments(sql: SqlDialect) -> list[str]:
             f"{old('user_known_at')} IS NULL OR {new('user_known_at')} > {old('user_known_at')}",
             "user_known_at",
         ),
-        *(assign_if(is_later, column) for column in _LATEST_COLUMNS),
+        *(assign_if(is_later, column) for column in LATEST_COLUMNS),
         assign_if(is_later, "last_update"),  # the last one, as all others compare with it
     ]
 

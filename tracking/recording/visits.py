@@ -59,7 +59,7 @@ def save_page_views(hits: Iterable[PageHit], batch_key: UUID | None = None) -> N
     save = partial(_save_batch, using=using, batch_key=batch_key)
     saved = save_missing(each_once, save, PageView, using, batch_key)
     if saved:
-        _send_signals(saved, using)
+        send_signals(saved, using)
 
 
 def _save_batch(hits: Sequence[PageHit], using: str, batch_key: UUID | None) -> None:
@@ -149,7 +149,13 @@ def _insert_page_views(page_views: Sequence[tuple[PageHit, PlainRow]], using: st
     insert(PageView, columns, page_views, values_of, using, savepoint=False)
 
 
-def _send_signals(hits: Sequence[PageHit], using: str) -> None:
+def send_signals(hits: Sequence[PageHit], using: str) -> None:
+    """Send the signals for page hits that have been saved.
+
+    Args:
+        hits: the hits.
+        using: the alias of the database.
+    """
     if not visitor_seen.has_listeners(Visitor):
         return
     rows = Visitor.objects.using(using)
