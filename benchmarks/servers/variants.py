@@ -15,6 +15,7 @@ _SESSIONS = [
 _TRACKING = "tracking.middleware.VisitorTrackingMiddleware"
 _IMMEDIATE = "tracking.backends.immediate.ImmediateBackend"
 _BUFFERED = "tracking.backends.buffered.BufferedBackend"
+_DEFAULT = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,8 @@ class Variant:
     @property
     def has_writer(self) -> bool:
         """Whether a separate thread writes to the database."""
-        return self.settings.get("TRACKING_BACKEND") == _BUFFERED and not self.writer_process
+        spooled = self.settings.get("TRACKING_BACKEND") in {_BUFFERED, _DEFAULT}
+        return spooled and not self.writer_process
 
 
 def _site(urls: str, apps: list[str], **more: Any) -> dict[str, Any]:
@@ -234,6 +236,23 @@ def _pages(group: str, path: str, body: bytes) -> list[Variant]:
                 **_BESIDE,
             )
             for database, title in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL"))
+        ),
+        Variant(
+            name=f"{group}-default",
+            title="ours, default, SQLite",
+            settings=ours(_DEFAULT),
+            rows=_PAGE_VIEWS,
+            targets={"": 0.40},
+            **named,
+        ),
+        Variant(
+            name=f"{group}-default-postgresql",
+            title="ours, default, PostgreSQL",
+            database="postgresql",
+            settings=ours(_DEFAULT),
+            rows=_PAGE_VIEWS,
+            targets={"": 0.75},
+            **named,
         ),
         Variant(
             name=f"{group}-immediate",
