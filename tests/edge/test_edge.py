@@ -1,11 +1,12 @@
 """The edge answers and records exactly as the views do."""
 
 import json
+from io import BytesIO
 from wsgiref.util import setup_testing_defaults
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished
 from django.urls import reverse, set_script_prefix
@@ -17,7 +18,7 @@ from tests.support.edge_requests import BANNED, Notebook, Request, ask_asgi, ask
 from tests.support.processes import Site
 from tracking import links, record_opens_and_clicks, tokens
 from tracking.backends import get_backend
-from tracking.edge import EdgeASGI, EdgeWSGI
+from tracking.edge import EdgeASGI, EdgeWSGI, asgi
 from tracking.middleware import BannedIPMiddleware
 
 MIDDLEWARE = [
@@ -169,6 +170,29 @@ text = st.text(st.characters(min_codepoint=0, max_codepoint=255), max_size=30)
 def test_whatever_strangers_send_it_is_answered_as_django_answers(method, path, headers, address):
     request = Request(path.replace("%", "%25"), method, headers, address)
     assert ask_wsgi(EdgeWSGI(WSGIHandler()), request) == ask_wsgi(WSGIHandler(), request)
+
+
+names = st.sampled_from([*(name.lower() for name in HEADERS), "x_forwarded_for", "content-type"])
+
+
+@given(
+    st.lists(
+        st.tuples(
+            names.map(str.encode) | st.binary(min_size=1, max_size=80).map(bytes.lower),
+            text.map(lambda value: value.encode("latin-1")),
+        ),
+        max_size=6,
+    ),
+    st.sampled_from([None, ("192.0.2.1", 1), ("", 0)]),
+)
+def test_headers_are_read_as_django_reads_them(headers, client):
+    scope = {"path": "/t/x.gif", "method": "GET", "headers": headers, "client": client}
+    early, whole = asgi.EarlyRequest(scope), ASGIRequest(scope, BytesIO())
+    kept = {k: v for k, v in whole.META.items() if k.startswith("HTTP_") or k == "REMOTE_ADDR"}
+    assert {key: value for key, value in early.META.items() if key in kept} == kept
+    assert early.META.items() <= whole.META.items()
+    assert early.COOKIES == whole.COOKIES
+    assert (early.path, early.META) == (whole.path, whole.META)
 
 
 def test_callbacks_get_the_request_and_the_urls_of_the_site(callbacks):

@@ -1,6 +1,7 @@
 """The applications that a site puts around Django's. See :mod:`tracking.edge`."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
@@ -10,6 +11,12 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGI = Callable[[Message, Receive, Send], Awaitable[None]]
+
+
+@lru_cache(maxsize=50)
+def _encode(header: tuple[str, str]) -> tuple[bytes, bytes]:
+    name, value = header
+    return name.encode("ascii"), value.encode("latin-1")
 
 
 class EdgeWSGI:
@@ -61,9 +68,7 @@ class EdgeASGI:
         if response is None:
             await self._application(scope, receive, send)
             return
-        headers = [
-            (name.encode("ascii"), value.encode("latin-1")) for name, value in response.headers
-        ]
+        headers = [*map(_encode, response.headers)]
         await send(
             {"type": "http.response.start", "status": int(response.status[:3]), "headers": headers}
         )

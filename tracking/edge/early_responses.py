@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 from tracking import bans, record_opens_and_clicks, responses
 from tracking.backends.handler import note_server
 from tracking.caching import snapshots
+from tracking.conf import conf
 from tracking.identity.request_info import RequestInfo
 from tracking.log_limits import get_logger
 from tracking.middleware import BannedIPMiddleware, VisitorTrackingMiddleware
@@ -57,6 +58,11 @@ class Site:
     def redirects_to_https(self) -> bool:
         """Whether the site redirects requests without encryption."""
         return bool(settings.SECURE_SSL_REDIRECT)
+
+    @cached_property
+    def has_encoder(self) -> bool:
+        """Whether code of the site reads tokens."""
+        return bool(conf.encoder)
 
     def _has(self, wanted: type) -> bool:
         return any(isinstance(one, type) and issubclass(one, wanted) for one in self._middlewares)
