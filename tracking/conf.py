@@ -356,6 +356,16 @@ class Settings:
         return [recipients] if isinstance(recipients, str) else recipients
 
     @cached_property
+    def filtered_days(self) -> int:
+        """``TRACKING_FILTERED_DAYS``: counts of days with filters that are kept.
+
+        Default 10,000, one for each filter and day; those not used for the longest time are
+        deleted. 0 keeps none: each report with a filter reads all rows of its days.
+        """
+        number: int = self._get("FILTERED_DAYS", 10_000)
+        return number
+
+    @cached_property
     def report_recipients(self) -> Sequence[str]:
         """``TRACKING_REPORT_RECIPIENTS``: addresses that get the weekly report by mail.
 

@@ -1,4 +1,4 @@
-"""Settings of reports: how many values are counted one by one."""
+"""Settings of reports: how many values are counted, and how many counts are kept."""
 
 from typing import Any
 
@@ -19,5 +19,20 @@ def check_counts_per_facet(**_: Any) -> list[CheckMessage]:
             f"TRACKING_COUNTS_PER_FACET is {number!r}.",
             hint="Set a whole number greater than 0, such as 1000.",
             id="tracking.E023",
+        )
+    ]
+
+
+@register(TAG)
+def check_filtered_days(**_: Any) -> list[CheckMessage]:
+    """E028: the number of counts of days with filters that are kept."""
+    number = conf.filtered_days
+    if type(number) is int and number >= 0:
+        return []
+    return [
+        Error(
+            f"TRACKING_FILTERED_DAYS is {number!r}.",
+            hint="Set a whole number, such as 10000, or 0 to keep none.",
+            id="tracking.E028",
         )
     ]

@@ -7,6 +7,7 @@
 :mod:`.visitors`         visitors, their visits and page views: ``Visitor``, ``Visit``, ``PageView``
 :mod:`.bans`             banned networks and untracked agents: ``BannedIP``, ``UntrackedUserAgent``
 :mod:`.daily_counts`     counted days: ``DailyCount``, ``CountedDay``, ``LateDay``
+:mod:`.filtered_counts`  counts of days with filters: ``FilteredCount``
 :mod:`.shared_state`     small values that all processes share: ``SharedValue``
 :mod:`.written_batches`  batches of hits that are saved: ``WrittenBatch``
 :mod:`.base`             the columns that several tables share
@@ -19,6 +20,7 @@
 from tracking.models.bans import BannedIP, BannedIPQuerySet, UntrackedUserAgent
 from tracking.models.beacons import Beacon, BeaconQuerySet
 from tracking.models.daily_counts import CountedDay, DailyCount, LateDay
+from tracking.models.filtered_counts import FilteredCount
 from tracking.models.shared_state import SharedValue
 from tracking.models.sources import Source
 from tracking.models.targets import Target, TargetQuerySet
@@ -32,6 +34,7 @@ __all__ = [
     "BeaconQuerySet",
     "CountedDay",
     "DailyCount",
+    "FilteredCount",
     "LateDay",
     "PageView",
     "SharedValue",

@@ -1,7 +1,7 @@
 """Which page view belongs to which visit."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from operator import attrgetter
 from uuid import UUID
 
@@ -55,9 +55,12 @@ class VisitHistory:
             )
             self.visits.append(visit)
             _set_entry(visit, hit)
+        has_other_entry = len(near) > 1 or time < visit.started_at
         self.touched_times.update(v.started_at for v in near)
         _add_page(visit, hit, time)
         self.touched_times |= {time, visit.started_at}
+        if has_other_entry:  # its pages count as those of another referrer, on later days, too
+            self.touched_times.update(_times_on_each_day(visit))
         self.changed[visit.id] = visit
         self.pages.append((hit, visit.id))
 
@@ -74,6 +77,15 @@ class VisitHistory:
         self.visits.remove(other)
         self.changed.pop(other.id, None)
         self.absorbed[other.id] = visit
+
+
+def _times_on_each_day(visit: PlainRow) -> Iterator[datetime]:
+    """Yield times on all days of a visit."""
+    time = visit.started_at
+    while time < visit.ended_at:
+        yield time
+        time += timedelta(hours=12)
+    yield visit.ended_at
 
 
 def _add_page(visit: PlainRow, hit: PageHit, time: datetime) -> None:

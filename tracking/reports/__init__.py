@@ -1,4 +1,4 @@
-"""Reports about the site and about mailings. They read tables and never write.
+"""Reports about the site and about mailings. They read, and write only counts with filters.
 
 =========================  ==============================================================
 :mod:`.periods`            the days of a report, and the buckets of its charts
@@ -6,6 +6,7 @@
 :mod:`.query_string`       both, from a query string
 :mod:`.figures`            parts of reports: figures, series, lists
 :mod:`.interval_totals`    totals by interval, from which figures and series are made
+:mod:`.site_totals`        counts of the whole site, with and without filters
 :mod:`.measures`           the figures of the overview
 :mod:`.top_lists`          the lists of the overview
 :mod:`.overview`           the whole site in a period

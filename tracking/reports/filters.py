@@ -6,6 +6,7 @@ Not every filter applies to every figure: a visit, for example, has no clicked l
 is unknown (``None``), and never that of the whole site.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
@@ -25,6 +26,7 @@ from tracking.models import DailyCount, PageView, Source
 from tracking.reports.periods import BadQuery, Period
 from tracking.rollups import completeness
 from tracking.rollups.days import day_of
+from tracking.rollups.filtered_counts import Condition
 from tracking.rollups.site_counts import NO_FILTER, Where
 
 #: The value in a query string for rows without a value, such as visits without a referrer.
@@ -127,6 +129,11 @@ class Filters:
             clicks=self._of_beacons(),
         )
 
+    def condition(self) -> Condition:
+        """Return the conditions with all that they depend on."""
+        parts = [sorted(self.active().items()), sorted(self._our_sources() or ())]
+        return Condition(json.dumps(parts), self.where())
+
     def _of_visits(self, prefix: str) -> Q | None:
         if self.link is not None or self.mailing is not None:
             return None
@@ -157,6 +164,13 @@ class Filters:
         return condition & self._of_our_sources()
 
     def _of_our_sources(self) -> Q:
+        keys = self._our_sources()
+        if keys is None:
+            return Q()
+        return Q(source_type=ContentType.objects.get_for_model(Source), source_id__in=keys)
+
+    def _our_sources(self) -> list[str] | None:
+        """Return the keys of the ``Source`` rows with the UTM parameters, if any is a filter."""
         names = {"source": "slug", "medium": "medium", "campaign": "campaign"}
         wanted = {
             column: value
@@ -164,9 +178,8 @@ class Filters:
             if (value := getattr(self, name)) is not None
         }
         if not wanted:
-            return Q()
-        keys = [str(pk) for pk in Source.objects.filter(**wanted).values_list("pk", flat=True)]
-        return Q(source_type=ContentType.objects.get_for_model(Source), source_id__in=keys)
+            return None
+        return [str(pk) for pk in Source.objects.filter(**wanted).values_list("pk", flat=True)]
 
 
 def deleted_until(period: Period) -> date | None:

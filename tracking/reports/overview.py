@@ -26,8 +26,9 @@ from tracking.reports.interval_totals import (
 )
 from tracking.reports.measures import MEASURES, Measure
 from tracking.reports.periods import Bucket, Period, as_stored
+from tracking.reports.site_totals import read_site
 from tracking.reports.top_lists import LISTS, Page, days_of, kinds, listings
-from tracking.rollups import read, site_counts
+from tracking.rollups import site_counts
 from tracking.rollups.days import Intervals
 from tracking.rollups.read import Days
 
@@ -86,12 +87,12 @@ def overview(period: Period, filters: Filters | None = None) -> Overview:
     filters = filters or Filters()
     where = filters.where()
     period, before, days = _known_days(period, filters)
-    found = read.site(
+    found = read_site(
         days,
+        filters,
         facets=site_counts.HOURLY,
         lists=kinds(LISTS),
         lists_from=period.first,
-        where=where,
         **Page()._asdict(),
     )
     intervals = Intervals.of_days(days.first, period.last)

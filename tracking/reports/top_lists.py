@@ -15,7 +15,7 @@ from tracking.hits import Reference
 from tracking.reports.figures import OTHER_VALUES, Listing, Row, Text, share
 from tracking.reports.filters import Filters, spelled
 from tracking.reports.periods import Period, as_stored
-from tracking.rollups import read
+from tracking.reports.site_totals import read_site
 from tracking.rollups.largest_values import ListRow
 from tracking.rollups.read import Days
 from tracking.rollups.table_counts import ListKind
@@ -161,12 +161,8 @@ def listing(
     if shown.by_month:
         days = days_of(shown.first, shown.last, filters)
     options = Page.of(limit, offset)
-    found = read.site(
-        days,
-        lists=kinds([name]),
-        lists_from=days.first,
-        where=filters.where(),
-        **options._asdict(),
+    found = read_site(
+        days, filters, lists=kinds([name]), lists_from=days.first, **options._asdict()
     )
     return listings([name], found.lines, options)[name]
 

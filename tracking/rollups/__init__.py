@@ -6,6 +6,8 @@
 :mod:`.counts`              what is counted of a group of rows
 :mod:`.site_counts`         facets of the whole site, and the rows they count
 :mod:`.table_counts`        facets of the whole site, in one statement for each table
+:mod:`.filtered_counts`     the whole site with filters, with counts that are kept
+:mod:`.packed_counts`       counts of one day as bytes
 :mod:`.source_counts`       one source, counted from rows
 :mod:`.stored_source`       what is stored of one source
 :mod:`.hourly`              hours of a day

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple, Self
+from uuid import UUID
 
 from django.db import connections, router
 from django.db.models import Case, F, IntegerField, QuerySet, TextField, Value, When
@@ -84,6 +85,11 @@ class Days(NamedTuple):
         """Return the part of the days from ``first`` to ``last``, both included."""
         return Days(first, last, [day for day in self.open if first <= day <= last], self.single)
 
+    def dated_runs(self) -> Iterator[tuple[date, Intervals]]:
+        """Yield the runs, each after its first day."""
+        for intervals in self.runs():
+            yield day_of(intervals.starts[0]), intervals
+
     def runs(self) -> Iterator[Intervals]:
         """Yield the uncounted days in runs without a gap."""
         run: list[date] = []
@@ -124,6 +130,20 @@ def valid_days(first: date, last: date, using: str) -> tuple[Collection[date], d
 _MONTHS = "SELECT value FROM tracking_agreed WHERE name = %s"
 
 
+def valid_versions(first: date, last: date, using: str) -> dict[date, UUID]:
+    """Return the versions of the days of :func:`valid_days`.
+
+    Args:
+        first: the first day.
+        last: the last day, included.
+        using: the database alias.
+    """
+    day, adapt = CountedDay._meta.pk, connections[using].ops.adapt_datefield_value
+    parameters = [*map(adapt, (first, last)), ROLLUP, metric_definitions.VERSION]
+    version = CountedDay._meta.get_field("version")
+    return dict(select(f"SELECT day, version {_VALID}", parameters, [day, version], using))
+
+
 #: Counted days without late rows, by the current definitions.
 _VALID = """
 FROM tracking_countedday AS counted
@@ -146,7 +166,7 @@ def by_hour(days: Days) -> dict[str, dict[tuple[datetime, str], Counts]]:
         "", names, days.first, days.last, without=days.open
     ):
         found[names[facet]][hourly.parse(value)] = numbers
-    for intervals, first in _open_runs(days):
+    for first, intervals in days.dated_runs():
         run = span(first, first + DAY * (len(intervals.starts) - 1))
         for name, of_facet in found.items():
             for (_number, value), numbers in hourly.count(name, run).items():
@@ -199,7 +219,7 @@ def site(
         parts = list(_stored_parts(lists, of_lists, using))
         found.lines.extend(table_counts.list_lines(lists, parts, **page))
         return found
-    runs = [Run((first - days.first).days, intervals) for intervals, first in _open_runs(days)]
+    runs = [Run((first - days.first).days, intervals) for first, intervals in days.dated_runs()]
     for counted in table_counts.tables(facets, lists, (lists_from - days.first).days):
         parts = list(_stored_parts(counted.lists, of_lists, using))
         for row in counted.lines(parts, runs, where, **page):
@@ -238,11 +258,6 @@ def _stored_parts(kinds: Mapping[str, ListKind], days: Days, using: str) -> Iter
     statement = Statement.of(rows.annotate(**columns).order_by().values_list(*names), using)
     if statement is not None:
         yield statement
-
-
-def _open_runs(days: Days) -> Iterator[tuple[Intervals, date]]:
-    for intervals in days.runs():
-        yield intervals, day_of(intervals.starts[0])
 
 
 class SourceCounts(NamedTuple):

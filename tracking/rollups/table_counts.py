@@ -86,6 +86,7 @@ def cells(
     runs: Sequence[Run],
     where: Where = NO_FILTER,
     using: str | None = None,
+    lists_from: int = 0,
 ) -> Iterator[Cell]:
     """Yield the counts of some facets, in one statement for each table.
 
@@ -94,13 +95,17 @@ def cells(
         runs: the intervals to count; rows outside are not read.
         where: conditions on the rows.
         using: the database alias; by default that of reads.
+        lists_from: the index of the first interval for which facets of lists are counted.
     """
     using = using or router.db_for_read(Beacon)
     plain = WholeTextSql.of(using).plain("value")
     for table in TIMES:
         of_table = [name for name in names if FACETS[name].table == table]
-        statement = of_table and CountedTable(table, of_table).statement(runs, where, using)
-        if not statement:
+        if not of_table:
+            continue
+        counted = CountedTable(table, of_table, lists_from=lists_from)
+        statement = counted.statement(runs, where, using)
+        if statement is None:
             continue
         sql = f"WITH {statement.sql} SELECT facet, cell, {plain}, is_other, {_NUMBERS} FROM cells"
         with connections[using].cursor() as cursor:

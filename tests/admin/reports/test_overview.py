@@ -21,11 +21,13 @@ from hypothesis.extra.django import TestCase
 from tests.site.models import Affiliate, Subscriber
 from tests.support.admin_pages import text_of
 from tracking.admin import BeaconAdmin, VisitorAdmin
+from tracking.admin.reports import overview as overview_pages
 from tracking.hits import Hit, Kind, PageHit, Reference
-from tracking.models import Beacon, Visitor
+from tracking.models import Beacon, FilteredCount, Visitor
 from tracking.recording import write
 from tracking.reports import formatting
 from tracking.rollups import completeness, months
+from tracking.rollups.build import roll_up
 
 pytestmark = pytest.mark.django_db
 
@@ -493,3 +495,30 @@ def test_a_page_takes_few_queries(admin_client, django_assert_max_num_queries):
         admin_client.get(OVERVIEW)
     with django_assert_max_num_queries(10):
         admin_client.get(f"{OVERVIEW}pages/")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_days_are_counted_the_page_says_how_many(admin_client, monkeypatch):
+    for number in range(5):
+        visit(f"v{number}", "/tea/", ago=timedelta(days=number + 1))
+    visit("anna", "/cart/", ago=timedelta(days=1))
+    roll_up(now=timezone.now() + timedelta(days=1))
+    query = {"period": "7", "page": "/tea/"}
+    whole = figures(admin_client.get(OVERVIEW, query).content.decode())
+    for url in (OVERVIEW, f"{OVERVIEW}pages/"):
+        FilteredCount.objects.all().delete()
+        monkeypatch.setattr(overview_pages, "COUNTING_SECONDS", 0)
+        pages = [admin_client.get(url, query) for _ in range(10)]
+        statuses = [page.status_code for page in pages]
+        assert statuses == sorted(statuses, reverse=True)
+        assert set(statuses) == {202, 200}
+        html = pages[1].content.decode()
+        assert '<meta http-equiv="refresh" content="0">' in html
+        number = statuses.count(202) + 1
+        assert f"2 of {number} days are counted" in html
+        assert f'<progress max="{number}" value="2"' in html
+        assert "style=" not in re.sub(r"(?s)<head>.*?</head>", "", html)
+    assert figures(admin_client.get(OVERVIEW, query).content.decode()) == whole
+    # A file is complete.
+    FilteredCount.objects.all().delete()
+    assert b"/tea/" in b"".join(admin_client.get(f"{OVERVIEW}pages.csv", query))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,7 @@ from tracking.reports.formatting import UNKNOWN
 from tracking.reports.overview import Overview, overview
 from tracking.reports.periods import BadQuery, Period, as_stored, notes
 from tracking.reports.query_string import Query, read_query
+from tracking.reports.site_totals import count_days
 from tracking.reports.top_lists import LISTS, listing
 from tracking.rollups.months import first_single_day
 
@@ -61,6 +63,9 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "technology": ["devices", "browsers", "systems"],
     "links": ["links"],
 }
+
+#: Seconds for which a request counts days with filters, before it shows how far it is.
+COUNTING_SECONDS = 0.5
 
 _NOT_AVAILABLE = _("Not available with these filters.")
 
@@ -199,6 +204,27 @@ class OverviewPage:
         }
         return page(self.viewer.request, self.site, template, **context)
 
+    def counting(self, first: date, title: str, **context: Any) -> TemplateResponse | None:
+        """Return the page that is shown while days are counted, or ``None`` if all are.
+
+        It reloads at once, and each request counts days for half a second.
+
+        Args:
+            first: the first day of the figures.
+            title: the title of the page.
+            context: further variables of the template.
+        """
+        progress = count_days(first, self.period.last, self.filters, COUNTING_SECONDS)
+        if progress is None:
+            return None
+        text = gettext("%(done)s of %(all)s days are counted …") % {
+            "done": formatting.count(progress.done),
+            "all": formatting.count(progress.all),
+        }
+        shown = self.render("counting", title=title, progress=progress, text=text, **context)
+        shown.status_code = 202
+        return shown
+
     def _notes(self) -> Iterator[str]:
         """Yield sentences about what is not known any more."""
         yield from notes(self.period, self.before)
@@ -336,11 +362,14 @@ def overview_page(site: admin.AdminSite, request: HttpRequest) -> HttpResponse:
         PermissionDenied: the user may see no part of the overview.
     """
     shown = OverviewPage(Viewer(request, site), request.path)
+    title = gettext("Overview")
+    if counting := shown.counting(shown.period.before().first, title):
+        return counting
     report = overview(shown.period, shown.filters)
     shown.choose_series(report)
     return shown.render(
         "overview",
-        title=gettext("Overview"),
+        title=title,
         now=_on_site(shown, report),
         figures=list(_figures(shown, report)),
         chart=_chart(shown, report),
@@ -455,16 +484,19 @@ _TAGS = """{% load tracking_tags %}
 def _whole_list(site: admin.AdminSite, request: HttpRequest, name: str) -> HttpResponse:
     shown = _page_of_list(site, request, name)
     number = page_number(request)
+    overview_path = admin_url(site, "tracking_overview")
+    crumbs = [{"text": gettext("Overview"), "url": shown.page_urls.to({}, path=overview_path)}]
+    if counting := shown.counting(shown.period.first, str(LISTS[name].title), crumbs=crumbs):
+        return counting
     found = listing(
         name, shown.period, shown.filters, limit=ROWS_PER_PAGE, offset=(number - 1) * ROWS_PER_PAGE
     )
     if found.has_more:  # all other values are the last line of the last page
         found = replace(found, other=None)
-    overview_path = admin_url(site, "tracking_overview")
     return shown.render(
         "full_table",
         title=found.title,
-        crumbs=[{"text": gettext("Overview"), "url": shown.page_urls.to({}, path=overview_path)}],
+        crumbs=crumbs,
         table=shown.section(name, found, path=overview_path),
         page=paging(shown.page_urls, number, len(found.rows), found.total),
     )
