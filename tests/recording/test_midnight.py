@@ -289,6 +289,16 @@ def test_processes_that_write_at_once_make_one_visitor(seed, night):
     assert set(Visitor.objects.values_list("page_views", flat=True)) == {24}
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="an in-memory database has one writer")
+def test_the_last_page_of_a_day_and_the_first_of_the_next_are_written_at_once(night):
+    names = [f"visitor {number}" for number in range(60)]
+    before, after = ([night.hit(minute, name) for name in names] for minute in (-1, 1))
+    in_threads(lambda: seen(*before), lambda: seen(*after))
+    assert Visitor.objects.count() == Visit.objects.count() == 60
+    assert set(Visitor.objects.values_list("page_views", flat=True)) == {2}
+
+
 def test_who_logs_out_right_after_midnight_is_logged_out(night):
     user = get_user_model().objects.create_user("anna")
     before, after = night.hit(-5, user=str(user.pk), session_key="s" * 32), night.hit(5)
