@@ -95,9 +95,13 @@ class Shop:
         return body.decode()
 
     def _wait_until_written(self) -> None:
+        """Wait until nothing is in the spool, on two looks: a file may change during one."""
         end = time.monotonic() + 30
-        while folder_status(self.spool).waiting:
+        looks = 0
+        while looks < 2:
             assert time.monotonic() < end, "hits are not written"
+            status = folder_status(self.spool)
+            looks = 0 if status.waiting or status.unreadable else looks + 1
             time.sleep(0.02)
 
     def rows(self, query, *values):

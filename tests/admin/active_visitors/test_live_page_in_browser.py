@@ -234,6 +234,7 @@ def test_the_keyboard_alone_reaches_it_all(page, shop):
                 return text
         raise AssertionError(f"{wanted} was not reached")
 
+    dots(page).nth(1).wait_for()
     page.locator("h1").first.click()
     tab_to("Map of visitors")
     tab_to("Zoom in")
