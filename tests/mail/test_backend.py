@@ -189,7 +189,8 @@ def test_many_messages_go_over_one_connection_and_are_recorded_by_one_batch(
 ):
     messages = [letter(f"{number}@a.example", tracking={"campaign": "s"}) for number in range(20)]
     Source.objects.create(name="s", slug="s")
-    with django_assert_max_num_queries(8):  # the source; one batch of sent messages
+    # The source; one batch of sent messages; savepoints, as the test is a transaction.
+    with django_assert_max_num_queries(10):
         assert connection().send_messages(messages) == 20
     assert len(inbox.raw) == Beacon.objects.sent().count() == 20
 
@@ -219,6 +220,14 @@ def test_messages_that_are_silently_refused_are_not_recorded(inbox):
     backend.sender.fail_silently = True
     assert backend.send_messages(messages) == 2
     assert {beacon.data["to"] for beacon in Beacon.objects.sent()} == {"1@a.example", "3@a.example"}
+
+
+@pytest.mark.filterwarnings("ignore:.*'fail_silently' argument", "ignore:get_connection")
+def test_who_asks_for_silence_gets_no_error(inbox):
+    inbox.refused = {"anna@a.example"}
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        letter().send()
+    assert letter().send(fail_silently=True) == 0
 
 
 @pytest.mark.parametrize(

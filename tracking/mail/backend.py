@@ -14,9 +14,8 @@ MAILERS = {
 }
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 from django.conf import settings
@@ -28,14 +27,14 @@ from django.utils.module_loading import import_string
 
 from tracking.backends import get_backend
 from tracking.conf import conf
-from tracking.db.isolation import log_errors_with_savepoints
+from tracking.db.isolation import log_errors, log_errors_with_savepoints
 from tracking.hits import Hit
 from tracking.log_limits import get_logger
-from tracking.mail.campaigns import campaign_source
+from tracking.mail.campaigns import FindSource, remembered_sources
 from tracking.mail.instrumenting import Tracking, track
+from tracking.mail.message_parts import header
 from tracking.mail.options import HEADER
 from tracking.mail.sent import prepare_message_id, sent_hit
-from tracking.models import Source
 
 logger = get_logger(__name__)
 
@@ -43,8 +42,8 @@ logger = get_logger(__name__)
 class TrackingEmailBackend(BaseEmailBackend):
     """Tracks messages, hands them to another backend, and records what went out.
 
-    The messages of the caller are unchanged afterwards, so that one that is sent again, to another
-    recipient, is tracked anew.
+    What is tracked is a copy of each message. Those of the caller stay as they are: one that is
+    sent again, to another recipient, is tracked anew.
 
     Args:
         mailer: the alias in ``MAILERS`` that sends, since Django 6.1. Without ``MAILERS``,
@@ -60,6 +59,10 @@ class TrackingEmailBackend(BaseEmailBackend):
         if hasattr(mail, "mailers") and hasattr(settings, "MAILERS"):
             super().__init__(*args, **options)
             self.sender = _mailer(mailer, options.get("alias"))
+            # send_mail() and message.send() give these to the default mailer until Django 7.
+            for name in ("fail_silently", "username", "password"):
+                if name in options:
+                    setattr(self.sender, name, options[name])
         else:
             super().__init__()
             self.sender = sender_class()(*args, **options)
@@ -90,45 +93,77 @@ class TrackingEmailBackend(BaseEmailBackend):
         if (
             is_new is None
             and getattr(self.sender, "connection", self) is None
+            and type(self.sender).open is not BaseEmailBackend.open
             and len(messages) > 1
         ):
             return 0  # the server does not answer, and the sender was asked to be silent
-        find_source = cache(campaign_source)
+        find_source = remembered_sources()
         sent: list[Hit] = []
         number = 0
         try:
             for message in messages:
-                with _tracked(message, find_source) as tracking:
-                    if tracking is not None:
-                        prepare_message_id(message, self.sender)
-                    went_out = self.sender.send_messages([message])
-                    if went_out and tracking is not None and not tracking.options.test:
-                        sent.append(sent_hit(message, tracking))
-                number += went_out or 0
+                number += self._send(message, find_source, sent)
         finally:
-            if is_new:
-                self.close()
-            _record(sent)
+            try:
+                if is_new:
+                    self.close()
+            finally:
+                _record(sent)
         return number
 
+    def _send(self, message: EmailMessage, find_source: FindSource, sent: list[Hit]) -> int:
+        """Send one message, add its hit to ``sent``, and return how many went out."""
+        outgoing, tracking = _prepare(message, find_source, self.sender)
+        before = dict(vars(outgoing))
+        try:
+            result: object = self.sender.send_messages([outgoing])
+        finally:
+            _take_over(message, outgoing, before)
+        if result and tracking is not None and not tracking.options.test:
+            with log_errors(logger, "Recording a sent message"):
+                sent.append(sent_hit(outgoing, tracking))
+        # Backends that queue messages return other things than a number, such as a list of jobs.
+        return result if isinstance(result, int) else int(bool(result))
 
-@contextmanager
-def _tracked(
-    message: EmailMessage, find_source: Callable[[str], Source | None]
-) -> Iterator[Tracking | None]:
-    """Track a message for the time of its sending, and restore it."""
-    body, headers = message.body, message.extra_headers
-    alternatives = list(getattr(message, "alternatives", ()))
+
+def _prepare(
+    message: EmailMessage, find_source: FindSource, sender: BaseEmailBackend
+) -> tuple[EmailMessage, Tracking | None]:
+    """Return what to send for a message, and how it is tracked."""
     try:
-        tracking = track(message, find_source)
-        message.extra_headers = {
-            name: value for name, value in headers.items() if name.lower() != HEADER.lower()
+        outgoing = copy(message)
+        tracking = track(outgoing, find_source)
+        if tracking is None:
+            if header(message, HEADER) is None:
+                return message, None
+            outgoing = copy(message)
+        outgoing.extra_headers = {
+            name: value
+            for name, value in message.extra_headers.items()
+            if name.lower() != HEADER.lower()
         }
-        yield tracking
-    finally:
-        message.body, message.extra_headers = body, headers
-        if alternatives:
-            message.alternatives = alternatives  # type: ignore[attr-defined]
+        if tracking is not None:
+            prepare_message_id(outgoing, sender)
+            # If the sender keeps messages for another TrackingEmailBackend, it is recorded once.
+            outgoing.tracking = False  # type: ignore[attr-defined]
+    except Exception as error:  # noqa: BLE001 - whatever fails, the message goes out
+        logger.error("A message goes out without tracking: %r", error)  # noqa: TRY400 - one line
+        return message, None
+    return outgoing, tracking
+
+
+#: What tracking changes in the copy.
+_CHANGED = frozenset({"body", "alternatives", "extra_headers", "tracking"})
+
+
+def _take_over(message: EmailMessage, outgoing: EmailMessage, before: Mapping[str, object]) -> None:
+    """Give a message what the sender has noted at its copy, such as ``anymail_status``."""
+    if outgoing is message:
+        return
+    with log_errors(logger, "Noting what the sender says of a message"):
+        for name, value in vars(outgoing).items():
+            if name not in _CHANGED and (name not in before or before[name] is not value):
+                setattr(message, name, value)
 
 
 def _record(hits: Sequence[Hit]) -> None:

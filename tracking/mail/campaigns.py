@@ -3,12 +3,17 @@
 campaign_source("spring-letter")     # the Source with this slug, made on first use
 """
 
+from collections.abc import Callable
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
 from django.utils.text import slugify
 
+from tracking.db.isolation import savepoints
 from tracking.models import Source
+
+FindSource = Callable[[str], Source | None]
 
 #: The channel of sources made here, as in ``utm_medium``.
 MEDIUM = "email"
@@ -27,7 +32,30 @@ def campaign_source(campaign: str) -> Source | None:
         return None
     name = campaign[: _length("name")]
     defaults = {"name": name, "medium": MEDIUM, "campaign": campaign[: _length("campaign")]}
-    return Source.objects.get_or_create(slug=slug_of(campaign), defaults=defaults)[0]
+    with savepoints():  # the transaction of the site goes on if this fails
+        return Source.objects.get_or_create(slug=slug_of(campaign), defaults=defaults)[0]
+
+
+def remembered_sources() -> FindSource:
+    """Return a :func:`campaign_source` that looks once for each campaign, even if that fails.
+
+    Without it, each message of a mailing would wait for a database that does not answer.
+    """
+
+    @cache
+    def find(campaign: str) -> Source | Exception | None:
+        try:
+            return campaign_source(campaign)
+        except Exception as error:  # noqa: BLE001 - it is raised below, for each message
+            return error
+
+    def find_source(campaign: str) -> Source | None:
+        found = find(campaign)
+        if isinstance(found, Exception):
+            raise found.with_traceback(None)
+        return found
+
+    return find_source
 
 
 def slug_of(campaign: str) -> str:

@@ -9,7 +9,6 @@ stay as they are; so does plain text, unless ``text=True`` is asked for.
 """
 
 import re
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -20,12 +19,12 @@ from django.urls import reverse
 
 from tracking import links
 from tracking.conf import conf
+from tracking.hits import Reference
 from tracking.log_limits import get_logger
-from tracking.mail.campaigns import campaign_source
+from tracking.mail.campaigns import FindSource, campaign_source
 from tracking.mail.message_parts import parts, unsubscribe_urls
 from tracking.mail.options import Options
 from tracking.mail.rewriting import add_utm, rewrite, rewrite_text
-from tracking.models import Source
 
 logger = get_logger(__name__)
 
@@ -60,9 +59,7 @@ def instrument(
     return message
 
 
-def track(
-    message: EmailMessage, find_source: Callable[[str], Source | None] = campaign_source
-) -> "Tracking | None":
+def track(message: EmailMessage, find_source: FindSource = campaign_source) -> "Tracking | None":
     """Change a message as its options ask; log one line if that fails.
 
     Args:
@@ -98,6 +95,8 @@ class Tracking:
 
     Raises:
         ImproperlyConfigured: links would have no host.
+        TypeError, ValueError: the campaign or the recipient is no saved row, or the data cannot be
+            part of a URL.
         Exception: the campaign can be neither found nor made.
     """
 
@@ -105,7 +104,7 @@ class Tracking:
         self,
         message: EmailMessage,
         options: Options,
-        find_source: Callable[[str], Source | None] = campaign_source,
+        find_source: FindSource = campaign_source,
     ) -> None:
         if not conf.base_url:
             raise ImproperlyConfigured("links in mail need a host; set TRACKING_BASE_URL.")
@@ -113,6 +112,9 @@ class Tracking:
         self.options = options
         self.source = options.source or find_source(options.campaign)
         self.entity = options.entity
+        for row in (self.source, self.entity):
+            if row is not None:
+                Reference.to(row)  # raises an error now, and not when the message has gone out
         if self.entity is not None and len(message.recipients()) > 1:
             self.entity = None
             logger.warning(
@@ -120,6 +122,7 @@ class Tracking:
                 "for its campaign and for no recipient. Send one message to each recipient."
             )
         self._urls: dict[str, str | None] = {}
+        self._pixel = links.pixel_url((), options.data, **self._references())
 
     def apply(self) -> None:
         """Change the message, or leave it as it is if it has been changed before.
@@ -141,10 +144,6 @@ class Tracking:
             changes.append((part, text))
         for part, text in changes:
             part.replace(text)
-
-    @cached_property
-    def _pixel(self) -> str:
-        return links.pixel_url((), self.options.data, **self._references())
 
     @cached_property
     def _prefix(self) -> str:

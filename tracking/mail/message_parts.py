@@ -32,7 +32,7 @@ def parts(message: EmailMessage) -> Iterator[Part]:
         message: the message.
 
     Raises:
-        UnicodeDecodeError: a part is given as bytes that are not in the charset of the message.
+        ValueError: a part is given as bytes that are not in the charset of the message.
     """
     if message.body:
         yield _part(message, message.body, message.content_subtype, _set_body(message))
@@ -52,9 +52,10 @@ def _part(
     if not isinstance(content, bytes):
         return Part(str(content), subtype == "html", replace)
     charset = str(message.encoding or settings.DEFAULT_CHARSET)
-    return Part(
-        content.decode(charset), subtype == "html", lambda text: replace(text.encode(charset))
-    )
+    text = content.decode(charset)
+    if text.encode(charset) != content:  # charsets with escape sequences write a text in many ways
+        raise ValueError(f"bytes in {charset} would change.")
+    return Part(text, subtype == "html", lambda text: replace(text.encode(charset)))
 
 
 def _set_body(message: EmailMessage) -> Callable[[str | bytes], None]:
@@ -68,7 +69,10 @@ def _set_alternative(
     message: EmailMessage, number: int, mimetype: str
 ) -> Callable[[str | bytes], None]:
     def replace(content: str | bytes) -> None:
-        message.alternatives[number] = EmailAlternative(content, mimetype)  # type: ignore[attr-defined]
+        # A new list: copies of a message share the one that they had.
+        alternatives = list(message.alternatives)  # type: ignore[attr-defined]
+        alternatives[number] = EmailAlternative(content, mimetype)
+        message.alternatives = alternatives  # type: ignore[attr-defined]
 
     return replace
 
