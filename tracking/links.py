@@ -94,6 +94,23 @@ def link_url(
         TypeError, ValueError: an argument cannot be part of a URL, or ``target`` leads nowhere;
             the message names it.
     """
+    token = link_token(
+        url, args, kwargs, source=source, entity=entity, target=target, counts=counts
+    )
+    return absolute(reverse("tracking:redirect", args=[token]), request)
+
+
+def link_token(
+    url: str = "",
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    source: Model | None = None,
+    entity: Model | None = None,
+    target: Model | None = None,
+    counts: bool = True,
+) -> str:
+    """Return the token of a redirect. Arguments and errors are those of :func:`link_url`."""
     url = str(url)  # of a lazy string, such as reverse_lazy() returns
     target_reference = _reference("target", target)
     if url:
@@ -102,7 +119,7 @@ def link_url(
         raise ValueError("A link needs a URL as its first argument, or a target= to lead to.")
     else:
         _check_target(target)
-    token = tokens.dumps(
+    return tokens.dumps(
         args,
         kwargs or {},
         salt=tokens.REDIRECT,
@@ -112,7 +129,6 @@ def link_url(
         target=target_reference,
         issued_at=_issued_at() if counts else tokens.UNCOUNTED,
     )
-    return absolute(reverse("tracking:redirect", args=[token]), request)
 
 
 def absolute(path: str, request: HttpRequest | None = None) -> str:
