@@ -87,6 +87,15 @@ def test_a_link_for_which_there_is_no_url_stays():
         ("", "{}"),
         ("<p>x</p></html>", "<p>x</p></html>{}"),
         ("<body><!-- </body> --></BODY>\n", "<body><!-- </body> -->{}</BODY>\n"),
+        ("<p>x<!--[if mso]></body><![endif]-->", "<p>x<!--[if mso]></body><![endif]-->{}"),
+        ("<p>x<!--[if mso]></p><![endif]", "<p>x{}<!--[if mso]></p><![endif]"),
+        ("<p>x<style>a{b:c}", "<p>x{}<style>a{{b:c}}"),
+        ('<p>x<a href="https://a.example/></body>', '<p>x{}<a href="https://a.example/></body>'),
+        ("<p>x<a title='x>", "<p>x{}<a title='x>"),
+        ("<p>x<!x", "<p>x{}<!x"),
+        ("<p>x<a", "<p>x{}<a"),
+        ("<p>x<plaintext></body>", "<p>x{}<plaintext></body>"),
+        ("<p>x <", "<p>x <{}"),
     ],
 )
 def test_the_pixel_stands_at_the_end_of_the_body(html, expected):

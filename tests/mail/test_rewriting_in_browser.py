@@ -3,24 +3,11 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.support.mail_html import soup
+from tests.support.mail_corpus import CORPUS
+from tests.support.mail_html import READ, as_followed, soup
 from tracking.mail.rewriting import rewrite
 
 pytestmark = pytest.mark.browser
-
-_READ = """html => {
-    const document = new DOMParser().parseFromString(html, "text/html");
-    const isLink = element => /^(a|area|v:.*)$/i.test(element.localName);
-    const links = [...document.querySelectorAll("[href]")].filter(isLink);
-    const addresses = links.map(link => link.getAttribute("href"));
-    links.forEach(link => link.removeAttribute("href"));
-    // Only Outlook reads the links in them.
-    const comments = document.createTreeWalker(document, NodeFilter.SHOW_COMMENT);
-    while (comments.nextNode()) {
-        comments.currentNode.data = comments.currentNode.data.replace(/^\\[if.*/s, "");
-    }
-    return [addresses, document.documentElement.outerHTML];
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -41,18 +28,31 @@ def test_chromium_sees_no_link_that_was_missed_and_no_other_change(page, html):
         return url
 
     result = rewrite(html, tracked)
-    before, document = page.evaluate(_READ, html)
-    after, new_document = page.evaluate(_READ, result)
+    before, document = page.evaluate(READ, html)
+    after, new_document = page.evaluate(READ, result)
     assert new_document == document
-    assert [_read(destinations.get(url, url)) for url in after] == [_read(url) for url in before]
+    assert [as_followed(destinations.get(url, url)) for url in after] == [
+        as_followed(url) for url in before
+    ]
     for url in after:
         assert url in destinations or not _is_plain(url)
 
 
-def _read(url):
-    """Return a URL as a browser follows it."""
-    return url.strip("".join(map(chr, range(0x21)))).translate({9: None, 10: None, 13: None})
-
-
 def _is_plain(url):
-    return _read(url).lower().startswith(("http://", "https://")) and "{{" not in url
+    return as_followed(url).lower().startswith(("http://", "https://")) and "{{" not in url
+
+
+@pytest.mark.parametrize("mail", CORPUS, ids=lambda mail: mail.name)
+def test_chromium_reads_the_same_in_mails_as_they_are_in_the_wild(page, mail):
+    destinations = {}
+
+    def tracked(destination):
+        destinations[f"https://t.example/{len(destinations)}"] = destination
+        return f"https://t.example/{len(destinations) - 1}"
+
+    before, document = page.evaluate(READ, mail.html)
+    after, new_document = page.evaluate(READ, rewrite(mail.html, tracked))
+    assert new_document == document
+    assert [destinations.get(url, as_followed(url)) for url in after] == [
+        as_followed(url) for url in before
+    ]

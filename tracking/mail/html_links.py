@@ -40,7 +40,8 @@ class FoundLinks(NamedTuple):
 
     Attributes:
         links: the links, in their order.
-        body_end: position of the last ``</body>``, or the length of the mail if there is none.
+        body_end: position of the last ``</body>`` outside of comments. If there is none, the length
+            of the mail, or where the tag, comment or text begins that the mail never ends.
     """
 
     links: list[Link]
@@ -48,7 +49,7 @@ class FoundLinks(NamedTuple):
 
 
 _SPACE = r" \t\n\f\r"
-_VALUE = rf"""(?:"[^"]*+"|'[^']*+'|[^{_SPACE}>"'][^{_SPACE}>]*+)"""
+_VALUE = rf"""(?:"[^"]*+(?:"|\Z)|'[^']*+(?:'|\Z)|[^{_SPACE}>"'][^{_SPACE}>]*+)"""
 _NAME = rf"[^{_SPACE}/>][^{_SPACE}/>=]*+"
 _ATTRIBUTE = rf"[{_SPACE}/]*+{_NAME}(?:[{_SPACE}]*+=[{_SPACE}]*+{_VALUE}?+)?+"
 
@@ -74,7 +75,7 @@ _TEXT_ELEMENTS = frozenset({
 })  # fmt: skip
 _TEXT_ENDS = {
     name: re.compile(rf"</{name}(?=[{_SPACE}/>])", re.IGNORECASE) for name in _TEXT_ELEMENTS
-}
+} | {"plaintext": re.compile(r"(?!)")}  # has no end
 
 
 _Tag = re.Match[str]
@@ -89,42 +90,79 @@ def find_links(html: str) -> FoundLinks:
         html: a document or a part of one.
     """
     links: list[Link] = []
-    body_end = len(html)
-    for tag in _tags(html, 0, len(html)):
+    body_end: int | None = None
+    tokens = _Tokens(html)
+    for tag, in_comment in tokens.tags():
         name = tag["tag"].lower()
         if tag["slash"]:
-            if name == "body":
+            if name == "body" and not in_comment:
                 body_end = tag.start()
         elif (name in _LINK_TAGS or name.startswith("v:")) and (link := _link_of(tag)):
             links.append(link)
-    return FoundLinks(links, body_end)
+    return FoundLinks(links, tokens.end if body_end is None else body_end)
 
 
 _LINK_TAGS = frozenset({"a", "area"})
 
 
-def _tags(html: str, position: int, end: int, *, in_comment: bool = False) -> Iterator[_Tag]:
-    """Yield each tag from ``position`` to ``end``, with those in conditional comments."""
-    while match := _MARKUP.search(html, position, end):
+class _Tokens:
+    """The tags of a mail.
+
+    Attributes:
+        end: where the tag, comment or text begins that the mail never ends; else its length.
+    """
+
+    def __init__(self, html: str) -> None:
+        self.end = len(html)
+        self._html = html
+
+    def tags(self) -> Iterator[tuple[_Tag, bool]]:
+        """Yield each tag, and whether it is in a conditional comment."""
+        position = 0
+        while match := _MARKUP.search(self._html, position):
+            if match["comment"] == "":
+                content_end, position = _comment_end(self._html, match.end())
+                yield from ((tag, True) for tag in _tags_of_comment(match, content_end))
+                is_whole = content_end < position
+            elif match["tag"] and match["closed"]:
+                yield match, False
+                position, is_whole = _text_end(match, len(self._html))
+            else:
+                position = match.end()
+                is_whole = not match["tag"] and match[0][-1] == ">"
+            if not is_whole:
+                self.end = match.start()
+                return
+
+
+def _tags_of_comment(comment: re.Match[str], end: int) -> Iterator[_Tag]:
+    """Yield the tags of a conditional comment. Comments do not nest."""
+    condition = _CONDITION.match(comment.string, comment.end(), end)
+    if condition is None:
+        return
+    position = condition.end()
+    while match := _MARKUP.search(comment.string, position, end):
         position = match.end()
-        if match["comment"] is not None:
-            if not in_comment and not match["comment"]:  # comments do not nest; "<!-->" is whole
-                content_end, position = _comment_end(html, position, end)
-                if condition := _CONDITION.match(html, match.end(), content_end):
-                    yield from _tags(html, condition.end(), content_end, in_comment=True)
-        elif match["tag"] is not None:
+        if match["tag"]:
             if not match["closed"]:
-                return  # the mail ends within a tag
+                return
             yield match
-            if not match["slash"] and (text_end := _TEXT_ENDS.get(match["tag"].lower())):
-                found = text_end.search(html, position, end)
-                position = found.start() if found else end
+            position, _is_whole = _text_end(match, end)
 
 
-def _comment_end(html: str, start: int, end: int) -> tuple[int, int]:
+def _text_end(tag: _Tag, end: int) -> tuple[int, bool]:
+    """Return where markup goes on after a tag, and whether it does."""
+    text_end = None if tag["slash"] else _TEXT_ENDS.get(tag["tag"].lower())
+    if text_end is None:
+        return tag.end(), True
+    found = text_end.search(tag.string, tag.end(), end)
+    return (found.start(), True) if found else (end, False)
+
+
+def _comment_end(html: str, start: int) -> tuple[int, int]:
     """Return where the content of a comment ends, and where the comment does."""
-    found = _COMMENT_END.search(html, start, end)
-    return found.span() if found else (end, end)
+    found = _COMMENT_END.search(html, start)
+    return found.span() if found else (len(html), len(html))
 
 
 def _link_of(tag: _Tag) -> Link | None:

@@ -13,7 +13,9 @@ change what mail programs are picky about: quotes, conditional comments, white s
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from urllib.parse import parse_qsl, urlencode
+from html import unescape
+from unicodedata import normalize
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from django.utils.html import escape
 
@@ -38,8 +40,9 @@ def rewrite(
     """
     found = find_links(html)
     edits = []  # (start, end, text in its place)
-    for link in found.links:
-        if _may_be_tracked(link, html, unsubscribe_urls):
+    text_ends = [link.start for link in found.links[1:]] + [len(html)]  # at the latest
+    for link, text_end in zip(found.links, text_ends, strict=False):
+        if _may_be_tracked(link, html, text_end, unsubscribe_urls):
             url = tracked(link.destination)
             if url is not None:
                 edits.append((link.start, link.end, str(escape(url))))
@@ -93,11 +96,13 @@ def rewrite_text(
 _URL = re.compile(r"\bhttps?://[^\s<>]++", re.IGNORECASE)
 
 
-def _may_be_tracked(link: Link, html: str, unsubscribe_urls: Collection[str]) -> bool:
+def _may_be_tracked(
+    link: Link, html: str, text_end: int, unsubscribe_urls: Collection[str]
+) -> bool:
     return (
         _is_trackable(link.destination, unsubscribe_urls)
         and "data-no-track" not in link.names
-        and not _UNSUBSCRIBE.search(_text_of(link, html))
+        and not _asks_to_unsubscribe(_text_of(link, html, text_end))
     )
 
 
@@ -106,42 +111,59 @@ def _is_trackable(destination: str, unsubscribe_urls: Collection[str]) -> bool:
         destination[:8].lower().startswith(("http://", "https://"))
         and not _LEFTOVER.search(destination)
         and destination not in unsubscribe_urls
-        and not _UNSUBSCRIBE.search(destination)
+        and not _asks_to_unsubscribe(unquote(destination))
     )
 
 
 #: What a template or a mail provider fills in later: Django, Handlebars, Mailchimp, Mailgun,
-#: SendGrid, Salesforce, Brevo. Some tools that inline styles percent-encode braces.
+#: SendGrid, Salesforce, Brevo, ActiveCampaign, Campaign Monitor, Mailjet, AWeber, Keap. Some tools
+#: that inline styles percent-encode braces.
 _LEFTOVER = re.compile(
-    r"\{\{|\}\}|\{%|%\}|\*\||\|\*|<%|%>|\$\{|\{\$|%%|\[%|##|%recipient[._]|%7B%7B|%7B%25|\*%7C",
+    r"[{}]|\*\||\|\*|<%|%>|\$\(|%%|\[%|\[\[|=\[|##|%recipient[._]"
+    r"|%(?![0-9a-f]{2})[a-z]\w*+%|~[a-z]\w*+\.\w++~|%7B%7B|%7B%25|\*%7C",
     re.IGNORECASE,
 )
 
-#: Links that must lead where they say even if all else fails, in the languages of Europe.
+#: Links that must lead where they say even if all else fails, in many languages. Lower case.
 _UNSUBSCRIBE = re.compile(
     r"""
-    unsubscri | opt-?_?out(?![a-z]) | list-?manage | manage-?_?preferences
+    unsubscri | opt[\s_-]*out(?![a-z]) | list-?manage | manage-?_?preferences
     | abmeld | abbestell | austragen | newsletter-?ab\b
-    | d[eé]s(?:inscri|abonn) | d[eé]sabonn
-    | (?:cancelar|anular|darse|dar)\W+(?:de\W+)?(?:baja|suscripci) | desuscri | cancelar-?suscri
-    | disiscri | annulla\W+(?:l\W*)?iscrizione | cancella\W*iscrizione
+    | d[eé]s(?:inscri|abonn)
+    | cancelar\W+(?:de\W+|(?:a|la|mi|sua|tu)\W+)?(?:baja|subscri|suscri|inscri) | cancelar-?suscri
+    | anular\W+(?:la\W+)?suscri | desuscri | dar(?:[mst]e)?\W+de\W+baja | donar-[ms]e\W+de\W+baixa
+    | descadastr
+    | disiscri | annulla\W+(?:l\W*)?iscrizione | cancella\W*(?:l\W*)?iscrizione
     | afmeld | uitschrijv
-    | cancelar\W+(?:a\W+)?(?:subscri|inscri) | descadastr
-    | avregistrer | avsluta\W+prenumeration | avmeld | framelding | afmelding | peruuta\W+tilaus
-    | wypisz | odhl[aá]s | leiratkoz | отпис | 退订 | 配信停止
+    | avregistrer | avsluta\W+prenumeration | avmeld | framelding | meld\W+(?:deg\W+|meg\W+)?av\b
+    | peruuta\W+(?:uutiskirje|tilaus) | lopeta\W+tilaus | loobu\b | atsisak | atteikt
+    | wypisz | anuluj\W+subskryp | zrezygnuj | odhl[aá]s | odjav | leiratkoz | dezabon
+    | отпис | відпис | διαγραφ | απεγγραφ | abonelikten | üyelikten
+    | إلغاء\W*(?:ال)?اشتراك | ביטול\W*הרשמה | הסר[הת]?\b
+    | 退订 | 退訂 | 取消订阅 | 取消訂閱 | 配信停止 | 配信解除 | 購読(?:を)?解除 | 登録解除 | 退会
+    | 수신\W*거부 | 구독\W*(?:취소|해지) | hủy\W+đăng\W+ký | berhenti\W+berlangganan
     """,
-    re.IGNORECASE | re.VERBOSE,
+    re.VERBOSE,
 )
-_TEXT_LENGTH = 500
-_LINK_END = re.compile(r"</a(?=[ \t\n\f\r/>])", re.IGNORECASE)
+_TEXT_LENGTH = 2_000
+_TEXT_END = re.compile(r"<(?:/a|a|area|/map|/v:(?!text)[a-z]+)(?=[ \t\n\f\r/>])", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*+>")
 
 
-def _text_of(link: Link, html: str) -> str:
-    """Return the beginning of a link's text."""
-    end = link.text_start + _TEXT_LENGTH
-    found = _LINK_END.search(html, link.text_start, end)
-    return _TAG.sub(" ", html[link.text_start : found.start() if found else link.text_start])
+def _asks_to_unsubscribe(text: str) -> bool:
+    """Return whether a text or an address has a word that lets readers unsubscribe."""
+    return _UNSUBSCRIBE.search(normalize("NFC", text).lower().replace("\xad", "")) is not None
+
+
+def _text_of(link: Link, html: str, end: int) -> str:
+    """Return the attributes after the address, and the beginning of the text before ``end``.
+
+    An image may have no text but ``alt``.
+    """
+    end = min(end, link.text_start + _TEXT_LENGTH)
+    found = _TEXT_END.search(html, link.text_start, end)
+    text = html[link.end : found.start() if found else end]
+    return unescape(f"{text} {_TAG.sub('', text)}")
 
 
 def add_utm(url: str, parameters: Mapping[str, str]) -> str:
@@ -156,6 +178,8 @@ def add_utm(url: str, parameters: Mapping[str, str]) -> str:
         url: an absolute URL.
         parameters: names and values; empty values are left out.
     """
+    if not parameters:
+        return url
     address, hash_sign, fragment = url.partition("#")
     address, _, query = address.partition("?")
     present = {name.lower() for name, _value in parse_qsl(query, keep_blank_values=True)}
