@@ -1,6 +1,7 @@
 import logging
 import re
 import smtplib
+from concurrent.futures import ThreadPoolExecutor
 
 import django
 import pytest
@@ -9,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.mail import EmailMessage, EmailMultiAlternatives
 
 from tests.site.models import Affiliate, Subscriber
+from tests.support.processes import free_port
 from tests.support.smtp import smtp_server
 from tracking.mail import TrackingEmailBackend
 from tracking.models import Beacon, Source
@@ -193,6 +195,32 @@ def test_many_messages_go_over_one_connection_and_are_recorded_by_one_batch(
     with django_assert_max_num_queries(10):
         assert connection().send_messages(messages) == 20
     assert len(inbox.raw) == Beacon.objects.sent().count() == 20
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_server_that_does_not_answer(inbox, number):
+    backend = connection()
+    backend.sender.port = free_port()
+    messages = [letter(tracking={"campaign": "s"}) for _ in range(number)]
+    with pytest.raises(ConnectionRefusedError):
+        backend.send_messages(messages)
+    backend.sender.fail_silently = True
+    assert backend.send_messages(messages) == 0
+    assert not Beacon.objects.exists()
+
+
+def test_threads_share_a_connection(inbox):
+    backend = connection()
+
+    def send(number):
+        messages = [
+            letter(f"{number}-{each}@a.example", tracking={"test": True}) for each in (1, 2)
+        ]
+        return backend.send_messages(messages)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(send, range(40))) == [2] * 40
+    assert len({message["To"] for message in inbox.messages}) == len(inbox.raw) == 80
 
 
 def test_messages_that_went_out_before_a_failure_are_recorded(inbox):

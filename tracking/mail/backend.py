@@ -15,7 +15,9 @@ MAILERS = {
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import copy
+from threading import RLock
 from typing import Any
 
 from django.conf import settings
@@ -88,7 +90,10 @@ class TrackingEmailBackend(BaseEmailBackend):
             Exception: the backend that sends failed at a message. Those before it went out, and
                 are recorded.
         """
-        messages = list(email_messages)
+        with _lock_of(self.sender):
+            return self._send_all(list(email_messages))
+
+    def _send_all(self, messages: Sequence[EmailMessage]) -> int:
         is_new = self.open() if len(messages) > 1 else None
         if (
             is_new is None
@@ -124,6 +129,15 @@ class TrackingEmailBackend(BaseEmailBackend):
                 sent.append(sent_hit(outgoing, tracking))
         # Backends that queue messages return other things than a number, such as a list of jobs.
         return result if isinstance(result, int) else int(bool(result))
+
+
+def _lock_of(sender: BaseEmailBackend) -> AbstractContextManager[object]:
+    """Return the lock for threads that share a connection, if the sender has one.
+
+    Django's backends hold it while they send a batch: no thread closes the connection of another.
+    """
+    lock = getattr(sender, "_lock", None)
+    return lock if isinstance(lock, type(RLock())) else nullcontext()
 
 
 def _prepare(
