@@ -108,6 +108,15 @@ def test_what_went_out_is_recorded_if_the_connection_fails_to_close(use):
     assert len(sent) == Beacon.objects.sent().count() == 2
 
 
+def test_a_long_mailing_is_recorded_while_it_is_sent(use, monkeypatch):
+    recorded = []
+    use(on_send=lambda message: recorded.append(Beacon.objects.sent().count()))
+    monkeypatch.setattr("tracking.mail.backend.RECORDED_AT_ONCE", 3)
+    assert backend().send_messages([letter() for _ in range(8)]) == 8
+    assert recorded == [0, 0, 0, 3, 3, 3, 6, 6]
+    assert Beacon.objects.sent().count() == 8
+
+
 def test_what_the_sender_notes_at_a_message_is_there_for_the_caller(use):
     def note(message):
         message.anymail_status = "queued"

@@ -40,6 +40,9 @@ from tracking.mail.sent import prepare_message_id, sent_hit
 
 logger = get_logger(__name__)
 
+#: How many sent messages wait at most to be recorded: no more are lost with the process.
+RECORDED_AT_ONCE = 1_000
+
 
 class TrackingEmailBackend(BaseEmailBackend):
     """Tracks messages, hands them to another backend, and records what went out.
@@ -108,6 +111,9 @@ class TrackingEmailBackend(BaseEmailBackend):
         try:
             for message in messages:
                 number += self._send(message, find_source, sent)
+                if len(sent) >= RECORDED_AT_ONCE:
+                    _record(sent.copy())
+                    sent.clear()
         finally:
             try:
                 if is_new:
