@@ -54,5 +54,8 @@ HUGE = [
          + f'<a href="{LINK}">x</a>', (LINK,)),
     Mail("Huge: shapes without end",
          "<v:rect href=https://a.example/>" * 5_000, ("https://a.example/",) * 5_000),
+    Mail("Huge: an address of accents",
+         '<a href="https://a.example/e' + "\u0301\u0327" * 100_000 + f'">x</a><a href="{LINK}">x</a>',
+         (LINK,)),
     Mail("Huge: one tag of many attributes", "<p " + "a=b " * 100_000 + f'><a href="{LINK}">x</a>', (LINK,)),
 ]  # fmt: skip
