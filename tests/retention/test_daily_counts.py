@@ -1,6 +1,6 @@
 """Old counts of days are added up by the command, the task and the middleware."""
 
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 
 import pytest
 from django.core.management import call_command
@@ -23,12 +23,16 @@ def three_months_of_counts(settings):
     """Each day has a visit; counts of days are kept for a month and two days."""
     settings.TRACKING_DAILY_COUNT_RETENTION = 33
     for days in range(1, 100):
-        visits(1, timedelta(days=days))
-    roll_up()
+        visits(1, timezone.now() - noon(timezone.localdate() - timedelta(days=days)))
+    roll_up(now=noon(timezone.localdate()))  # a day is counted an hour after its end
+
+
+def noon(day):
+    return timezone.make_aware(datetime.combine(day, time(12)))
 
 
 def first_kept():
-    return months.month_of(timezone.now().date() - timedelta(days=33))
+    return months.month_of(timezone.localdate() - timedelta(days=33))
 
 
 def days_of_counts():
@@ -102,7 +106,7 @@ def test_the_command_says_what_it_did(capsys):
 
 def test_the_text_of_a_report_says_that_it_shows_months():
     clean_up()
-    today = timezone.now().date()
+    today = timezone.localdate()
     period = Period.custom(today - timedelta(days=80), today)
     text = overview_text(overview(period))
     assert "whole months are shown" in text
@@ -117,8 +121,7 @@ def test_rows_that_are_late_are_added():
     clean_up()
     assert is_done()
     day = months.later_month(first_kept(), -1) + timedelta(days=10)
-    age = timezone.now().date() - day
-    visits(2, age)
+    visits(2, timezone.now() - noon(day))
     LateDay.objects.create(day=day)
     roll_up()
     assert total() == Visit.objects.count() == 101
