@@ -1,6 +1,15 @@
 import django.utils.timezone
 from django.db import migrations, models
 
+from tracking.db.collations import exact_collation, set_collation
+
+
+def compare_exactly(apps, editor):
+    """Compare the texts of the new table letter by letter on MariaDB and MySQL, too."""
+    if editor.connection.vendor == "mysql":
+        model = apps.get_model("tracking", "FilteredCount")
+        set_collation(editor, model, exact_collation(editor.connection))
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -33,4 +42,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.RunPython(compare_exactly, migrations.RunPython.noop, atomic=False),
     ]
