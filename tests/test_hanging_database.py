@@ -51,7 +51,7 @@ def test_a_server_under_load(site, database, server):
             with database.hanging(site):
                 before = len(load.answered)
                 time.sleep(outages.seconds(3))
-                assert load.slowest < 1
+                assert load.slowest < 2.5  # a new process waits for bans once, 2 s
                 assert len(load.answered) > before + 100
             healed = len(load.answered)
             wait_until(lambda: len(load.answered) > healed + 100)
@@ -68,7 +68,7 @@ def test_a_server_that_starts_waits_once(site, database, server):
             time.sleep(2)  # both processes have started
             load.slowest = 0.0
             time.sleep(outages.seconds(3))
-            assert load.slowest < 1
+            assert load.slowest < 2.5  # a new process waits for bans once, 2 s
             database.proxy.release()
     assert not load.cut_off
     check(site, database, load)
