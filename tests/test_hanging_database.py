@@ -47,11 +47,12 @@ def test_a_server_under_load(site, database, server):
     with served(site, server) as (_, port):
         with Load(port, pages=True) as load:
             wait_until(lambda: len(load.answered) > 100)
+            time.sleep(3)  # each worker has had requests: a new one waits for bans once, 2 s
             load.slowest = 0.0
             with database.hanging(site):
                 before = len(load.answered)
                 time.sleep(outages.seconds(3))
-                assert load.slowest < 2.5  # a new process waits for bans once, 2 s
+                assert load.slowest < 1
                 assert len(load.answered) > before + 100
             healed = len(load.answered)
             wait_until(lambda: len(load.answered) > healed + 100)
