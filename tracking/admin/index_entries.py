@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tracking.admin.active_visitors import live_page
 from tracking.admin.admin_page import admin_url
-from tracking.admin.reports import overview
+from tracking.admin.reports import overview, overview_viewer
 from tracking.models import Visitor
 
 if TYPE_CHECKING:  # Django's own class takes no type arguments when it runs
@@ -108,7 +108,7 @@ class OverviewEntryAdmin(EntryAdmin):
 
     def may_see(self, request: HttpRequest) -> bool:
         """Return whether the user may see any part of the overview."""
-        return overview.may_see(request)
+        return overview_viewer.may_see(request)
 
     def page(self, request: HttpRequest) -> HttpResponse:
         """Return the overview."""

@@ -21,7 +21,7 @@ from hypothesis.extra.django import TestCase
 from tests.site.models import Affiliate, Subscriber
 from tests.support.admin_pages import text_of
 from tracking.admin import BeaconAdmin, VisitorAdmin
-from tracking.admin.reports import overview as overview_pages
+from tracking.admin.reports import overview_frame
 from tracking.hits import Hit, Kind, PageHit, Reference
 from tracking.models import Beacon, FilteredCount, Visitor
 from tracking.recording import write
@@ -507,7 +507,7 @@ def test_while_days_are_counted_the_page_says_how_many(admin_client, monkeypatch
     whole = figures(admin_client.get(OVERVIEW, query).content.decode())
     for url in (OVERVIEW, f"{OVERVIEW}pages/"):
         FilteredCount.objects.all().delete()
-        monkeypatch.setattr(overview_pages, "COUNTING_SECONDS", 0)
+        monkeypatch.setattr(overview_frame, "COUNTING_SECONDS", 0)
         pages = [admin_client.get(url, query) for _ in range(10)]
         statuses = [page.status_code for page in pages]
         assert statuses == sorted(statuses, reverse=True)
