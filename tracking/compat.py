@@ -135,6 +135,14 @@ def pending_on_commit(connection: BaseDatabaseWrapper) -> list[Callable[[], obje
     return [entry[1] for entry in connection.run_on_commit]
 
 
+def is_in_test_case(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a test of a site runs in a transaction of this connection.
+
+    That transaction is rolled back after the test, so ``on_commit`` calls nothing.
+    """
+    return any(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks)
+
+
 def savepoint_ids(connection: BaseDatabaseWrapper) -> tuple[str, ...]:
     """Return the ids of the open savepoints of a connection, outermost first."""
     return tuple(filter(None, connection.savepoint_ids))

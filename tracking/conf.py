@@ -17,7 +17,7 @@ makes of settings::
         return Policy(conf.trusted_proxies, conf.proxy_count)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -373,6 +373,31 @@ class Settings:
         """
         recipients: Sequence[str] = self._get("REPORT_RECIPIENTS", ())
         return [recipients] if isinstance(recipients, str) else recipients
+
+    @cached_property
+    def attribution_days(self) -> float | None:
+        """``TRACKING_ATTRIBUTION_DAYS``: days for which a click leads to what happens after it.
+
+        Default 7. An event is credited to the last click of its person in so many days before
+        it. ``None`` credits nothing.
+        """
+        days: float | None = self._get("ATTRIBUTION_DAYS", 7)
+        return days
+
+    @cached_property
+    def goals(self) -> Mapping[str, str]:
+        """``TRACKING_GOALS``: what mailings are for, by the names that reports show.
+
+        Each is the name of an event, such as ``"purchase"``, or the beginning of a path, such as
+        ``"/welcome/"``. Default ``{}``: reports count all events as one goal.
+        """
+        goals: Mapping[str, str] = self._get("GOALS", {})
+        return goals
+
+    @cached_property
+    def currency(self) -> str:
+        """``TRACKING_CURRENCY``: the text that reports show after values. Default ``""``."""
+        return str(self._get("CURRENCY", "") or "")
 
     @cached_property
     def use_geoip(self) -> bool:

@@ -73,6 +73,22 @@ def exclude_request(request: HttpRequest) -> str | None:
     return None
 
 
+def exclude_machine(request: HttpRequest) -> str | None:
+    """Return why nobody did what a request of any method does, or ``None`` if somebody did.
+
+    Args:
+        request: the request as Django hands it to a view.
+
+    Returns:
+        The method ``HEAD``, or the header of a request in advance.
+    """
+    return exclude_request(request) if request.method in _READING else None
+
+
+#: The methods of requests that may be made in advance.
+_READING = frozenset({"GET", "HEAD"})
+
+
 def _purpose(key: str, value: str) -> str | None:
     # "prefetch;prerender" and "prefetch;anonymous-client-ip" are prefetches, too.
     is_early = value.partition(";")[0].strip().lower() in _PURPOSES

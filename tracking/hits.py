@@ -14,6 +14,7 @@ import time as clock
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from random import Random
 from struct import Struct
 from typing import Any, NamedTuple, Self
@@ -112,6 +113,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
         ip_address: the client's address, or ``None`` if it is not known.
         user_agent: the ``User-Agent`` of the request.
         visitor: the visitor's key, if the site tracks visitors and the reader does not refuse.
+        event_name: what happened, of an event.
+        event_value: what it is worth, with two decimals.
     """
 
     kind: str
@@ -126,6 +129,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
     ip_address: str | None = None
     user_agent: str = ""
     visitor: str | None = None
+    event_name: str = ""
+    event_value: Decimal | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the hit as a dict of values that ``DjangoJSONEncoder`` can encode."""
@@ -142,6 +147,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
             "ip_address": self.ip_address,
             "user_agent": self.user_agent,
             "visitor": self.visitor,
+            "event_name": self.event_name,
+            "event_value": None if self.event_value is None else str(self.event_value),
         }
 
     @classmethod
@@ -155,12 +162,14 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
             KeyError, TypeError, ValueError: ``values`` are not those of a hit.
         """
         references = {role: Reference(*values[role]) if values[role] else None for role in ROLES}
+        value = values.get("event_value")  # not in hits of earlier versions
         return cls(
             **{
                 **values,
                 **references,
                 "id": uuid.UUID(values["id"]),
                 "time": datetime.fromisoformat(values["time"]),
+                "event_value": None if value is None else Decimal(value),
             }
         )
 

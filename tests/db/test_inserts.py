@@ -31,7 +31,7 @@ from tracking.enrichment.referrers import spelled
 from tracking.hits import ROLES, Hit, Kind, PageHit, Reference, uuid7
 from tracking.models import Beacon, PageView, Target
 from tracking.recording import write
-from tracking.recording.beacon_rows import COLUMNS
+from tracking.recording.beacon_rows import COLUMNS, EVENT_COLUMNS
 from tracking.signals import beacon_recorded, beacons_recorded
 
 pytestmark = pytest.mark.django_db
@@ -90,7 +90,11 @@ any_hit = st.builds(
     ip_address=addresses,
     user_agent=st.sampled_from(["Mail/1", "GoogleImageProxy", "Googlebot/2.1", ""]) | any_text,
     visitor=st.none() | short_text,
+    event_name=st.just("") | any_text.map(lambda text: text[:100]),
+    event_value=st.none() | st.decimals(-(10**9), 10**9, places=2),
 )
+
+ALL_COLUMNS = [*COLUMNS, *EVENT_COLUMNS]
 
 HYPOTHESIS = settings(
     max_examples=40,
@@ -119,6 +123,8 @@ def by_the_orm(hit):
         visitor_id=hit.visitor and replace_nul(hit.visitor)
         if concluded["verdict"] == "human"
         else None,
+        event_name=replace_nul(hit.event_name) or None,
+        event_value=hit.event_value if hit.event_name else None,
         **concluded,
         **tied,
     )
@@ -151,8 +157,8 @@ def check(hits):
         transaction.set_rollback(True)
     assert ours == theirs
     for mine, other in zip(written, expected, strict=True):
-        assert {name: getattr(mine, name) for name in COLUMNS} == {
-            name: getattr(other, name) for name in COLUMNS
+        assert {name: getattr(mine, name) for name in ALL_COLUMNS} == {
+            name: getattr(other, name) for name in ALL_COLUMNS
         }
 
 
@@ -225,7 +231,7 @@ def test_page_views_are_as_the_orm_writes_them(settings, use_tz, hits):
 
 
 def test_every_column_is_written():
-    assert sorted(COLUMNS) == sorted(field.attname for field in Beacon._meta.concrete_fields)
+    assert sorted(ALL_COLUMNS) == sorted(field.attname for field in Beacon._meta.concrete_fields)
 
 
 def test_nul_and_mappings_deep_in_the_data():

@@ -11,6 +11,7 @@
 :mod:`.retention`               how long rows are kept
 :mod:`.reports`                 values that are counted one by one
 :mod:`.mail`                    which messages are tracked, and what sends them
+:mod:`.journey`                 goals, and how long a click leads to them
 :mod:`.bans`                    response to banned clients
 :mod:`.templates`               templates of the ban and map pages
 :mod:`.geoip`                   GeoIP database
@@ -27,6 +28,7 @@ from tracking.checks import (
     consent_and_cookies,
     exclusions,
     geoip,
+    journey,
     mail,
     middleware,
     reports,
@@ -45,6 +47,7 @@ __all__ = [
     "consent_and_cookies",
     "exclusions",
     "geoip",
+    "journey",
     "mail",
     "middleware",
     "reports",

@@ -7,6 +7,7 @@ A test compares the rows of both ways, byte by byte.
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from ipaddress import ip_address
 from operator import attrgetter
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
@@ -36,6 +37,7 @@ class ParameterConverters(NamedTuple):
         json: converts a mapping for a JSON column.
         ip_address: converts an IP address or ``None``.
         number: converts a number or ``None``.
+        decimal: converts a decimal number.
     """
 
     uuid: Callable[[UUID], Any]
@@ -43,6 +45,7 @@ class ParameterConverters(NamedTuple):
     json: Callable[[Mapping[str, Any]], Any]
     ip_address: Callable[[str | None], Any]
     number: Callable[[float | None], Any]
+    decimal: Callable[[Decimal], Any]
 
 
 def converters_for(connection: BaseDatabaseWrapper) -> ParameterConverters:
@@ -58,7 +61,7 @@ def converters_for(connection: BaseDatabaseWrapper) -> ParameterConverters:
         adapt = connection.ops.adapt_datetimefield_value
         time = _utc_time_converter(adapt) if connection.timezone is UTC else adapt
         return ParameterConverters(
-            _uuid_hex, time, _json_text, _address_converter(connection), _unchanged
+            _uuid_hex, time, _json_text, _address_converter(connection), _unchanged, str
         )
     return LEAVE_TO_DJANGO
 
@@ -180,8 +183,10 @@ def _unchanged(value: Any) -> Any:
 
 #: Only replaces NUL. The values are for model instances, whose fields convert the rest.
 LEAVE_TO_DJANGO = ParameterConverters(
-    _unchanged, _unchanged, replace_nul_everywhere, _unchanged, _unchanged
+    _unchanged, _unchanged, replace_nul_everywhere, _unchanged, _unchanged, _unchanged
 )
 
 #: Converts to text, which both COPY and INSERT read as the type of the column.
-_POSTGRESQL = ParameterConverters(_uuid_hex, _iso_time, _jsonb_text, _checked_address, _number_text)
+_POSTGRESQL = ParameterConverters(
+    _uuid_hex, _iso_time, _jsonb_text, _checked_address, _number_text, str
+)

@@ -48,9 +48,14 @@ class BeaconQuerySet(models.QuerySet["Beacon"]):
         """Return sent messages."""
         return self.filter(kind=Kind.SENT)
 
-    def events(self) -> Self:
-        """Return the site's custom events."""
-        return self.filter(kind=Kind.EVENT)
+    def events(self, name: str | None = None) -> Self:
+        """Return what the site has recorded by :func:`tracking.record`.
+
+        Args:
+            name: the name of the events; by default all.
+        """
+        rows = self.filter(kind=Kind.EVENT)
+        return rows if name is None else rows.filter(event_name=name)
 
     def humans(self) -> Self:
         """Return the beacons of people: what reports count as opens and clicks.
@@ -123,6 +128,12 @@ class Beacon(EnrichmentColumns):
     #: Made when the hit is recorded, so saving a hit twice makes one row.
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     kind = models.CharField(_("kind"), max_length=20, choices=Kind)
+    #: Of an event: "purchase", or the prefix of a page that is a goal. (NULL and not "" for all
+    #: others, so that adding the column did not write a large table anew.)
+    event_name = models.CharField(_("event"), max_length=100, null=True, blank=True)
+    event_value = models.DecimalField(
+        _("value"), max_digits=15, decimal_places=2, null=True, blank=True
+    )
     time = models.DateTimeField(_("time"), default=timezone.now)
 
     target_type = _role_type(_("target type"))
@@ -182,7 +193,7 @@ class Beacon(EnrichmentColumns):
             NotNullIndex(
                 fields=["entity_type", "entity_id", "time"], name="tracking_beacon_entity"
             ),
-            NotNullIndex(fields=["visitor"], name="tracking_beacon_visitor"),
+            NotNullIndex(fields=["visitor", "time"], name="tracking_beacon_visitor"),
         ]
 
     def __str__(self) -> str:

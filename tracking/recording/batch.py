@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from tracking.db.column_values import latest_storable_time, storable_time
 from tracking.hits import AnyHit, Hit, PageHit
+from tracking.journey.page_goals import events_of_pages
 from tracking.models import Beacon
 from tracking.recording.beacons import save_beacons
 from tracking.recording.one_page_view import save_page_view
@@ -36,9 +37,8 @@ def write(hits: Iterable[AnyHit], batch_key: UUID | None = None) -> Sequence[Bea
     """
     batch = list(hits)
     page_hits = [hit for hit in batch if isinstance(hit, PageHit)]
-    new_beacons = save_beacons(
-        [hit for hit in batch if isinstance(hit, Hit)], None if page_hits else batch_key
-    )
+    beacon_hits = [hit for hit in batch if isinstance(hit, Hit)] + events_of_pages(page_hits)
+    new_beacons = save_beacons(beacon_hits, None if page_hits else batch_key)
     page_hits = _not_in_future(page_hits)
     if not (len(page_hits) == 1 and batch_key is None and save_page_view(page_hits[0])):
         save_page_views(page_hits, batch_key)

@@ -1,6 +1,6 @@
 """The column values of beacons."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -37,6 +37,9 @@ COLUMNS = (
     *("user_agent", *_AGENT_COLUMNS),
     *("ip_address", *_LOCATION_COLUMNS),
 )
+
+#: The columns that only events have.
+EVENT_COLUMNS = ("event_name", "event_value")
 
 
 class _Sender(NamedTuple):
@@ -79,6 +82,24 @@ class BeaconRows:
                     "Hits refer to the unknown model %s; the reference is kept in their data.",
                     label,
                 )
+
+    def layout(self, hits: Iterable[Hit]) -> tuple[Sequence[str], Callable[[Hit], Row]]:
+        """Return the columns that the rows of some hits need, and what returns their values.
+
+        Most batches have no events, and leave out the columns that only events have.
+
+        Args:
+            hits: the hits.
+        """
+        if any(hit.event_name for hit in hits):
+            return (*COLUMNS, *EVENT_COLUMNS), self._values_of_event
+        return COLUMNS, self.values_of
+
+    def _values_of_event(self, hit: Hit) -> Row:
+        name, value = replace_nul(hit.event_name) or None, hit.event_value
+        if name is None or value is None:
+            return (*self.values_of(hit), name, None)
+        return (*self.values_of(hit), name, self._converters.decimal(value))
 
     def values_of(self, hit: Hit) -> Row:
         """Return the values of ``COLUMNS``, all of which any database accepts."""

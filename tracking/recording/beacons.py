@@ -10,9 +10,10 @@ from django.db import connections, router, transaction
 from tracking.db.inserts import insert
 from tracking.db.parameters import LEAVE_TO_DJANGO, converters_for
 from tracking.hits import Hit
+from tracking.journey.credit import give_credit
 from tracking.models import Beacon
 from tracking.recording import written_batches
-from tracking.recording.beacon_rows import COLUMNS, BeaconRows
+from tracking.recording.beacon_rows import BeaconRows
 from tracking.recording.deduplication import save_missing
 from tracking.rollups import late_days
 from tracking.signals import announce, beacon_recorded, beacons_recorded
@@ -34,7 +35,9 @@ def save_beacons(hits: Sequence[Hit], batch_key: UUID | None = None) -> Sequence
     if not hits:
         return []
     using = router.db_for_write(Beacon)
-    each_once = list({hit.id: hit for hit in hits}.values())
+    each_once = give_credit(list({hit.id: hit for hit in hits}.values()), using)
+    if not each_once:
+        return []
     rows = BeaconRows(using, converters_for(connections[using]))
     rows.load_content_types(each_once)
     save = partial(_insert, rows=rows, using=using, batch_key=batch_key)
@@ -48,13 +51,14 @@ def save_beacons(hits: Sequence[Hit], batch_key: UUID | None = None) -> Sequence
 
 def _insert(hits: Sequence[Hit], rows: BeaconRows, using: str, batch_key: UUID | None) -> None:
     late = late_days.days_of(hit.time for hit in hits)
+    columns, values_of = rows.layout(hits)
     if batch_key is None and not late:
-        insert(Beacon, COLUMNS, hits, rows.values_of, using)
+        insert(Beacon, columns, hits, values_of, using)
         return
     with transaction.atomic(using=using):
         if batch_key is not None:
             written_batches.mark_written(batch_key, using)
-        insert(Beacon, COLUMNS, hits, rows.values_of, using, savepoint=False)
+        insert(Beacon, columns, hits, values_of, using, savepoint=False)
         if late:
             late_days.note(late, using)
 
@@ -95,7 +99,8 @@ class _LazyBeacons(Sequence[Beacon]):
         return repr(list(self))
 
     def _create(self, hit: Hit) -> Beacon:
-        beacon = Beacon(**dict(zip(COLUMNS, self._rows.values_of(hit), strict=True)))
+        columns, values_of = self._rows.layout([hit])
+        beacon = Beacon(**dict(zip(columns, values_of(hit), strict=True)))
         beacon._state.adding = False
         beacon._state.db = self._using
         return beacon
