@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from importlib.util import find_spec
@@ -197,14 +198,26 @@ def test_a_server_uses_the_spool_and_loses_nothing_when_it_is_told_to_stop(site,
         os.killpg(process.pid, signal.SIGTERM)
 
 
+def is_reloaded(port, pages, path):
+    """Return whether a page is there; if not, the file that brings it changes once more.
+
+    runserver notices no change between its import of a file and its first look at the time of it.
+    """
+    if ask(port, path) == "BufferedBackend":
+        return True
+    if time.time() - pages.stat().st_mtime > 5:
+        pages.touch()
+    return False
+
+
 def test_a_server_that_reloads_the_code_loses_nothing(site):
     with served(site, *SERVERS["runserver"]) as (process, port):
         for number in range(1, 4):
             assert ask(port, links.pixel_url())
             pages = site.folder / "pages/urls.py"
             pages.write_text(f"{URLS}\nurlpatterns.append(path('changed-{number}', backend))\n")
-            wait_until(lambda: ask(port, f"/changed-{number}") == "BufferedBackend", 30)  # noqa: B023
-            wait_until(lambda: len(site.keys()) == number, 10)  # noqa: B023
+            wait_until(lambda: is_reloaded(port, pages, f"/changed-{number}"))  # noqa: B023
+            wait_until(lambda: len(site.keys()) == number)  # noqa: B023
         os.killpg(process.pid, signal.SIGTERM)
 
 

@@ -5,12 +5,15 @@ import signal
 from contextlib import contextmanager
 
 #: The module that Celery's documentation prescribes; ``SLOWLY`` delays each task by some seconds.
+#: Without remote control: RabbitMQ may still hold its queue for the connection that was lost, and a
+#: worker that finds back ends with ``RESOURCE_LOCKED``.
 APP = """
 import os, time
 from celery import Celery
 
 app = Celery("celery_site")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.worker_enable_remote_control = False
 app.autodiscover_tasks()
 
 from celery.signals import task_prerun

@@ -45,8 +45,13 @@ LOG = "server.log"
 NUMBERS = itertools.count()
 
 
+#: Seconds between the answer to a reader and the next question. Readers that ask as fast as they
+#: are answered take all of a small machine, and nothing else happens in time.
+PAUSE = 0.01
+
+
 class Load:
-    """Readers, each with a pixel, a link or a page of its own, as fast as they are answered.
+    """Readers, each with a pixel, a link or a page of its own, many times a second.
 
     Attributes:
         first: the first number of this load.
@@ -84,14 +89,13 @@ class Load:
             self._threads[-1].start()
 
     def _read(self):
-        while not self._stop.is_set():
+        while not self._stop.wait(PAUSE):
             number = next(NUMBERS)
             started = time.monotonic()
             try:
                 is_right = self._is_right(number)
             except (OSError, http.client.HTTPException):
                 self.cut_off.append(number)
-                time.sleep(0.01)
                 continue
             self.slowest = max(self.slowest, time.monotonic() - started)
             if is_right:
