@@ -125,7 +125,8 @@ class Reserve(BufferedBackend):
         if not self.keep(hits):
             return False
         if not self._try_at:
-            logger.error(
+            # No error: the first write of a process may take as long, and nothing is lost.
+            logger.warning(
                 "The database does not answer within %s s; hits wait in %s until it does",
                 self.max_wait,
                 self.spool.folder,
