@@ -20,7 +20,7 @@ demo: $(VENV)/.demo
 	@PORT=$(PORT) $(MANAGE) demo
 
 test: $(VENV)/.check
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist loadgroup
 
 quick: $(VENV)/.check
 	@$(BIN)/python -m pytest -n auto -q --hypothesis-profile=quick \
