@@ -138,7 +138,7 @@ def test_every_setting_and_every_check_is_documented():
     text = (documents.ROOT / "docs/settings.rst").read_text()
     assert set(re.findall(r"^``([A-Z_]+)`` \(", text, re.MULTILINE)) == conf.NAMES
     # A backend checks itself.
-    rooms = (documents.ROOT / "tracking").glob("[cb]*/*.py")
+    rooms = (documents.ROOT / "tracking").glob("[cb]*/**/*.py")
     source = "".join(room.read_text() for room in rooms)
     in_source = set(re.findall(r'id="(tracking\.[EW]\d+)"', source))
     assert set(re.findall(r"^``(tracking\.[EW]\d+)``", text, re.MULTILINE)) == in_source

@@ -308,6 +308,24 @@ class Settings:
         return days
 
     @cached_property
+    def sent_message_retention(self) -> float | None:
+        """``TRACKING_SENT_MESSAGE_RETENTION``: days after which a ``SentMessage`` is deleted.
+
+        Default 90. For so long events of mail providers find the message they are about.
+        """
+        days: float | None = self._get("SENT_MESSAGE_RETENTION", 90)
+        return days
+
+    @cached_property
+    def unmatched_event_retention(self) -> float | None:
+        """``TRACKING_UNMATCHED_EVENT_RETENTION``: days after which an unmatched event is deleted.
+
+        Default 7. Such an event of a mail provider names no message of this site.
+        """
+        days: float | None = self._get("UNMATCHED_EVENT_RETENTION", 7)
+        return days
+
+    @cached_property
     def daily_count_retention(self) -> float | None:
         """``TRACKING_DAILY_COUNT_RETENTION``: days after which a month is counted as one.
 

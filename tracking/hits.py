@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import blake2b
 from random import Random
 from struct import Struct
 from typing import Any, NamedTuple, Self
@@ -34,6 +35,22 @@ class Kind(TextChoices):
     CLICK = "click", _("Click")  # a redirect link was followed
     SENT = "sent", _("Sent")  # a message went out
     EVENT = "event", _("Event")  # something else that the site reports
+    # What a mail provider reports about a message:
+    DELIVERED = "delivered", _("Delivered")  # the recipient's server has taken it
+    BOUNCED = "bounced", _("Bounced")  # it has refused it, or the provider did not try
+    DEFERRED = "deferred", _("Deferred")  # it is to be tried again later
+    COMPLAINED = "complained", _("Complained")  # the recipient calls it spam
+    UNSUBSCRIBED = "unsubscribed", _("Unsubscribed")  # the recipient wants no more
+
+
+#: Kinds that only mail providers report.
+DELIVERY_KINDS = (
+    Kind.DELIVERED,
+    Kind.BOUNCED,
+    Kind.DEFERRED,
+    Kind.COMPLAINED,
+    Kind.UNSUBSCRIBED,
+)
 
 
 class Reference(NamedTuple):
@@ -97,6 +114,49 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=lambda: _random.seed(os.urandom(32)))
 
 
+def digest_uuid(digest: bytes) -> uuid.UUID:
+    """Return a digest in the form of a random UUID (version 4, RFC 9562).
+
+    Version 8 is meant for custom values, but MariaDB rejects one in 64 of them: those whose byte 8
+    is 0x80.
+
+    Args:
+        digest: 16 bytes.
+    """
+    number = int.from_bytes(digest)
+    number = number & ~(0xF << 76) | 0x4 << 76
+    number = number & ~(0x3 << 62) | 0x2 << 62
+    return uuid.UUID(int=number)
+
+
+class MailReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How the event of a mail provider finds its message, and who is behind it.
+
+    Attributes:
+        message: the key of the message, from :func:`message_key`, or ``None`` if the provider
+            names none.
+        campaigns: slugs of sources that the message is of, if it is not known itself.
+        verdict: the provider's own verdict on an open or click, or ``""``.
+        reason: why, in English.
+    """
+
+    message: uuid.UUID | None
+    campaigns: tuple[str, ...] = ()
+    verdict: str = ""
+    reason: str = ""
+
+
+def message_key(message_id: str) -> uuid.UUID:
+    """Return the key of a message.
+
+    Args:
+        message_id: the id that its provider or its header gives it, with angle brackets or not.
+    """
+    text = message_id.strip().removeprefix("<").removesuffix(">")
+    digest = blake2b(text.encode(errors="replace"), digest_size=16, person=b"tracking.mail")
+    return digest_uuid(digest.digest())
+
+
 class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon"):
     """One observed open, click, sent message or event.
 
@@ -115,6 +175,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
         visitor: the visitor's key, if the site tracks visitors and the reader does not refuse.
         event_name: what happened, of an event.
         event_value: what it is worth, with two decimals.
+        report: for the event of a mail provider, how it finds its message.
     """
 
     kind: str
@@ -131,9 +192,11 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
     visitor: str | None = None
     event_name: str = ""
     event_value: Decimal | None = None
+    report: MailReport | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the hit as a dict of values that ``DjangoJSONEncoder`` can encode."""
+        report = {} if self.report is None else {"report": msgspec.to_builtins(self.report)}
         return {
             "kind": str(self.kind),
             "id": self.id.hex,
@@ -149,6 +212,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
             "visitor": self.visitor,
             "event_name": self.event_name,
             "event_value": None if self.event_value is None else str(self.event_value),
+            **report,
         }
 
     @classmethod
@@ -170,6 +234,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
                 "id": uuid.UUID(values["id"]),
                 "time": datetime.fromisoformat(values["time"]),
                 "event_value": None if value is None else Decimal(value),
+                "report": msgspec.convert(values.get("report"), MailReport | None),
             }
         )
 

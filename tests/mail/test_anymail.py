@@ -76,3 +76,38 @@ def test_what_the_provider_rejects_is_not_recorded():
         message.send()
     assert message.anymail_status.status == {"rejected"}
     assert not Beacon.objects.exists()
+
+
+def test_what_is_known_of_the_recipient_is_the_mailbox_provider():
+    answer(letter("Anna <anna@gmail.com>"), "sent").send()
+    data = Beacon.objects.sent().get().data
+    assert data["mailbox"] == "gmail"
+    assert "anna" not in repr(data)
+    assert {"pixel", "links"}.isdisjoint(data)  # it has both
+
+
+def test_a_message_says_what_it_lacks():
+    answer(letter(pixel=False), "sent").send()
+    assert Beacon.objects.sent().get().data["pixel"] is False
+    answer(letter(links=False), "sent").send()
+    data = Beacon.objects.sent().latest("pk").data
+    assert data["links"] is False
+    assert "pixel" not in data
+
+
+def test_ids_of_several_recipients():
+    from anymail.message import AnymailRecipientStatus
+
+    message = letter()
+    message.to = ["anna@gmail.com", "bea@gmail.com", "cleo@icloud.com"]
+    message.anymail_test_response = {
+        "recipient_status": {
+            address: AnymailRecipientStatus(message_id=f"id-{number}", status="sent")
+            for number, address in enumerate(message.to)
+        }
+    }
+    message.send()
+    data = Beacon.objects.sent().get().data
+    assert data["message_ids"] == ["id-0", "id-1", "id-2"]
+    assert "message_id" not in data
+    assert "mailbox" not in data  # they have several

@@ -44,6 +44,8 @@ SETTINGS = {
 def receipts_and_counts_are_kept(settings):
     """What is asked for below is what people look at."""
     settings.TRACKING_RECEIPT_RETENTION = None
+    settings.TRACKING_SENT_MESSAGE_RETENTION = None
+    settings.TRACKING_UNMATCHED_EVENT_RETENTION = None
     settings.TRACKING_DAILY_COUNT_RETENTION = None
 
 

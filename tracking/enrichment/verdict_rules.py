@@ -105,6 +105,10 @@ RULES = (
     ),
 )
 
+#: Reasons for what a mail provider reports: it did not tell who it was, or that it was a machine.
+BY_PROVIDER = gettext_noop("reported by the mail provider, without a user agent")
+MACHINE_BY_PROVIDER = gettext_noop("the mail provider says that a machine loaded the image")
+
 _HUMAN = Verdict(Label.HUMAN, "")
 
 #: Labels of hits whose address and user agent are those of a machine, not of the reader.
@@ -161,4 +165,4 @@ def translate_reason(reason: str) -> str:
             return gettext(rule.reason) % reason.removeprefix(before)
         if reason == rule.reason:
             return gettext(rule.reason)
-    return reason
+    return gettext(reason) if reason in {BY_PROVIDER, MACHINE_BY_PROVIDER} else reason

@@ -25,6 +25,7 @@ from tracking.mail.campaigns import FindSource, campaign_source
 from tracking.mail.message_parts import parts, unsubscribe_urls
 from tracking.mail.options import Options
 from tracking.mail.rewriting import add_utm, rewrite, rewrite_text
+from tracking.recording.provider_events import LINKS, PIXEL
 
 logger = get_logger(__name__)
 
@@ -92,6 +93,7 @@ class Tracking:
         options: what is asked for the message.
         source: the row of the campaign, if there is one.
         entity: the row of the only recipient, if it is known.
+        added: which of ``"pixel"`` and ``"links"`` the message has, once it is changed.
 
     Raises:
         ImproperlyConfigured: links would have no host.
@@ -121,6 +123,7 @@ class Tracking:
                 "A message has several recipients, who get the same links: opens and clicks count "
                 "for its campaign and for no recipient. Send one message to each recipient."
             )
+        self.added: set[str] = set()
         self._urls: dict[str, str | None] = {}
         self._pixel = links.pixel_url((), options.data, **self._references())
 
@@ -134,8 +137,11 @@ class Tracking:
         changes = []
         for part in parts(self.message):
             if part.is_html:
-                add_pixel = self.options.pixel and not self._has_pixel(part.text)
+                has_pixel = self._has_pixel(part.text)
+                add_pixel = self.options.pixel and not has_pixel
                 pixel = self._pixel if add_pixel else None
+                if has_pixel or add_pixel:
+                    self.added.add(PIXEL)
                 text = rewrite(part.text, self._url, pixel=pixel, unsubscribe_urls=left_alone)
             elif self.options.text:
                 text = rewrite_text(part.text, self._url, unsubscribe_urls=left_alone)
@@ -168,7 +174,10 @@ class Tracking:
         return self._urls[destination]
 
     def _make_url(self, destination: str) -> str | None:
-        if not self.options.links or self._is_tracked(destination):
+        if self._is_tracked(destination):
+            self.added.add(LINKS)
+            return None
+        if not self.options.links:
             return None
         destination = add_utm(destination, self.options.utm)
         try:
@@ -176,6 +185,7 @@ class Tracking:
         except ValueError as error:  # no redirect may lead there, or the token is too long
             logger.warning("A link in a message stays as it is: %s", error)
             return None
+        self.added.add(LINKS)
         return self._prefix + token  # reverse() would take a third of the time of a message
 
     def _references(self) -> dict[str, Any]:

@@ -1,15 +1,20 @@
 """The hit of a message that went out."""
 
+from email.utils import parseaddr
+from typing import Any
+
 from django.core.mail import EmailMessage, make_msgid
 from django.core.mail.backends.base import BaseEmailBackend
 from django.core.mail.utils import DNS_NAME
 
+from tracking.enrichment.mailbox_providers import mailbox_provider
 from tracking.hits import Hit, Kind, Reference
 from tracking.mail.instrumenting import Tracking
 from tracking.mail.message_parts import header
+from tracking.recording.provider_events import LINKS, MAILBOX, MESSAGE_ID, MESSAGE_IDS, PIXEL
 
-#: The key of the message's id in the data of the beacon.
-MESSAGE_ID = "message_id"
+#: The ids of one message that are kept, if each recipient has one.
+MAX_IDS = 100
 
 
 def prepare_message_id(message: EmailMessage, sender: BaseEmailBackend) -> None:
@@ -32,9 +37,13 @@ def sent_hit(message: EmailMessage, tracking: Tracking) -> Hit:
         message: the message.
         tracking: how it is tracked.
     """
-    data = {**tracking.options.data, "recipients": len(message.recipients())}
-    if identifier := _message_id(message):
-        data[MESSAGE_ID] = identifier
+    recipients = message.recipients()
+    data = {**tracking.options.data, "recipients": len(recipients), **_ids(message)}
+    mailboxes = {mailbox_provider(parseaddr(str(recipient))[1]) for recipient in recipients}
+    if len(mailboxes) == 1 and (mailbox := mailboxes.pop()):
+        data[MAILBOX] = mailbox
+    # Only what is missing is noted: most messages have both.
+    data |= {part: False for part in (PIXEL, LINKS) if part not in tracking.added}
     return Hit(
         kind=Kind.SENT,
         source=Reference.to(tracking.source) if tracking.source else None,
@@ -43,8 +52,12 @@ def sent_hit(message: EmailMessage, tracking: Tracking) -> Hit:
     )
 
 
-def _message_id(message: EmailMessage) -> str | None:
-    """Return the id by which later events of the message are known."""
+def _ids(message: EmailMessage) -> dict[str, Any]:
+    """Return the ids by which later events of the message are known, as data of the beacon."""
     status = getattr(message, "anymail_status", None)
-    identifier = getattr(status, "message_id", None)  # a set, if its recipients have several
-    return identifier if isinstance(identifier, str) else header(message, "Message-ID")
+    identifier = getattr(status, "message_id", None)
+    if isinstance(identifier, set):  # each recipient has one
+        return {MESSAGE_IDS: sorted(map(str, identifier - {None}))[:MAX_IDS]}
+    if identifier is None:
+        identifier = header(message, "Message-ID")
+    return {} if identifier is None else {MESSAGE_ID: str(identifier)}

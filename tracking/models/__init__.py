@@ -8,6 +8,7 @@
 :mod:`.bans`             banned networks and untracked agents: ``BannedIP``, ``UntrackedUserAgent``
 :mod:`.daily_counts`     counted days: ``DailyCount``, ``CountedDay``, ``LateDay``
 :mod:`.filtered_counts`  counts of days with filters: ``FilteredCount``
+:mod:`.mail_messages`    sent messages by their ids: ``SentMessage``, ``UnmatchedEvent``
 :mod:`.shared_state`     small values that all processes share: ``SharedValue``
 :mod:`.written_batches`  batches of hits that are saved: ``WrittenBatch``
 :mod:`.base`             the columns that several tables share
@@ -21,6 +22,7 @@ from tracking.models.bans import BannedIP, BannedIPQuerySet, UntrackedUserAgent
 from tracking.models.beacons import Beacon, BeaconQuerySet
 from tracking.models.daily_counts import CountedDay, DailyCount, LateDay
 from tracking.models.filtered_counts import FilteredCount
+from tracking.models.mail_messages import SentMessage, UnmatchedEvent
 from tracking.models.shared_state import SharedValue
 from tracking.models.sources import Source
 from tracking.models.targets import Target, TargetQuerySet
@@ -37,10 +39,12 @@ __all__ = [
     "FilteredCount",
     "LateDay",
     "PageView",
+    "SentMessage",
     "SharedValue",
     "Source",
     "Target",
     "TargetQuerySet",
+    "UnmatchedEvent",
     "UntrackedUserAgent",
     "Visit",
     "Visitor",

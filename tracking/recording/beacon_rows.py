@@ -13,7 +13,7 @@ from tracking.db.parameters import ParameterConverters
 from tracking.enrichment import enrich
 from tracking.enrichment.referrers import spelled
 from tracking.enrichment.verdict_rules import Label, describes_reader
-from tracking.hits import ROLES, Hit, Kind
+from tracking.hits import ROLES, Hit, Kind, MailReport
 from tracking.log_limits import get_logger
 from tracking.models.base import EnrichmentColumns
 from tracking.models.fields import content_types_for
@@ -107,6 +107,8 @@ class BeaconRows:
         kind, visitor = hit.kind, hit.visitor
         agent = (hit.user_agent, kind == _OPEN)
         sender = self._senders.get(agent) or self._sender(agent)
+        if hit.report is not None and hit.report.verdict:
+            sender = _judged(hit.report, sender)
         address = (hit.ip_address, sender.has_location)
         references, unresolved = self._reference_columns(hit)
         data = hit.data
@@ -182,6 +184,19 @@ class BeaconRows:
             found = _find_content_type(label, self._using)
             self._content_types[label] = found and self._converters.number(found.pk)
         return self._content_types[label]
+
+
+def _judged(report: MailReport, sender: _Sender) -> _Sender:
+    """Return the sender of an event as its mail provider describes it."""
+    label = Label(report.verdict)
+    user_agent, browser, os, device, *_verdict = sender.columns
+    if not describes_reader(label):
+        browser = os = device = ""
+    return _Sender(
+        is_human=label == Label.HUMAN,
+        has_location=describes_reader(label),
+        columns=(user_agent, browser, os, device, label.value, report.reason),
+    )
 
 
 _OPEN = Kind.OPEN.value

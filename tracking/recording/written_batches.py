@@ -16,15 +16,12 @@ from django.db import router
 
 from tracking.conf import conf
 from tracking.db.column_values import existing_keys
-from tracking.hits import AnyHit, PageHit
+from tracking.hits import AnyHit, PageHit, digest_uuid
 from tracking.models import WrittenBatch
 
 
 def batch_key(payloads: Iterable[bytes]) -> UUID:
     """Return the key of a batch: a digest of its hits, each of which has a unique key.
-
-    It has the form of a random UUID (version 4, RFC 9562). Version 8 is meant for custom values,
-    but MariaDB rejects one in 64 of them: those whose byte 8 is 0x80.
 
     Args:
         payloads: the serialized hits, in order.
@@ -32,10 +29,7 @@ def batch_key(payloads: Iterable[bytes]) -> UUID:
     digest = blake2b(digest_size=16, person=b"tracking.batch")
     for payload in payloads:
         digest.update(payload)
-    number = int.from_bytes(digest.digest())
-    number = number & ~(0xF << 76) | 0x4 << 76
-    number = number & ~(0x3 << 62) | 0x2 << 62
-    return UUID(int=number)
+    return digest_uuid(digest.digest())
 
 
 def needs_key(hits: Iterable[AnyHit]) -> bool:

@@ -30,6 +30,7 @@ from tracking import compat, partitions
 from tracking.db import chunks
 from tracking.db.retry import retry_transaction
 from tracking.models import DailyCount, PageView, Visit, Visitor
+from tracking.recording.beacons import release_due_events
 from tracking.retention.limits import TABLES, RetainedTable
 from tracking.retention.turns import INTERVAL
 from tracking.rollups import completeness, folding
@@ -115,6 +116,7 @@ def clean_up(
         # Raises inside a transaction even if nothing is expired yet: better now than later.
         with transaction.atomic(using=router.db_for_write(model), durable=True):
             pass
+    release_due_events()  # before they expire
     deleted = Counter(dict.fromkeys(expired if first_day is None else [*expired, _COUNTS], 0))
     for gone in _delete_and_fold(expired, first_day, chunk):
         deleted.update(gone)
@@ -160,6 +162,8 @@ def _drop_partitions(expired: _ExpiredRows) -> int:
 def delete_chunk(limit: int = CHUNK_SIZE) -> Counter[str]:
     """Delete some of the expired rows, the oldest of each table first.
 
+    Events of mail providers that need not wait any longer become beacons first.
+
     Each minute starts with another table, so that none waits forever for one that has too many
     rows or fails.
 
@@ -176,6 +180,7 @@ def delete_chunk(limit: int = CHUNK_SIZE) -> Counter[str]:
     """
     deleted: Counter[str] = Counter()
     expired = list(_find_expired(TABLES).values())
+    release_due_events()
     first = int(wall_clock() // INTERVAL) % (len(expired) or 1)
     for one in [*expired[first:], *expired[:first]]:
         while (room := limit - deleted.total()) > 0:

@@ -8,7 +8,16 @@ from typing import Any, NamedTuple
 from django.db.models import Model
 
 from tracking.conf import conf, full_name
-from tracking.models import Beacon, DailyCount, PageView, Visit, Visitor, WrittenBatch
+from tracking.models import (
+    Beacon,
+    DailyCount,
+    PageView,
+    SentMessage,
+    UnmatchedEvent,
+    Visit,
+    Visitor,
+    WrittenBatch,
+)
 
 #: Longer is a typing error, and close to the first day of the calendar.
 MAX_AGE = timedelta(days=100 * 366)
@@ -62,6 +71,8 @@ TABLES: Mapping[str, RetainedTable] = {
     "visit": RetainedTable(Visit, "ended_at", "visit_retention", "days"),
     "beacon": RetainedTable(Beacon, "time", "beacon_retention", "days"),
     "receipt": RetainedTable(WrittenBatch, "time", "receipt_retention", "days"),
+    "sentmessage": RetainedTable(SentMessage, "time", "sent_message_retention", "days"),
+    "unmatchedevent": RetainedTable(UnmatchedEvent, "time", "unmatched_event_retention", "days"),
     "dailycount": RetainedTable(DailyCount, "day", "daily_count_retention", "days"),
 }
 

@@ -40,9 +40,6 @@ VERSION = "5"
 
 HUMAN = Label.HUMAN.value
 
-#: The kind by which a site, or its mail provider, reports that a message has arrived.
-DELIVERED = "delivered"
-
 #: Kind and verdict of a beacon.
 Sign = tuple[str, str]
 
@@ -59,7 +56,7 @@ def _by_anybody(kind: str) -> frozenset[Sign]:
 #: counts a recipient once, on the day of the first such beacon.
 ACTIONS: Mapping[str, frozenset[Sign]] = {
     "sent": _by_anybody(Kind.SENT.value),
-    "delivered": _by_anybody(DELIVERED),
+    "delivered": _by_anybody(Kind.DELIVERED.value),
     "opened": frozenset({_OPEN, _PROXIED_OPEN, _CLICK}),
     "image_loaded": frozenset({_OPEN, _PROXIED_OPEN}),
     "confirmed": frozenset({_OPEN}),
