@@ -242,7 +242,8 @@ def test_a_server_that_hangs_holds_up_nobody(backend, database, caplog):
     assert time.monotonic() - began < 5  # all of them, with the gate closed
     assert database.tried_in_requests() == [sent[0].id]
     assert waiting(backend) == 30
-    assert [r.getMessage().split(";")[0] for r in caplog.records if r.levelno >= logging.WARNING] == [
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.getMessage().split(";")[0] for record in warnings] == [
         "The database does not answer within 0.15 s"
     ]
     database.gate.set()

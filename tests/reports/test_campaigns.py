@@ -99,7 +99,7 @@ class TestCampaign:
             (people[3], State.MACHINE),
             (people[2], State.PROXIED),
             (people[1], State.CONFIRMED),
-            (people[0], State.CLICKED),
+            (people[0], State.CONFIRMED),
             (people[4], State.NOTHING),
         ]
         first = found.rows[3]
@@ -120,12 +120,16 @@ class TestCampaign:
         assert report.sent == 5
         assert report.opened.as_dict() | {"total": 0} == {
             "unique": 3,
+            "at_least": 2,
+            "at_most": 4,
             "confirmed": 2,
             "proxied": 1,
             "without_image": 0,
             "machine": 1,
             "total": 0,
+            "confirmed_total": 2,
             "proxied_total": 2,
             "machine_total": 3,
         }
         assert (report.open_rate, report.click_to_open) == (3 / 5, 1 / 3)
+        assert (report.open_rate_at_least, report.open_rate_at_most) == (2 / 5, 4 / 5)

@@ -132,12 +132,14 @@ def looped(filters):
     pages = brute_force.pages_between(*ends, page) if page else []
     clicks = brute_force.beacons_between(*ends, "click", keep=beacon) if beacon else []
     opens = brute_force.beacons_between(*ends, "open", keep=beacon) if beacon else []
+    proxied = brute_force.beacons_between(*ends, "open", "proxy", keep=beacon) if beacon else []
     if visit is None:
         names = ["visitors", "visits", "page_views", "bounce_rate", "visit_length"]
         found |= dict.fromkeys(names)
     if beacon is None or "link" in filters:
-        found |= dict.fromkeys(["opens", "daily_unique_opens"])
-        opens = []
+        clicks_only = {"clicks", "daily_unique_clicks"}
+        found |= dict.fromkeys(set(brute_force.OF_BEACONS) - clicks_only)
+        opens = proxied = []
     if beacon is None:
         found |= dict.fromkeys(["clicks", "daily_unique_clicks"])
     lists = {
@@ -158,7 +160,7 @@ def looped(filters):
     for name, values in lists.items():
         if not LISTS[name].none:
             values.pop("", None)
-    with_source = [row for row in [*opens, *clicks] if row.source_id is not None]
+    with_source = [row for row in [*opens, *proxied, *clicks] if row.source_id is not None]
     lists["mailings"] = {
         value: len(rows)
         for value, rows in grouped(

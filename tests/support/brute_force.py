@@ -169,13 +169,28 @@ def a_day(rows, key, time, zone="Europe/Berlin"):
     return sum(map(len, days.values()))
 
 
+#: The figures about beacons.
+OF_BEACONS = (
+    "opens", "daily_unique_opens", "confirmed", "proxied", "without_image", "machine",
+    "clicks", "daily_unique_clicks",
+)  # fmt: skip
+
+
 def figures(start, end, *, zone="Europe/Berlin", visit=None, page=None, beacon=None):
     """Return all figures of the overview, counted by loops."""
     everything = lambda row: True  # noqa: E731
     visits = visits_between(start, end, visit or everything)
     pages = pages_between(start, end, page or everything)
-    opens = beacons_between(start, end, "open", keep=beacon or everything)
+    confirmed = beacons_between(start, end, "open", keep=beacon or everything)
+    proxied = beacons_between(start, end, "open", "proxy", keep=beacon or everything)
+    machines = [
+        each
+        for kind in ("open", "click")
+        for verdict in ("human", "proxy", "prefetch", "bot")
+        for each in beacons_between(start, end, kind, verdict, keep=beacon or everything)
+    ]
     clicks = beacons_between(start, end, "click", keep=beacon or everything)
+    recipients = lambda beacons: a_day(beacons, who, lambda b: b.time, zone)  # noqa: E731
     length = sum((v.ended_at - v.started_at for v in visits), timedelta()).total_seconds()
     return {
         "visitors": a_day(visits, lambda v: v.visitor_id, lambda v: v.started_at, zone),
@@ -183,10 +198,15 @@ def figures(start, end, *, zone="Europe/Berlin", visit=None, page=None, beacon=N
         "page_views": len(pages),
         "bounce_rate": sum(v.page_views == 1 for v in visits) / len(visits) if visits else None,
         "visit_length": length / len(visits) if visits else None,
-        "opens": len(opens),
-        "daily_unique_opens": a_day(opens, who, lambda b: b.time, zone),
+        "opens": len(confirmed) + len(proxied),
+        "daily_unique_opens": recipients([*confirmed, *proxied, *clicks]),
+        "confirmed": recipients(confirmed),
+        "proxied": recipients([*confirmed, *proxied]) - recipients(confirmed),
+        "without_image": recipients([*confirmed, *proxied, *clicks])
+        - recipients([*confirmed, *proxied]),
+        "machine": recipients(machines) - recipients([*confirmed, *proxied, *clicks]),
         "clicks": len(clicks),
-        "daily_unique_clicks": a_day(clicks, who, lambda b: b.time, zone),
+        "daily_unique_clicks": recipients(clicks),
     }
 
 
@@ -225,7 +245,7 @@ def campaign(reference, zone="Europe/Berlin"):
         "clicked": len(clicked),
         "machine clicked": len(everybody("click") - clicked),
         "goal": len(did["event", "human"]) or None,
-        "opens": sum((b.kind, b.verdict) == ("open", "human") for b in rows),
+        "opens": sum(b.kind == "open" and b.verdict in {"human", "proxy"} for b in rows),
         "clicks": sum((b.kind, b.verdict) == ("click", "human") for b in rows),
         "links": {
             url: (sum(b.url == url and b.verdict == "human" for b in rows if b.kind == "click"), n)

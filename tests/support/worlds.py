@@ -25,7 +25,7 @@ PLACES = [
     ("Asia/Kathmandu", date(2026, 1, 1)),
 ]
 
-_KINDS = [Kind.OPEN] * 5 + [Kind.CLICK] * 3 + [Kind.SENT] * 2 + [Kind.EVENT, "delivered"]
+_KINDS = [Kind.OPEN] * 5 + [Kind.CLICK] * 3 + [Kind.SENT] * 2 + [Kind.EVENT, "delivered", "bounced"]
 
 
 class World(NamedTuple):
@@ -164,13 +164,15 @@ def of_object(role, instance, zone):
     clicked = _of(beacons, zone, is_click)
     opened = confirmed | proxied | clicked
     machine = _of(beacons, zone, lambda b: b.kind in {"open", "click"})
-    states = defaultdict(int)
+    states, groups = defaultdict(int), Counter()
     for who in {recipient(b, zone) for b in beacons}:
         if who[0] == "entity":
+            groups["opened"] += who in opened
+            groups["clicked"] += who in clicked
             state = (
-                "clicked" if who in clicked else
                 "confirmed" if who in confirmed else
                 "proxied" if who in proxied else
+                "without_image" if who in clicked else
                 "machine" if who in machine else
                 "nothing"
             )  # fmt: skip
@@ -178,6 +180,7 @@ def of_object(role, instance, zone):
     return {
         "sent": len(_of(beacons, zone, lambda b: b.kind == "sent")) or None,
         "delivered": len(_of(beacons, zone, lambda b: b.kind == "delivered")) or None,
+        "bounced": len(_of(beacons, zone, lambda b: b.kind == "bounced")) or None,
         "opened": len(opened),
         "confirmed": len(confirmed),
         "proxied": len(proxied - confirmed),
@@ -186,7 +189,7 @@ def of_object(role, instance, zone):
         "clicked": len(clicked),
         "clicked by machines only": len(_of(beacons, zone, lambda b: b.kind == "click") - clicked),
         "goal": len(_of(beacons, zone, is_goal)),
-        "opens": sum(map(is_open, beacons)),
+        "opens": sum(is_open(b) or is_proxied_open(b) for b in beacons),
         "clicks": sum(map(is_click, beacons)),
         "goals": sum(map(is_goal, beacons)),
         "links": {
@@ -197,6 +200,7 @@ def of_object(role, instance, zone):
             for url in {b.url for b in beacons if is_click(b)}
         },
         "states": dict(states),
+        "groups": dict(+groups),
     }
 
 
@@ -204,13 +208,20 @@ def of_days(first, last, zone, keep=lambda beacon: True):
     """Return the figures of the whole site, those of each day added up."""
     is_within = lambda time: first <= day(time, zone) <= last  # noqa: E731
     beacons = [b for b in Beacon.objects.all() if is_within(b.time) and keep(b)]
-    opens, clicks = _those(is_open, beacons), _those(is_click, beacons)
+    confirmed, clicks = _those(is_open, beacons), _those(is_click, beacons)
+    proxied = _those(is_proxied_open, beacons)
+    machines = [b for b in beacons if b.kind in {"open", "click"}]
+    opened = [*confirmed, *proxied, *clicks]
     visits = Visit.objects.filter(verdict="human")
     visits = [visit for visit in visits if is_within(visit.started_at)]
     pages = PageView.objects.filter(visit__verdict="human")
     return {
-        "opens": len(opens),
-        "daily unique opens": _daily(opens, zone),
+        "opens": len(confirmed) + len(proxied),
+        "daily unique opens": _daily(opened, zone),
+        "confirmed": _daily(confirmed, zone),
+        "proxied": _daily([*confirmed, *proxied], zone) - _daily(confirmed, zone),
+        "clicked without image": _daily(opened, zone) - _daily([*confirmed, *proxied], zone),
+        "machine only": _daily(machines, zone) - _daily(opened, zone),
         "clicks": len(clicks),
         "daily unique clicks": _daily(clicks, zone),
         "links": Counter(click.url for click in clicks),

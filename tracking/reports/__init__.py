@@ -12,6 +12,7 @@
 :mod:`.overview`           the whole site in a period
 :mod:`.campaigns`          one mailing
 :mod:`.recipients`         its recipients, one by one
+:mod:`.recipient_states`   the state of each, and how many are in each
 :mod:`.counts_per_object`  opens and clicks of many objects, for lists of them
 :mod:`.formatting`         numbers and dates as text: percent, counts, durations, days
 :mod:`.csv_tables`         reports as CSV
@@ -26,13 +27,15 @@ from tracking.reports.filters import Filters
 from tracking.reports.overview import Overview, overview
 from tracking.reports.periods import BadQuery, Period
 from tracking.reports.query_string import Query, read_query
-from tracking.reports.recipients import Recipients, State, recipients
+from tracking.reports.recipient_states import Group, State
+from tracking.reports.recipients import Recipients, recipients
 from tracking.reports.top_lists import listing
 
 __all__ = [
     "BadQuery",
     "Campaign",
     "Filters",
+    "Group",
     "Overview",
     "Period",
     "Query",

@@ -27,7 +27,13 @@ from tracking.reports.periods import Bucket
 from tracking.rollups import read, source_counts
 from tracking.rollups.counts import OTHER, Counts
 from tracking.rollups.days import DAY, Intervals, day_of, span, start_of, zone_name
-from tracking.rollups.metric_definitions import TERMS, opened_parts
+from tracking.rollups.metric_definitions import (
+    TERMS,
+    OpenedParts,
+    is_open_or_click,
+    opened_parts,
+    reached,
+)
 from tracking.rollups.source_counts import SourceKey
 
 #: The time after sending that is shown by quarter of an hour.
@@ -41,13 +47,15 @@ MAX_DAYS = 3_660
 class Opened:
     """Who opened a message. Nobody is in two of the four parts.
 
+    Nobody knows the exact number: it is in the range from :attr:`at_least` to :attr:`at_most`.
+
     Attributes:
         confirmed: recipients who loaded the image themselves.
         proxied: recipients for whom only their mail provider loaded it.
         without_image: recipients who clicked, and neither loaded it.
-        machine: recipients for whom only machines loaded it or followed a link. They have not
-            opened it.
-        total: images loaded by people.
+        machine: recipients for whom only machines loaded it or followed a link. They are not
+            counted as opened.
+        confirmed_total: images loaded by people.
         proxied_total: images loaded by mail proxies.
         machine_total: images loaded by machines.
     """
@@ -56,18 +64,39 @@ class Opened:
     proxied: int
     without_image: int
     machine: int
-    total: int
+    confirmed_total: int
     proxied_total: int
     machine_total: int
 
     @property
+    def parts(self) -> OpenedParts:
+        """The four parts."""
+        return OpenedParts(self.confirmed, self.proxied, self.without_image, self.machine)
+
+    @property
     def unique(self) -> int:
         """Recipients who opened: confirmed, proxied and without image."""
-        return self.confirmed + self.proxied + self.without_image
+        return self.parts.unique
+
+    @property
+    def at_least(self) -> int:
+        """Recipients who opened beyond doubt: the confirmed ones."""
+        return self.parts.at_least
+
+    @property
+    def at_most(self) -> int:
+        """Recipients who may have opened: those of machines, too."""
+        return self.parts.at_most
+
+    @property
+    def total(self) -> int:
+        """Images loaded by people, or by mail proxies for them."""
+        return self.confirmed_total + self.proxied_total
 
     def as_dict(self) -> dict[str, int]:
         """Return it as JSON values."""
-        return {"unique": self.unique, **asdict(self)}
+        names = ("unique", "at_least", "at_most", "total")
+        return {**{name: getattr(self, name) for name in names}, **asdict(self)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +140,7 @@ class Goal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timeline:
-    """Opens and clicks by people over time.
+    """Opens and clicks over time.
 
     Attributes:
         opens: images loaded, by bucket.
@@ -142,6 +171,7 @@ class Campaign:
         last_at: the time of the last beacon, or ``None``.
         sent: recipients to whom it was sent, or ``None`` if no sending was recorded.
         delivered: recipients to whom it was delivered, or ``None`` if that was not recorded.
+        bounced: recipients for whom it bounced, or ``None`` if that was not recorded.
         opened: who opened it.
         clicked: who followed a link.
         goal: who reached the goal, or ``None`` if the site reports no events.
@@ -161,6 +191,7 @@ class Campaign:
     last_at: datetime | None
     sent: int | None
     delivered: int | None
+    bounced: int | None
     opened: Opened
     clicked: Clicked
     goal: Goal | None
@@ -171,14 +202,40 @@ class Campaign:
     clients: Listing
 
     @property
+    def reached(self) -> int | None:
+        """Recipients whom the mailing reached, of whom all rates are shares.
+
+        ``None`` if nothing was sent: then there is no rate, which is not 0.
+        """
+        return reached(self.sent, self.delivered, self.bounced)
+
+    @property
     def open_rate(self) -> float | None:
-        """Recipients who opened the mailing, as a share of all it was sent to, 0 to 1."""
-        return share(self.opened.unique, self.sent)
+        """Recipients who opened the mailing, as a share of all it reached, 0 to 1."""
+        return self.rate(self.opened.unique)
+
+    @property
+    def open_rate_at_least(self) -> float | None:
+        """The share that opened it beyond doubt, 0 to 1."""
+        return self.rate(self.opened.at_least)
+
+    @property
+    def open_rate_at_most(self) -> float | None:
+        """The share that may have opened it, 0 to 1."""
+        return self.rate(self.opened.at_most)
 
     @property
     def click_rate(self) -> float | None:
-        """Recipients who clicked, as a share of all the mailing was sent to, 0 to 1."""
-        return share(self.clicked.unique, self.sent)
+        """Recipients who clicked, as a share of all the mailing reached, 0 to 1."""
+        return self.rate(self.clicked.unique)
+
+    def rate(self, number: int) -> float | None:
+        """Return a number of recipients as a share of all the mailing reached, 0 to 1.
+
+        More than it reached may have opened it: who forwards a mail brings further readers.
+        """
+        part = share(number, self.reached)
+        return None if part is None else min(part, 1.0)
 
     @property
     def click_to_open(self) -> float | None:
@@ -196,10 +253,14 @@ class Campaign:
             "last_at": _iso(self.last_at),
             "sent": self.sent,
             "delivered": self.delivered,
+            "bounced": self.bounced,
+            "reached": self.reached,
             "opened": self.opened.as_dict(),
             "clicked": self.clicked.as_dict(),
             "goal": self.goal and self.goal.as_dict(),
             "open_rate": self.open_rate,
+            "open_rate_at_least": self.open_rate_at_least,
+            "open_rate_at_most": self.open_rate_at_most,
             "click_rate": self.click_rate,
             "click_to_open": self.click_to_open,
             "quarters": self.quarters.as_dict(),
@@ -243,6 +304,7 @@ def campaign(source: Model | Reference, now: datetime | None = None) -> Campaign
         last_at=known.times.get(source_counts.LAST),
         sent=actions["sent"] or None,
         delivered=actions["delivered"] or None,
+        bounced=actions["bounced"] or None,
         opened=_opened(actions, kinds),
         clicked=_clicked(actions, kinds),
         goal=_goal(actions, kinds),
@@ -289,7 +351,7 @@ def _opened(actions: Counter[str], kinds: Counter[str]) -> Opened:
     people, proxies = totals.pop(Label.HUMAN.value), totals.pop(Label.PROXY.value)
     return Opened(
         **opened_parts(actions)._asdict(),
-        total=people,
+        confirmed_total=people,
         proxied_total=proxies,
         machine_total=sum(totals.values()),
     )
@@ -321,7 +383,7 @@ def _timeline(
     """Return opens and clicks over time.
 
     Args:
-        totals: beacons of people by index of the interval and kind.
+        totals: opens and clicks by index of the interval and kind.
         intervals: the intervals.
         days: the day of each, or its first.
         now: the current time (aware).
@@ -363,12 +425,11 @@ def _days(known: read.SourceCounts, now: datetime) -> Timeline:
     kinds = known.by_day["kinds"]
     if not kinds:
         return _NEVER
-    totals = {
-        ((day - known.first).days, kind): numbers.total
-        for (day, value), numbers in kinds.items()
-        for kind, _space, label in [value.partition(" ")]
-        if label == Label.HUMAN.value
-    }
+    totals: Counter[tuple[int, str]] = Counter()
+    for (day, value), numbers in kinds.items():
+        if is_open_or_click(value):
+            kind, _space, _label = value.partition(" ")
+            totals[(day - known.first).days, kind] += numbers.total
     if known.first < known.single:
         return _months(totals, known, now)
     days = span(known.first, known.last)

@@ -34,8 +34,10 @@ from tracking.rollups.build import first_day
 from tracking.rollups.days import DAY, EARLIEST, Intervals, day_of, start_of, today
 from tracking.rollups.metric_definitions import (
     ACTIONS,
+    CLICKS,
     HAS_ENTITY,
-    HUMAN_HITS,
+    OPENS,
+    OPENS_AND_CLICKS,
     RECOGNIZED_VISITOR,
     beacons_with,
     recipient,
@@ -48,7 +50,7 @@ class ObjectCounts(NamedTuple):
     """What people did with one object.
 
     Attributes:
-        opens: images loaded by people.
+        opens: images loaded by people, or by mail proxies for them.
         opened: recipients who opened, each counted once.
         clicks: links followed by people.
         clicked: recipients who clicked, each counted once.
@@ -70,6 +72,7 @@ _UNIQUE = ("opened", "clicked")
 #: Stored counts of a source: attribute and column by facet and value.
 _STORED = {
     ("kinds", "open human"): ("opens", "total"),
+    ("kinds", "open proxy"): ("opens", "total"),
     ("kinds", "click human"): ("clicks", "total"),
     **{("actions", name): (name, "uniques") for name in _UNIQUE},
 }
@@ -92,7 +95,7 @@ def counts_per_object(role: str, instances: Sequence[Model]) -> Mapping[str, Obj
     if role == "source":
         return _of_sources(type_id, found)
     rows = Beacon.objects.filter(**{f"{role}_type": type_id, f"{role}_id__in": list(found)})
-    rows = rows.filter(HUMAN_HITS | beacons_with(ACTIONS["opened"]))
+    rows = rows.filter(OPENS_AND_CLICKS)
     ends = rows.filter(time__gte=storable_time(start_of(EARLIEST))).aggregate(
         Min("time"), Max("time")
     )
@@ -155,7 +158,7 @@ def _stored(type_id: int, keys: Sequence[str], days: Days) -> _ByKey:
             name, column = counts
             number = int(total if column == "total" else uniques)
             of_key = found.get(scopes[scope], ObjectCounts())
-            found[scopes[scope]] = of_key._replace(**{name: number})
+            found[scopes[scope]] = of_key.plus(ObjectCounts(**{name: number}))
     return found
 
 
@@ -216,14 +219,14 @@ def _counted(
     """
     who = recipient(intervals.index_expression("time"))
     measures = {
-        "opens": Count("pk", filter=beacons_with(ACTIONS["confirmed"])),
-        "clicks": Count("pk", filter=beacons_with(ACTIONS["clicked"])),
+        "opens": Count("pk", filter=OPENS),
+        "clicks": Count("pk", filter=CLICKS),
         **{
             name: Count(who, distinct=True, filter=beacons_with(ACTIONS[name]) & condition)
             for name, condition in is_new.items()
         },
     }
-    rows = rows.filter(beacons_with(ACTIONS["opened"])).order_by()
+    rows = rows.filter(OPENS_AND_CLICKS).order_by()
     key = f"{role}_id"
     grouped = rows.values(key).annotate(**measures)
     return {

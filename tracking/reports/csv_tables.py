@@ -6,7 +6,7 @@ No cell is a formula for a spreadsheet: :mod:`tracking.csv_cells`.
 """
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,21 +76,24 @@ def overview_table(name: str, period: Period, filters: Filters | None = None) ->
     return _list(listing(name, period, filters, limit=None))
 
 
-def campaign_table(name: str, source: Model | Reference) -> Table:
+def campaign_table(name: str, source: Model | Reference, **chosen: Any) -> Table:
     """Return a whole table of a campaign.
 
     Args:
         name: one of :data:`CAMPAIGN_TABLES`.
         source: a saved row of any model, or its reference.
+        chosen: of recipients, further arguments of
+            :func:`tracking.reports.recipients.each_recipient`, such as ``state``.
 
     Raises:
+        BadQuery: if the state is unknown.
         KeyError: if there is no such table.
         LookupError: if the site has no such model.
     """
     if name not in CAMPAIGN_TABLES:
         raise KeyError(name)
     if name == "recipients":
-        return _recipients(source)
+        return _recipients(source, chosen)
     part = getattr(campaign(source), name)
     return _list(part) if isinstance(part, Listing) else _timeline(name, part)
 
@@ -133,7 +136,7 @@ def _series(report: Overview) -> Table:
     )
 
 
-def _recipients(source: Model | Reference) -> Table:
+def _recipients(source: Model | Reference, chosen: Mapping[str, Any]) -> Table:
     return Table(
         name="recipients",
         head=(
@@ -156,6 +159,6 @@ def _recipients(source: Model | Reference) -> Table:
                 each.opens,
                 each.clicks,
             )
-            for each in each_recipient(source)
+            for each in each_recipient(source, **chosen)
         ),
     )

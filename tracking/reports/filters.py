@@ -109,6 +109,11 @@ class Filters:
     def __bool__(self) -> bool:
         return bool(self.active())
 
+    @property
+    def is_about_browser(self) -> bool:
+        """Whether a filter is about the reader's browser or country, which mail proxies hide."""
+        return any(getattr(self, name) for name in _BROWSER_COLUMNS)
+
     def active(self) -> dict[str, str]:
         """Return the filters that are set, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

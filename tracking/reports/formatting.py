@@ -42,6 +42,18 @@ def rate(value: float | None) -> str:
     return UNKNOWN if value is None else percent(decimal(value * 100, 1))
 
 
+def rates(low: float | None, high: float | None) -> str:
+    """Return a range of shares: ``12.3% to 45.6%``.
+
+    Args:
+        low: the lower share, 0 to 1.
+        high: the higher share.
+    """
+    if low is None or high is None:
+        return UNKNOWN
+    return gettext("%(low)s to %(high)s") % {"low": rate(low), "high": rate(high)}
+
+
 def decimal(value: float, places: int) -> str:
     """Return a number rounded to ``places`` decimals, half up: ``66.7`` for 66.67.
 

@@ -13,6 +13,7 @@ from tracking.reports.figures import Text
 from tracking.rollups import read, site_counts, table_counts
 from tracking.rollups.counts import Counts, sum_counts
 from tracking.rollups.days import Intervals
+from tracking.rollups.metric_definitions import OpenedParts, is_open_or_click
 from tracking.rollups.read import ByDay, Days
 from tracking.rollups.site_counts import NO_FILTER, IntervalCounts, Where
 from tracking.rollups.table_counts import Run
@@ -20,12 +21,12 @@ from tracking.rollups.table_counts import Run
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NonHuman:
-    """Opens and clicks that are not by people.
+    """Opens and clicks that count as nobody's.
 
     Attributes:
         label: the verdict: ``"proxy"``, ``"prefetch"`` or ``"bot"``.
         title: the translated title.
-        opens: images loaded.
+        opens: images loaded. Those of mail proxies do count, so they have none here.
         clicks: links followed.
     """
 
@@ -50,13 +51,15 @@ class Totals(NamedTuple):
     Attributes:
         visits: visits.
         pages: page views.
-        opens: opens by people.
+        opens: images loaded by people, or by mail proxies for them.
+        opened: recipients by how they opened.
         clicks: clicks by people.
     """
 
     visits: Counts | None
     pages: Counts | None
-    opens: Counts | None
+    opens: int | None
+    opened: OpenedParts | None
     clicks: Counts | None
 
 
@@ -67,6 +70,7 @@ class IntervalTotals(NamedTuple):
     visits: IntervalCounts | None
     page_views: IntervalCounts | None
     hits: IntervalCounts
+    opened: IntervalCounts
     has_opens: bool
     has_clicks: bool
 
@@ -88,9 +92,45 @@ class IntervalTotals(NamedTuple):
         return Totals(
             visits=visits,
             pages=pages,
-            opens=add(self.hits, f"{Kind.OPEN.value} {_HUMAN}") if self.has_opens else None,
+            opens=self._opens(intervals) if self.has_opens else None,
+            opened=self._opened(intervals) if self.has_opens and self.has_clicks else None,
             clicks=add(self.hits, f"{Kind.CLICK.value} {_HUMAN}") if self.has_clicks else None,
         )
+
+    def _opens(self, intervals: range) -> int:
+        return sum(
+            self.hits[interval, value].total
+            for interval in intervals
+            for value in _OPENS
+            if (interval, value) in self.hits
+        )
+
+    def _opened(self, intervals: range) -> OpenedParts:
+        found: Counter[str] = Counter()
+        for interval in intervals:
+            # The confirmed ones are known of all days: see has_all_opened.
+            if numbers := self.hits.get((interval, _CONFIRMED)):
+                found["confirmed"] += numbers.uniques
+            for name in ("proxied", "without_image", "machine"):
+                if numbers := self.opened.get((interval, name)):
+                    found[name] += numbers.uniques
+        return OpenedParts(**found)
+
+    def has_all_opened(self, first: int, end: int) -> bool:
+        """Return whether all who opened are counted in these intervals.
+
+        Days that were counted by an older version, and whose rows have been deleted since, know
+        the confirmed ones only. Their opens and clicks are more than those of all states.
+        """
+
+        def total(counted: IntervalCounts, *prefixes: str) -> int:
+            return sum(
+                numbers.total
+                for (interval, value), numbers in counted.items()
+                if first <= interval < end and value.startswith(prefixes)
+            )
+
+        return total(self.opened, "") == total(self.hits, *_ANY_HIT)
 
     def non_human(self, first: int, end: int) -> tuple[NonHuman, ...]:
         """Return opens and clicks of proxies and machines in these intervals."""
@@ -98,7 +138,7 @@ class IntervalTotals(NamedTuple):
             return ()
         totals: Counter[str] = Counter()
         for (interval, value), numbers in self.hits.items():
-            if first <= interval < end:
+            if first <= interval < end and not is_open_or_click(value):
                 totals[value] += numbers.total
         return tuple(
             NonHuman(
@@ -113,6 +153,11 @@ class IntervalTotals(NamedTuple):
 
 
 _HUMAN = Label.HUMAN.value
+
+#: Values of the facet ``hits``.
+_CONFIRMED = f"{Kind.OPEN.value} {_HUMAN}"
+_OPENS = (_CONFIRMED, f"{Kind.OPEN.value} {Label.PROXY.value}")
+_ANY_HIT = (f"{Kind.OPEN.value} ", f"{Kind.CLICK.value} ")
 
 
 def count_rows(intervals: Intervals, where: Where) -> IntervalTotals:
@@ -178,6 +223,7 @@ def _read(
         visits=None if where.visit is None else counted["visits"],
         page_views=None if where.pageview is None else counted["page_views"],
         hits=counted["hits"],
+        opened=counted["opened"],
         has_opens=where.opens is not None,
         has_clicks=where.clicks is not None,
     )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tracking.reports.figures import Text, share
 from tracking.reports.interval_totals import Totals
-from tracking.rollups.metric_definitions import TERMS
+from tracking.rollups.metric_definitions import TERMS, OpenedParts
 
 
 class Measure(NamedTuple):
@@ -32,6 +32,10 @@ def _of(part: str, column: str) -> Callable[[Totals], float | None]:
     return value
 
 
+def _opened(part: str) -> Callable[[Totals], float | None]:
+    return lambda sums: None if sums.opened is None else getattr(sums.opened, part)
+
+
 def _per_visit(column: str, scale: int = 1) -> Callable[[Totals], float | None]:
     def value(sums: Totals) -> float | None:
         if sums.visits is None:
@@ -52,8 +56,9 @@ MEASURES: Mapping[str, Measure] = {
     "page_views": _measure("page_views", "count", _of("pages", "total")),
     "bounce_rate": _measure("bounce_rate", "rate", _per_visit("bounces")),
     "visit_length": _measure("visit_length", "seconds", _per_visit("microseconds", 1_000_000)),
-    "opens": _measure("opens", "count", _of("opens", "total")),
-    "daily_unique_opens": _measure("daily_unique_opens", "count", _of("opens", "uniques")),
+    "opens": _measure("opens", "count", lambda sums: sums.opens),
+    "daily_unique_opens": _measure("daily_unique_opens", "count", _opened("unique")),
+    **{part: _measure(part, "count", _opened(part)) for part in OpenedParts._fields},
     "clicks": _measure("clicks", "count", _of("clicks", "total")),
     "daily_unique_clicks": _measure("daily_unique_clicks", "count", _of("clicks", "uniques")),
 }

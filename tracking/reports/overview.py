@@ -9,9 +9,11 @@ Only people are counted. Proxies and machines are shown separately.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from django.utils.translation import gettext
 
 from tracking.active_visitors import online_count
 from tracking.reports.figures import Figure, Listing, Point, Series
@@ -25,11 +27,12 @@ from tracking.reports.interval_totals import (
     read_hours,
 )
 from tracking.reports.measures import MEASURES, Measure
-from tracking.reports.periods import Bucket, Period, as_stored
+from tracking.reports.periods import Bucket, Period, as_stored, notes
 from tracking.reports.site_totals import read_site
 from tracking.reports.top_lists import LISTS, Page, days_of, kinds, listings
 from tracking.rollups import site_counts
 from tracking.rollups.days import Intervals
+from tracking.rollups.metric_definitions import OpenedParts
 from tracking.rollups.read import Days
 
 
@@ -43,14 +46,17 @@ class Overview:
             longer counted one by one. Then nothing is known of it.
         filters: its filters.
         figures: by name, in this order: ``visitors``, ``visits``, ``page_views``,
-            ``bounce_rate``, ``visit_length``, ``opens``, ``daily_unique_opens``, ``clicks``,
-            ``daily_unique_clicks``.
+            ``bounce_rate``, ``visit_length``, ``opens``, ``daily_unique_opens`` and its parts
+            ``confirmed``, ``proxied``, ``without_image``, ``machine`` (which is not among them),
+            ``clicks``, ``daily_unique_clicks``.
         series: the figures over time, by the same names.
         lists: the ten largest, by name: ``pages``, ``referrers``, ``sources``, ``mediums``,
             ``campaigns``, ``mailings``, ``countries``, ``devices``, ``browsers``,
             ``systems``, ``links``.
-        non_human: opens and clicks by proxies and machines. Empty if a filter does not apply to
-            them.
+        has_all_opened: whether the proxied and those without image are counted on all days.
+            On days that an older version counted, and whose rows have been deleted since, only
+            the confirmed ones are known.
+        non_human: opens and clicks by machines. Empty if a filter does not apply to them.
         on_site: the number of visitors on the site now, regardless of the filters.
     """
 
@@ -60,8 +66,26 @@ class Overview:
     figures: Mapping[str, Figure]
     series: Mapping[str, Series]
     lists: Mapping[str, Listing]
+    has_all_opened: bool
     non_human: tuple[NonHuman, ...]
     on_site: int
+
+    @property
+    def opened(self) -> OpenedParts | None:
+        """Recipients by how they opened, daily unique; ``None`` if a filter does not apply."""
+        parts = {name: self.figures[name].value for name in OpenedParts._fields}
+        if None in parts.values():
+            return None
+        return OpenedParts(**{name: round(value or 0) for name, value in parts.items()})
+
+    def notes(self) -> Iterator[str]:
+        """Yield sentences about what is not known any more."""
+        yield from notes(self.period, self.before)
+        if not self.has_all_opened:
+            yield gettext(
+                "On some days only confirmed opens are counted by recipient: an older version "
+                "counted them, and their rows have been deleted. There, more have opened."
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -72,6 +96,14 @@ class Overview:
             "figures": {name: figure.as_dict() for name, figure in self.figures.items()},
             "series": {name: series.as_dict() for name, series in self.series.items()},
             "lists": {name: listing.as_dict() for name, listing in self.lists.items()},
+            "opened": self.opened
+            and {
+                "unique": self.opened.unique,
+                "at_least": self.opened.at_least,
+                "at_most": self.opened.at_most,
+                **self.opened._asdict(),
+            },
+            "has_all_opened": self.has_all_opened,
             "non_human": [non_human.as_dict() for non_human in self.non_human],
             "on_site": self.on_site,
         }
@@ -103,6 +135,7 @@ def overview(period: Period, filters: Filters | None = None) -> Overview:
         hours = Intervals(starts, period.end)
         totals = count_rows(hours, where) if filters else read_hours(hours, days)
     figures, series = _figures(period, before, by_day, totals)
+    shown = (period.first - days.first).days, len(intervals.starts)
     return Overview(
         period=period,
         before=before,
@@ -110,7 +143,10 @@ def overview(period: Period, filters: Filters | None = None) -> Overview:
         figures=figures,
         series=series,
         lists=listings(LISTS, found.lines, Page()),
-        non_human=by_day.non_human((period.first - days.first).days, len(intervals.starts)),
+        has_all_opened=by_day.has_all_opened(
+            (period.first - days.first).days, len(intervals.starts)
+        ),
+        non_human=by_day.non_human(*shown),
         on_site=online_count.on_site(),
     )
 
@@ -141,6 +177,8 @@ def _figures(
     middle = before.days if before else 0
     now = days.between(middle, middle + period.days)
     then = days.between(0, middle) if before else _UNKNOWN
+    if not days.has_all_opened(0, middle + period.days):
+        then = then._replace(opened=None)  # a change of what is counted is no change of readers
     figures = {
         name: Figure(
             name=name,
@@ -168,7 +206,7 @@ def _figures(
 
 
 #: The totals of a period that cannot be known.
-_UNKNOWN = Totals(None, None, None, None)
+_UNKNOWN = Totals(None, None, None, None, None)
 
 
 def _points(measure: Measure, sums: Iterable[tuple[Bucket, Totals]]) -> tuple[Point, ...]:

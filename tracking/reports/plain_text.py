@@ -7,10 +7,19 @@ from django.utils.translation import gettext as _
 
 from tracking.reports.campaigns import Campaign
 from tracking.reports.figures import Figure, Listing
-from tracking.reports.formatting import change, clicks, count, day, figure, opens, rate, time
+from tracking.reports.formatting import (
+    change,
+    clicks,
+    count,
+    day,
+    figure,
+    opens,
+    rate,
+    rates,
+    time,
+)
 from tracking.reports.overview import Overview
-from tracking.reports.periods import notes
-from tracking.rollups.metric_definitions import TERMS
+from tracking.rollups.metric_definitions import TERMS, OpenedParts
 
 #: The maximum length of a name. Longer ones are cut.
 WIDTH = 48
@@ -31,10 +40,10 @@ def overview_text(report: Overview, top: int = 5) -> str:
     if before is not None:
         said = {"first": day(before.first), "last": day(before.last)}
         head.append(_("compared with %(first)s to %(last)s") % said)
-    head += notes(period, before)
+    head += report.notes()
     figures = [
-        (str(one.title), figure(one.value, one.unit), _change(one))
-        for one in report.figures.values()
+        (_title(name), figure(one.value, one.unit), _change(one))
+        for name, one in report.figures.items()
     ]
     non_human = [
         (
@@ -61,12 +70,14 @@ def campaign_text(report: Campaign, top: int = 10) -> str:
     lines = [
         _line("sent", report.sent),
         _line("delivered", report.delivered),
-        _line("opened", opened.unique, report.open_rate),
-        _line("confirmed", opened.confirmed, is_part=True),
-        _line("proxied", opened.proxied, is_part=True),
-        _line("without_image", opened.without_image, is_part=True),
+        *([] if report.bounced is None else [_line("bounced", report.bounced)]),
+        _line("opened", opened.unique, _rate(report.open_rate)),
+        (_title("range"), "", _range(report)),
+        _line("confirmed", opened.confirmed),
+        _line("proxied", opened.proxied),
+        _line("without_image", opened.without_image),
         _line("machine", opened.machine),
-        _line("clicked", clicked.unique, report.click_rate),
+        _line("clicked", clicked.unique, _rate(report.click_rate)),
         (_("Clicked of those who opened"), "", rate(report.click_to_open)),
         _line("goal", report.goal.unique if report.goal else None),
         _line("opens", opened.total),
@@ -81,11 +92,26 @@ def campaign_text(report: Campaign, top: int = 10) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _line(
-    term: str, number: int | None, share: float | None = None, *, is_part: bool = False
-) -> tuple[str, str, str]:
-    title = str(TERMS[term].title)
-    return ("  " + title if is_part else title, count(number), "" if share is None else rate(share))
+def _title(term: str) -> str:
+    """Return the title of a figure; that of a part of the one above is indented."""
+    return ("  " if term in _PARTS else "") + str(TERMS[term].title)
+
+
+_PARTS = {"range", *OpenedParts._fields} - {"machine"}
+
+
+def _line(term: str, number: int | None, share: str = "") -> tuple[str, str, str]:
+    return _title(term), count(number), share
+
+
+def _rate(share: float | None) -> str:
+    return _("no data") if share is None else rate(share)
+
+
+def _range(report: Campaign) -> str:
+    if report.open_rate is None:
+        return _("no data")
+    return rates(report.open_rate_at_least, report.open_rate_at_most)
 
 
 def _change(of: Figure) -> str:

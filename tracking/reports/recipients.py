@@ -25,23 +25,28 @@ from django.db.models import (
     Model,
     Q,
     QuerySet,
-    TextChoices,
 )
-from django.utils.translation import gettext_lazy as _
 
 from tracking import generic_references
 from tracking.hits import Kind, Reference
 from tracking.models import Beacon
 from tracking.reports.filters import type_of
-from tracking.reports.periods import BadQuery
-from tracking.rollups import read, source_counts, stored_source
+from tracking.reports.recipient_states import (
+    ALL,
+    Choice,
+    State,
+    choice,
+    condition,
+    count_numbers,
+    state_of_rank,
+    stored_numbers,
+)
+from tracking.rollups import source_counts, stored_source
 from tracking.rollups.metric_definitions import (
-    FUNNEL_STAGES,
+    CLICKS,
     HAS_ENTITY,
-    HUMAN,
-    TERMS,
-    funnel_rank,
-    rank_of_stage,
+    OPENS,
+    state_rank,
 )
 from tracking.rollups.source_counts import SourceKey
 
@@ -65,19 +70,6 @@ MAX_WALK = 5_000
 _FOR_ONE = 5
 
 
-class State(TextChoices):
-    """How far a recipient has come: a stage of the funnel (``metric_definitions``)."""
-
-    CLICKED = "clicked", TERMS["clicked"].title
-    CONFIRMED = "confirmed", _("Confirmed open")
-    PROXIED = "proxied", _("Proxied open")
-    MACHINE = "machine", TERMS["machine"].title
-    NOTHING = "nothing", _("Nothing")
-
-
-_STATES = {rank_of_stage(state.value): state for state in State}
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recipient:
     """One recipient of a mailing.
@@ -86,11 +78,11 @@ class Recipient:
         entity: the reference of the entity.
         label: its name, from the site's own object: escape it.
         exists: whether the object still exists.
-        state: how far it has come.
+        state: the strongest state that is true.
         sent_at: when the message was sent, or ``None`` if that was not recorded.
         first_at: the time of the first open or click, also by machines, or ``None``.
         last_at: the time of the last one, or ``None``.
-        opens: images loaded by people.
+        opens: images loaded by people, or by mail proxies for them.
         clicks: links followed by people.
     """
 
@@ -126,17 +118,19 @@ class Recipients:
     Attributes:
         rows: the recipients.
         total: the number of all recipients that match search and state.
+        numbers: the number of those that match the search, by state and group, and of ``all``.
         offset: the number of recipients before these.
         search: the searched text, or ``""``.
-        state: the chosen state, or ``None`` for all.
+        state: the chosen state or group, or ``None`` for all.
         is_cut: whether the search found too many objects to use all of them.
     """
 
     rows: tuple[Recipient, ...]
     total: int
+    numbers: Mapping[str, int]
     offset: int
     search: str
-    state: State | None
+    state: Choice | None
     is_cut: bool = False
 
     @property
@@ -149,6 +143,7 @@ class Recipients:
         return {
             "rows": [row.as_dict() for row in self.rows],
             "total": self.total,
+            "numbers": dict(self.numbers),
             "offset": self.offset,
             "search": self.search,
             "state": self.state and self.state.value,
@@ -172,7 +167,7 @@ def recipients(
         source: a saved row of any model, or its reference.
         search: a part of a name or address, ``""`` for all. It is searched in
             the ``search_fields`` of the model's page in the admin, else in its addresses of mail.
-        state: one of :class:`State`, or ``None`` for all.
+        state: one of :class:`State` or :class:`Group`, or ``None`` for all.
         limit: the maximum number of recipients.
         offset: the number of recipients to skip.
         searched: returns whether to search a model; by default all. A search reveals names as
@@ -183,7 +178,7 @@ def recipients(
         BadQuery: if the state is unknown.
         LookupError: if the site has no such model.
     """
-    chosen = _state(state)
+    chosen = choice(state)
     source_key = _source_key(source)
     ends = stored_source.ends(source_key, router.db_for_read(Beacon)).times
     rows = _entity_beacons(source_key)
@@ -193,21 +188,23 @@ def recipients(
     is_cut = False
     offset = max(offset, 0)
     end = offset + min(max(limit, 0), MAX_LIMIT)
-    counted = None
+    stored = None
     if search.strip():
         rows, is_cut = _searched(rows, search.strip(), searched, site)
-    else:
-        counted = 0 if ends is None else _counted(source_key, ends, chosen)
+    elif ends is not None:
+        stored = stored_numbers(source_key, ends)
+    name = chosen.value if chosen else ALL
     # A window function would sort all recipients in memory.
-    total = _grouped(rows, chosen).count() if counted is None else counted
-    page = None if search.strip() else _newest(rows, chosen, offset, min(end, total))
+    numbers = count_numbers(rows) if stored is None else stored
+    page = None if search.strip() else _newest(rows, chosen, offset, min(end, numbers[name]))
     if page is None:
         page = list(_grouped(rows, chosen)[offset:end])
-        if total == counted and len(page) != max(min(end, total) - offset, 0):
-            total = _grouped(rows, chosen).count()  # rows were deleted that had been counted
+        if stored is not None and len(page) != max(min(end, numbers[name]) - offset, 0):
+            numbers = count_numbers(rows)  # rows were deleted that had been counted
     return Recipients(
         rows=tuple(_described(page)),
-        total=total,
+        total=numbers[name],
+        numbers=numbers,
         offset=offset,
         search=search.strip(),
         state=chosen,
@@ -215,33 +212,28 @@ def recipients(
     )
 
 
-def each_recipient(source: Model | Reference, state: str | None = None) -> Iterator[Recipient]:
-    """Yield all recipients of a source object.
+def each_recipient(
+    source: Model | Reference,
+    state: str | None = None,
+    *,
+    search: str = "",
+    searched: Callable[[type[Model]], bool] = lambda model: True,
+    site: admin.AdminSite | None = None,
+) -> Iterator[Recipient]:
+    """Yield all recipients of a source object that match search and state.
 
-    Args:
-        source: a saved row of any model, or its reference.
-        state: one of :class:`State`, or ``None`` for all.
-
-    Raises:
-        BadQuery: if the state is unknown.
-        LookupError: if the site has no such model.
+    The arguments, and what is raised, are those of :func:`recipients`.
     """
-    lines = _grouped(_entity_beacons(_source_key(source)), _state(state)).iterator(chunk_size=CHUNK)
-    return _each(lines)
+    chosen = choice(state)
+    rows = _entity_beacons(_source_key(source))
+    if search.strip():
+        rows, _is_cut = _searched(rows, search.strip(), searched, site)
+    return _each(_grouped(rows, chosen).iterator(chunk_size=CHUNK))
 
 
 def _each(lines: Iterator[Mapping[str, Any]]) -> Iterator[Recipient]:
     while some := list(islice(lines, CHUNK)):
         yield from _described(some)
-
-
-def _state(text: str | None) -> State | None:
-    if not text:
-        return None
-    try:
-        return State(text)
-    except ValueError:
-        raise BadQuery(str(_("Unknown state “%s”.")) % text[:40]) from None
 
 
 def _source_key(source: Model | Reference) -> SourceKey:
@@ -254,45 +246,32 @@ def _entity_beacons(source_key: SourceKey) -> QuerySet[Beacon]:
     return rows.filter(HAS_ENTITY)
 
 
-def _counted(
-    source_key: SourceKey, ends: tuple[datetime, datetime], state: State | None
-) -> int | None:
-    """Return the number of recipients from stored counts, or ``None`` if they are incomplete."""
-    known = read.stage_totals(source_key, ends)
-    if known is None:
-        return None
-    at_most = [known.get(name, 0) for name in FUNNEL_STAGES]
-    if state is None:
-        return at_most[-1]
-    place = list(FUNNEL_STAGES).index(state.value)
-    return at_most[place] - (at_most[place - 1] if place else 0)
+_ANY_HIT = Q(kind__in=[Kind.OPEN, Kind.CLICK])
 
 
-_OPEN, _CLICK = Q(kind=Kind.OPEN), Q(kind=Kind.CLICK)
-_HUMAN = Q(verdict=HUMAN)
-
-
-def _grouped(rows: QuerySet[Beacon], state: State | None) -> QuerySet[Beacon, Any]:
+def _grouped(rows: QuerySet[Beacon], chosen: Choice | None) -> QuerySet[Beacon, Any]:
     grouped = rows.values("entity_type_id", "entity_id").annotate(
-        rank=Max(funnel_rank()),
+        rank=Max(state_rank()),
         sent_at=Min("time", filter=Q(kind=Kind.SENT)),
-        first_at=Min("time", filter=_OPEN | _CLICK),
-        last_at=Max("time", filter=_OPEN | _CLICK),
-        opens=Count("pk", filter=_OPEN & _HUMAN),
-        clicks=Count("pk", filter=_CLICK & _HUMAN),
+        first_at=Min("time", filter=_ANY_HIT),
+        last_at=Max("time", filter=_ANY_HIT),
+        opens=Count("pk", filter=OPENS),
+        clicks=Count("pk", filter=CLICKS),
     )
-    if state is not None:
-        grouped = grouped.filter(rank=rank_of_stage(state.value))
+    if chosen is not None:
+        grouped = grouped.filter(condition(chosen))
     # NULL is smallest on some databases and largest on others.
     return grouped.order_by(F("last_at").desc(nulls_last=True), "entity_type_id", "entity_id")
 
 
-def _newest(rows: QuerySet[Beacon], state: State | None, offset: int, end: int) -> list[Any] | None:
+def _newest(
+    rows: QuerySet[Beacon], chosen: Choice | None, offset: int, end: int
+) -> list[Any] | None:
     """Return a part of all recipients by reading the newest beacons only.
 
     Args:
         rows: the beacons of the source.
-        state: the state, or ``None`` for all.
+        chosen: the state or group, or ``None`` for all.
         offset: the number of recipients to skip.
         end: ``offset`` and the number of recipients of the part.
 
@@ -300,16 +279,16 @@ def _newest(rows: QuerySet[Beacon], state: State | None, offset: int, end: int) 
         The lines; ``None`` if these are not the first few, or are not found among the newest
         opens and clicks.
     """
-    if not offset < end <= MAX_NEWEST or state is State.NOTHING:
+    if not offset < end <= MAX_NEWEST or chosen is State.NOTHING:
         return None
-    for number in [end] if state is None else [min(end * _FOR_ONE, MAX_NEWEST), MAX_NEWEST]:
+    for number in [end] if chosen is None else [min(end * _FOR_ONE, MAX_NEWEST), MAX_NEWEST]:
         keys = _last_seen(rows, number)
         if keys is None:
             return None
         of_these = Q(pk__in=[])
         for type_id, some in keys.items():
             of_these |= Q(entity_type=type_id, entity_id__in=some)
-        page = list(_grouped(rows.filter(of_these), state)[offset:end])
+        page = list(_grouped(rows.filter(of_these), chosen)[offset:end])
         # There are fewer if others are in that state, or if the database ignores case.
         if len(page) == end - offset:
             return page
@@ -321,7 +300,7 @@ def _last_seen(rows: QuerySet[Beacon], number: int) -> dict[int, list[str]] | No
 
     These are at least as many as asked for, or all that came; ``None`` if they are not found.
     """
-    newest = rows.filter(kind__in=[Kind.OPEN, Kind.CLICK]).order_by("-time")
+    newest = rows.filter(_ANY_HIT).order_by("-time")
     for walk in sorted({number * 4, min(number * 16, MAX_WALK), MAX_WALK}):
         found = newest.values_list("entity_type_id", "entity_id", "time")[:walk]
         seen: dict[tuple[Any, Any], datetime] = {}
@@ -350,7 +329,7 @@ def _described(lines: Sequence[Mapping[str, Any]]) -> list[Recipient]:
             entity=reference,
             label=_label(reference, found.get(reference)),
             exists=reference in found,
-            state=_STATES[line["rank"]],
+            state=state_of_rank(line["rank"]),
             sent_at=line["sent_at"],
             first_at=line["first_at"],
             last_at=line["last_at"],

@@ -10,12 +10,19 @@ Unique
     days are added up: those figures are called *daily unique*.
 
 Open, click
-    A beacon of that kind by a person. Mail proxies, prefetching and machines are shown separately.
+    An open is an image that a person loaded, or a mail provider for a person. A click is a link
+    that a person followed. What machines loaded or followed is shown separately.
 
 Opened
     A recipient who has seen the message: *confirmed* (loaded the image), *proxied* (only the mail
-    provider loaded it for them) or *clicked without image*. Nobody is in two of the three.
-    Recipients for whom only machines did anything are *machine only*.
+    provider loaded it for them) or *clicked without image*. Nobody is in two of the three: the
+    first that is true counts. Recipients for whom only machines did anything are *machine only*.
+    Nobody knows the exact number: it is at least the confirmed ones, and at most all of them,
+    those of machines included.
+
+Reached
+    The recipients a message was sent to, without those it bounced for; where bounces are unknown,
+    those it was delivered to, or else sent to. All rates of a mailing are shares of them.
 
 Visit, visitor
     A run of pages by a person's browser, ended by 30 minutes of inactivity; and that browser.
@@ -36,7 +43,7 @@ from tracking.hits import Kind
 from tracking.rollups.sql_text import joined
 
 #: Raised when what is counted changes: days counted before are counted again.
-VERSION = "5"
+VERSION = "6"
 
 HUMAN = Label.HUMAN.value
 
@@ -57,6 +64,7 @@ def _by_anybody(kind: str) -> frozenset[Sign]:
 ACTIONS: Mapping[str, frozenset[Sign]] = {
     "sent": _by_anybody(Kind.SENT.value),
     "delivered": _by_anybody(Kind.DELIVERED.value),
+    "bounced": _by_anybody(Kind.BOUNCED.value),
     "opened": frozenset({_OPEN, _PROXIED_OPEN, _CLICK}),
     "image_loaded": frozenset({_OPEN, _PROXIED_OPEN}),
     "confirmed": frozenset({_OPEN}),
@@ -66,15 +74,19 @@ ACTIONS: Mapping[str, frozenset[Sign]] = {
     "converted": frozenset({(Kind.EVENT.value, HUMAN)}),
 }
 
-#: How far a recipient has come, furthest first. A recipient at one stage is at all that follow,
-#: so that a difference of two is the number of those who came no further. ``None``: any beacon.
-FUNNEL_STAGES: Mapping[str, frozenset[Sign] | None] = {
-    "clicked": ACTIONS["clicked"],
-    "confirmed": ACTIONS["clicked"] | ACTIONS["confirmed"],
-    "proxied": ACTIONS["opened"],
+#: What is known of a recipient, the strongest state first, with the beacons that show this state
+#: or a stronger one. A difference of two numbers is that of recipients in one state. ``None``: any
+#: beacon.
+STATES: Mapping[str, frozenset[Sign] | None] = {
+    "confirmed": ACTIONS["confirmed"],
+    "proxied": ACTIONS["image_loaded"],
+    "without_image": ACTIONS["opened"],
     "machine": ACTIONS["any_hit"],
     "nothing": None,
 }
+
+#: Groups of recipients, each of several states.
+GROUPS: Mapping[str, frozenset[Sign]] = {name: ACTIONS[name] for name in ("opened", "clicked")}
 
 
 class OpenedParts(NamedTuple):
@@ -87,10 +99,25 @@ class OpenedParts(NamedTuple):
         machine: only machines loaded it or followed a link.
     """
 
-    confirmed: int
-    proxied: int
-    without_image: int
-    machine: int
+    confirmed: int = 0
+    proxied: int = 0
+    without_image: int = 0
+    machine: int = 0
+
+    @property
+    def unique(self) -> int:
+        """Recipients who opened: confirmed, proxied and without image."""
+        return self.confirmed + self.proxied + self.without_image
+
+    @property
+    def at_least(self) -> int:
+        """Recipients who opened beyond doubt: the confirmed ones."""
+        return self.confirmed
+
+    @property
+    def at_most(self) -> int:
+        """Recipients who may have opened: those of machines, too."""
+        return self.unique + self.machine
 
 
 def opened_parts(uniques: Mapping[str, int]) -> OpenedParts:
@@ -107,6 +134,19 @@ def opened_parts(uniques: Mapping[str, int]) -> OpenedParts:
     )
 
 
+def reached(sent: int | None, delivered: int | None, bounced: int | None) -> int | None:
+    """Return how many recipients a message has reached, or ``None`` if that is unknown.
+
+    Args:
+        sent: recipients to whom it was sent, or ``None`` if no sending was recorded.
+        delivered: likewise, to whom it was delivered.
+        bounced: likewise, for whom it bounced.
+    """
+    if sent is not None and bounced is not None:
+        return max(sent - bounced, 0) or None
+    return delivered or sent or None
+
+
 def beacons_with(signs: Iterable[Sign]) -> Q:
     """Return the condition that a beacon is of one of these kinds and verdicts."""
     labels: dict[str, set[str]] = defaultdict(set)
@@ -119,29 +159,44 @@ def beacons_with(signs: Iterable[Sign]) -> Q:
     return condition
 
 
-#: Opens and clicks of people.
+def is_open_or_click(value: str) -> bool:
+    """Return whether beacons are opens or clicks.
+
+    Args:
+        value: their kind and verdict, as in ``"open proxy"``.
+    """
+    kind, _space, label = value.partition(" ")
+    return (kind, label) in ACTIONS["opened"]
+
+
+#: Opens and clicks, those of mail proxies for people included.
+OPENS = beacons_with(ACTIONS["image_loaded"])
+CLICKS = beacons_with(ACTIONS["clicked"])
+OPENS_AND_CLICKS = OPENS | CLICKS
+
+#: Opens and clicks whose address and user agent are those of people.
 HUMAN_HITS = Q(verdict=HUMAN, kind__in=[Kind.OPEN, Kind.CLICK])
 
 
-def funnel_rank() -> Case:
-    """Return the expression of how far one beacon shows its recipient has come.
+def state_rank() -> Case:
+    """Return the expression of the state of a recipient that one beacon shows, as its rank.
 
-    The largest of a recipient's beacons counts: :func:`rank_of_stage`.
+    The largest of a recipient's beacons counts: :func:`rank_of_state`.
     """
     return Case(
         *(
-            When(beacons_with(signs), then=Value(rank_of_stage(name)))
-            for name, signs in FUNNEL_STAGES.items()
+            When(beacons_with(signs), then=Value(rank_of_state(name)))
+            for name, signs in STATES.items()
             if signs is not None
         ),
-        default=Value(rank_of_stage("nothing")),
+        default=Value(rank_of_state("nothing")),
         output_field=IntegerField(),
     )
 
 
-def rank_of_stage(name: str) -> int:
-    """Return the rank of one of :data:`FUNNEL_STAGES`, the largest for the furthest."""
-    return len(FUNNEL_STAGES) - list(FUNNEL_STAGES).index(name)
+def rank_of_state(name: str) -> int:
+    """Return the rank of one of :data:`STATES`, the largest for the strongest."""
+    return len(STATES) - list(STATES).index(name)
 
 
 #: Beacons whose recipient is an entity.
@@ -218,20 +273,24 @@ TERMS: Mapping[str, Term] = {
         _("Visit length"), _("Average time from the first page of a visit to its last.")
     ),
     "opens": Term(
-        _("Opens"), _("Images loaded by people. Mail proxies and machines are shown separately.")
-    ),
-    "daily_unique_opens": Term(
-        _("Daily unique opens"),
+        _("Opens"),
         _(
-            "Recipients who loaded an image, each counted once a day (once an hour in a chart by "
-            "the hour). The days of a period are added up. Unknown readers are counted by browser."
+            "Images loaded by people, or by their mail providers for them. Machines are shown "
+            "separately."
         ),
     ),
-    "clicks": Term(
-        _("Clicks"), _("Links followed by people. Proxies and machines are shown separately.")
+    "daily_unique_opens": Term(
+        _("Opened (daily unique)"),
+        _(
+            "Recipients who loaded an image, whose mail provider loaded it for them, or who "
+            "clicked without loading it. Each is counted once a day (once an hour in a chart by "
+            "the hour), and the days of a period are added up. Unknown readers are counted by "
+            "browser."
+        ),
     ),
+    "clicks": Term(_("Clicks"), _("Links followed by people. Machines are shown separately.")),
     "daily_unique_clicks": Term(
-        _("Daily unique clicks"),
+        _("Clicked (daily unique)"),
         _(
             "Recipients who followed a link, each counted once a day (once an hour in a chart by "
             "the hour). The days of a period are added up. Unknown readers are counted by browser."
@@ -241,11 +300,23 @@ TERMS: Mapping[str, Term] = {
     "delivered": Term(
         _("Delivered"), _("Recipients whose message arrived, as your site or mail provider says.")
     ),
+    "bounced": Term(_("Bounced"), _("Recipients whose message could not be delivered.")),
+    "reached": Term(
+        _("Reached"),
+        _("Recipients it was sent to, without those it bounced for. All rates are shares of them."),
+    ),
     "opened": Term(
         _("Opened"),
         _(
             "Recipients who loaded the image, whose mail provider loaded it for them, or who "
             "clicked without loading it. Each is counted once."
+        ),
+    ),
+    "range": Term(
+        _("At least, at most"),
+        _(
+            "Nobody knows the exact number. At least the confirmed recipients have opened. At most "
+            "all have for whom anything was loaded or followed, be it by a machine."
         ),
     ),
     "confirmed": Term(_("Confirmed"), _("The recipient's own program loaded the image.")),
@@ -259,6 +330,10 @@ TERMS: Mapping[str, Term] = {
     "machine": Term(
         _("Machine only"),
         _("Only machines loaded the image or followed a link. Not counted as opened."),
+    ),
+    "nothing": Term(
+        _("Nothing recorded"),
+        _("Nothing was loaded or followed. Programs that show no images leave no trace."),
     ),
     "clicked": Term(
         _("Clicked"), _("Recipients who followed a link themselves. Each is counted once.")

@@ -19,8 +19,9 @@ from tracking.rollups.counts import OTHER, Counts
 from tracking.rollups.days import Intervals
 from tracking.rollups.metric_definitions import (
     ACTIONS,
-    FUNNEL_STAGES,
+    GROUPS,
     HAS_ENTITY,
+    STATES,
     Sign,
     is_entity,
     recipient,
@@ -35,7 +36,7 @@ _CHUNK = 2_000
 def count_actions(
     now: QuerySet[Beacon], intervals: Intervals, known: QuerySet[Beacon] | None
 ) -> tuple[IntervalCounts, IntervalCounts]:
-    """Count recipients by action, and entities by funnel stage, on the day of the first beacon.
+    """Count recipients by action, and entities by state and group, on the day of the first beacon.
 
     Args:
         now: the beacons of a source in the intervals.
@@ -45,7 +46,7 @@ def count_actions(
     Returns:
         The facets ``actions`` and ``stages``.
     """
-    actions, stages = _FirstTimes(ACTIONS, intervals), _FirstTimes(FUNNEL_STAGES, intervals)
+    actions, stages = _FirstTimes(ACTIONS, intervals), _FirstTimes({**STATES, **GROUPS}, intervals)
     for each in _each_recipient(now, intervals, known, "kind", "verdict"):
         actions.add(each)
         if is_entity(each.who):

@@ -351,7 +351,7 @@ def _note(found: SourceCounts, facet: str, day: date, value: str, numbers: Count
 def quarters(
     source_key: SourceKey, intervals: Intervals, known: SourceCounts
 ) -> dict[tuple[int, str], int]:
-    """Return the opens and clicks of people by quarter of an hour, by index and kind.
+    """Return opens and clicks by quarter of an hour, by index and kind.
 
     Args:
         source_key: the source.
@@ -371,20 +371,22 @@ def quarters(
             found[numbers[start], kind] = of_quarter.total
     expected: Counter[date] = Counter()
     for (day, value), of_kind in known.by_day["kinds"].items():
-        if first <= day <= last and value in {"open human", "click human"}:
+        if first <= day <= last and metric_definitions.is_open_or_click(value):
             expected[day] += of_kind.total
     if counted == expected:
         return found
-    # A day is not counted, or its quarters were not stored.
-    return source_counts.count_human_hits(source_key, intervals)
+    # A day is not counted, or its quarters were not stored, or they were without mail proxies.
+    rows = source_counts.count_hits(source_key, intervals)
+    return max(found, rows, key=lambda some: sum(some.values()))  # rows may have been deleted
 
 
 def stage_totals(
     source_key: SourceKey, ends: tuple[datetime, datetime]
 ) -> Mapping[str, int] | None:
-    """Return the number of entities by funnel stage, from stored counts.
+    """Return the number of entities by state and group, from stored counts.
 
-    The stages are :data:`tracking.rollups.metric_definitions.FUNNEL_STAGES`.
+    Of a state of :data:`tracking.rollups.metric_definitions.STATES`, those in stronger states are
+    among them.
 
     Returns ``None`` if the counts are not complete: a day with beacons of the source is not
     counted, or counted rows may have been deleted.

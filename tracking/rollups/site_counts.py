@@ -16,7 +16,7 @@ from tracking.hits import Kind
 from tracking.models import Beacon, PageView, Visit
 from tracking.rollups.counts import Counts
 from tracking.rollups.days import Intervals
-from tracking.rollups.metric_definitions import HUMAN, recipient_columns
+from tracking.rollups.metric_definitions import HUMAN, OPENS, recipient_columns, state_rank
 from tracking.rollups.sql_text import joined
 
 #: Counts by the index of the interval and the value of the facet.
@@ -33,6 +33,8 @@ class Facet(NamedTuple):
         with_machines: whether machines are counted, too.
         is_list: whether it may have any number of values. Then each interval counts only the
             largest one by one, and all others as one.
+        of_states: whether the value is the state of the recipient, the strongest that any of its
+            rows in the interval shows. Then ``by`` is the rank of the state that one row shows.
     """
 
     table: str
@@ -40,6 +42,7 @@ class Facet(NamedTuple):
     only: Q = Q()
     with_machines: bool = False
     is_list: bool = True
+    of_states: bool = False
 
     @property
     def condition(self) -> Q:
@@ -76,14 +79,23 @@ FACETS: Mapping[str, Facet] = {
         with_machines=True,
         is_list=False,
     ),
+    "opened": Facet(
+        "beacon",
+        state_rank(),
+        Q(kind__in=[Kind.OPEN, Kind.CLICK]),
+        with_machines=True,
+        is_list=False,
+        of_states=True,
+    ),
     "links": Facet("beacon", F("url"), Q(kind=Kind.CLICK)),
-    "opened_mailings": Facet("beacon", _MAILING, _HAS_SOURCE & Q(kind=Kind.OPEN)),
+    # Those of mail proxies are among them.
+    "opened_mailings": Facet("beacon", _MAILING, _HAS_SOURCE & OPENS, with_machines=True),
     "clicked_mailings": Facet("beacon", _MAILING, _HAS_SOURCE & Q(kind=Kind.CLICK)),
 }
 
 
 #: Facets that are also counted by the hour, for the chart of one day.
-HOURLY = ("visits", "page_views", "hits")
+HOURLY = ("visits", "page_views", "hits", "opened")
 
 
 class Where(NamedTuple):

@@ -16,7 +16,7 @@ from tracking.models import Beacon
 from tracking.rollups import largest_values, new_recipients
 from tracking.rollups.counts import OTHER, Counts
 from tracking.rollups.days import DAY, Intervals, day_of
-from tracking.rollups.metric_definitions import HUMAN, HUMAN_HITS
+from tracking.rollups.metric_definitions import HUMAN, HUMAN_HITS, OPENS_AND_CLICKS
 from tracking.rollups.site_counts import IntervalCounts
 from tracking.rollups.sql_text import WholeText, joined
 
@@ -38,11 +38,11 @@ class SourceKey(NamedTuple):
         return f"{self.type_id}:{self.pk}"
 
 
-#: Facets of one source. ``actions``: recipients by action. ``stages``: entities by funnel stage.
-#: ``kinds``: beacons by kind and verdict, as in "open human". ``times``: the times of the first and
-#: last beacon and of the first sent message, as in "sent 2026-03-29T10:15:00+00:00".
-#: ``clicked_links``: clicks of people by link, and recipients new to that link. ``countries`` and
-#: ``clients``: opens and clicks of people.
+#: Facets of one source. ``actions``: recipients by action. ``stages``: entities by group and
+#: by state or a stronger one. ``kinds``: beacons by kind and verdict, as in "open human".
+#: ``times``: the times of the first and last beacon and of the first sent message, as in
+#: "sent 2026-03-29T10:15:00+00:00". ``clicked_links``: clicks of people by link, and recipients new
+#: to that link. ``countries`` and ``clients``: opens and clicks of people, without mail proxies.
 FACETS = ("actions", "stages", "kinds", "times", "clicked_links", "countries", "clients")
 
 #: Those of them that count the largest values only, by totals, and all others as one.
@@ -81,19 +81,19 @@ def count(
     }
 
 
-def count_human_hits(source_key: SourceKey, intervals: Intervals) -> dict[tuple[int, str], int]:
-    """Return the opens and clicks of people by index of the interval and kind, in one query.
+def count_hits(source_key: SourceKey, intervals: Intervals) -> dict[tuple[int, str], int]:
+    """Return opens and clicks by index of the interval and kind, in one query.
 
     Args:
         source_key: the source.
         intervals: any intervals.
     """
-    rows = source_beacons(source_key).filter(HUMAN_HITS, intervals.within("time"))
+    rows = source_beacons(source_key).filter(OPENS_AND_CLICKS, intervals.within("time"))
     counted = _totals(rows, intervals.index_expression("time"), F("kind"))
     return {key: numbers.total for key, numbers in counted.items()}
 
 
-#: The facet of opens and clicks of people by quarter of an hour. Its values are kind and quarter,
+#: The facet of opens and clicks by quarter of an hour. Its values are kind and quarter,
 #: as in "open 2026-03-29T10:15:00+00:00".
 QUARTERS = "quarters"
 
@@ -103,7 +103,7 @@ QUARTER = timedelta(minutes=15)
 def quarters(
     source_key: SourceKey, intervals: Intervals, using: str | None = None
 ) -> IntervalCounts:
-    """Count the opens and clicks of people by quarter of an hour, on the first days only.
+    """Count opens and clicks by quarter of an hour, on the first days only.
 
     Those are the days on which messages were sent, the first day of the source, and the day after
     each of them.
@@ -128,7 +128,7 @@ def quarters(
                 else intervals.end
             )
             parts = Intervals.steps(start, end, QUARTER)
-            found = rows.filter(HUMAN_HITS, parts.within("time"))
+            found = rows.filter(OPENS_AND_CLICKS, parts.within("time"))
             for (part, kind), numbers in _totals(
                 found, parts.index_expression("time"), F("kind")
             ).items():

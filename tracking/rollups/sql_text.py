@@ -56,6 +56,14 @@ class WholeTextSql(NamedTuple):
         """The SQL of the empty text."""
         return "MD5('')" if self.vendor == "mysql" else "''"
 
+    def literal(self, text: str) -> str:
+        """Return the SQL of a text.
+
+        Args:
+            text: the text, not from a stranger and without quotes.
+        """
+        return f"CONCAT(MD5('{text}'), '{text}')" if self.vendor == "mysql" else f"'{text}'"
+
     def plain(self, column: str) -> str:
         """Return the SQL of the text."""
         return f"SUBSTR({column}, {_MD5_LENGTH + 1})" if self.vendor == "mysql" else column

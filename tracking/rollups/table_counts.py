@@ -11,7 +11,16 @@ from operator import or_
 from typing import Any, NamedTuple
 
 from django.db import connections, router
-from django.db.models import Case, DurationField, ExpressionWrapper, F, Func, TextField, When
+from django.db.models import (
+    Case,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    Func,
+    IntegerField,
+    TextField,
+    When,
+)
 from django.db.models.expressions import Combinable
 from django.db.models.fields import BigIntegerField
 
@@ -20,6 +29,7 @@ from tracking.rollups import largest_values
 from tracking.rollups.counts import OTHER, Counts
 from tracking.rollups.days import Intervals
 from tracking.rollups.largest_values import ListRow, Statement
+from tracking.rollups.metric_definitions import STATES, rank_of_state
 from tracking.rollups.site_counts import (
     FACETS,
     NO_FILTER,
@@ -256,6 +266,8 @@ class CountedTable(NamedTuple):
                 f"FROM ({largest.sql}) AS of_{name}",
                 largest.parameters,
             )
+        if FACETS[name].of_states:
+            return Statement("", ()), self._by_state(name, using)
         has_values = FACETS[name].by is not None
         value = _value_column(name) if has_values else WholeTextSql.of(using).empty
         columns = ", ".join(["cell", *people, *([value] if has_values else [])])
@@ -265,6 +277,23 @@ class CountedTable(NamedTuple):
             f"SUM(length), SUM(pages) FROM (SELECT cell, {value} AS value, {people[-1]}, "
             f"COUNT(*) AS n, {further} FROM scan GROUP BY {columns}) AS of_{name} "
             "GROUP BY cell, value",
+            (),
+        )
+
+    def _by_state(self, name: str, using: str) -> Statement:
+        """Return a SELECT of recipients by state, as part of ``cells``."""
+        people, rank, literal = (
+            [*PEOPLE[self.table]],
+            _value_column(name),
+            WholeTextSql.of(using).literal,
+        )
+        columns = ", ".join(["cell", *people])
+        names = " ".join(f"WHEN {rank_of_state(one)} THEN {literal(one)}" for one in STATES)
+        return Statement(
+            f"SELECT '{name}', cell, CASE best {names} END, 0, SUM(n), COUNT({people[-1]}), "
+            "0, 0, 0 "
+            f"FROM (SELECT {columns}, MAX({rank}) AS best, COUNT(*) AS n FROM scan "
+            f"WHERE {rank} IS NOT NULL GROUP BY {columns}) AS of_{name} GROUP BY cell, best",
             (),
         )
 
@@ -331,6 +360,8 @@ def _value_column(name: str) -> str:
 def _value(facet: Facet) -> Combinable:
     """Return the value of a facet, ``NULL`` for rows that it does not count."""
     value = facet.by
+    if facet.of_states:
+        return Case(When(facet.condition, then=value), output_field=IntegerField())
     if facet.condition:
         value = Case(When(facet.condition, then=value), output_field=TextField())
     return WholeText(value)

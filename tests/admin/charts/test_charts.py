@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracking.admin import charts
-from tracking.admin.charts import Chart, Part, Point, Unit, lines, scales
+from tracking.admin.charts import Chart, Part, Point, Span, Unit, lines, scales
 
 COUNT = Unit(text=lambda value: f"{value:.0f}", axis=lambda value: f"{value:g}")
 CLOCK = Unit(text=str, axis=str, steps=(1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600))
@@ -95,7 +95,7 @@ def test_any_numbers_and_texts_are_well_formed_and_within_the_frame(points, befo
 @given(st.lists(st.tuples(VALUES, TEXTS), max_size=5), VALUES)
 def test_any_parts_are_well_formed_and_fill_no_more_than_the_whole(values, whole):
     parts = [Part("machine", text, value, text) for value, text in values]
-    tree = parse(charts.parted(parts, whole, id="p", title="Opened"))
+    tree = parse(charts.parted(parts, whole, id="p", title="Opened", span=Span(0, whole, whole)))
     assert_is_within_its_frame(tree)
     assert_needs_no_style_and_no_script(tree)
     widths = [float(rect.get("width")[:-1]) for rect in by_class(tree, "tracking-part-machine")]
@@ -211,9 +211,12 @@ def test_a_bar_is_as_long_as_the_share(value, whole, width):
 
 def test_parts_follow_each_other():
     parts = [Part("confirmed", "Confirmed", 1, "1"), Part("proxied", "Proxied", 2, "2")]
-    tree = parse(charts.parted(parts, 4, id="p", title="Opened"))
+    tree = parse(charts.parted(parts, 4, id="p", title="Opened", span=Span(1, 3, 4)))
     confirmed, proxied = (by_class(tree, f"tracking-part-{p.key}")[0] for p in parts)
     assert (confirmed.get("x"), confirmed.get("width")) == ("0%", "25%")
     assert (proxied.get("x"), proxied.get("width")) == ("25%", "50%")
     assert proxied.get("fill") == "url(#p-proxied)"
     assert tree.find("desc").text == "Confirmed: 1; Proxied: 2"
+    (span,) = by_class(tree, "tracking-span")
+    line, mark = span.find("line"), span.find("circle")
+    assert (line.get("x1"), mark.get("cx"), line.get("x2")) == ("25%", "75%", "100%")

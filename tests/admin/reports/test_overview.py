@@ -88,10 +88,10 @@ def test_the_figures_are_those_of_the_rows(admin_client):
         "Page views": "4",
         "Bounce rate": "50.0%",
         "Visit length": "1 s",
-        "Daily unique opens": "1",
-        "Daily unique clicks": "1",
+        "Opened (daily unique)": "1",
+        "Clicked (daily unique)": "1",
     }
-    assert "2 total" in html
+    assert "2 opens" in html
     assert lines(html, "pages") == [("/tea/", "2"), ("/", "1"), ("/cart/", "1")]
     assert lines(html, "links") == [("https://shop.example/tea", "1")]
 
@@ -151,9 +151,9 @@ def test_what_the_filters_say_nothing_about_is_unknown_and_not_zero(admin_client
     html = text_of(admin_client.get(OVERVIEW, {"link": "https://shop.example/tea"}))
     assert figures(html)["Visitors"] == "\N{EN DASH}"
     assert 'title="Not available with these filters."' in html
-    assert figures(html)["Daily unique clicks"] == "1"
+    assert figures(html)["Clicked (daily unique)"] == "1"
     # The chart is of the first figure that is known; of another only who asks for it.
-    assert '<title id="series-title">Daily unique clicks</title>' in html
+    assert '<title id="series-title">Clicked (daily unique)</title>' in html
     query = {"link": "https://shop.example/tea", "series": "visits"}
     html = text_of(admin_client.get(OVERVIEW, query))
     assert '<p class="tracking-note">Not available with these filters.</p>' in html
@@ -267,7 +267,7 @@ def test_visits_are_for_who_may_see_visitors(staff):
     beacon(Kind.CLICK, url="https://shop.example/tea")
     clerk = staff("view_beacon")
     html = text_of(clerk.get(OVERVIEW, {"series": "visitors"}))
-    assert set(figures(html)) == {"Daily unique opens", "Daily unique clicks"}
+    assert set(figures(html)) == {"Opened (daily unique)", "Clicked (daily unique)"}
     assert "secret" not in html
     assert "on the site now" not in html
     assert "Visits are hidden" in html
@@ -283,7 +283,7 @@ def test_opens_and_clicks_are_for_who_may_see_beacons(staff):
     beacon(Kind.CLICK, url="https://secret.example/")
     clerk = staff("view_visitor")
     html = text_of(clerk.get(OVERVIEW, {"series": "daily_unique_clicks"}))
-    assert "Daily unique clicks" not in figures(html)
+    assert "Clicked (daily unique)" not in figures(html)
     assert "secret.example" not in html
     assert "Opens and clicks are hidden" in html
     for name in ("links", "mailings"):

@@ -17,8 +17,8 @@ size at any width; only lines are stretched.
 ===============  ======================================================
 """
 
-from tracking.admin.charts.bars import Part, bar, parted
+from tracking.admin.charts.bars import Part, Span, bar, parted
 from tracking.admin.charts.lines import Chart, Point, figure, picture
 from tracking.admin.charts.scales import Unit
 
-__all__ = ["Chart", "Part", "Point", "Unit", "bar", "figure", "parted", "picture"]
+__all__ = ["Chart", "Part", "Point", "Span", "Unit", "bar", "figure", "parted", "picture"]

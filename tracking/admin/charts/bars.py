@@ -26,6 +26,20 @@ class Part(NamedTuple):
     text: str
 
 
+class Span(NamedTuple):
+    """A range below a bar, and the most likely value in it.
+
+    Attributes:
+        low: the lower end.
+        likely: the value in between.
+        high: the upper end.
+    """
+
+    low: float
+    likely: float
+    high: float
+
+
 def share(value: float | None, whole: float | None) -> float:
     """Return a value as percent of ``whole``, 0 to 100. It is 0 if either is unknown."""
     part, total = known(value) or 0.0, known(whole) or 0.0
@@ -44,7 +58,14 @@ def bar(value: float | None, whole: float | None) -> SafeString:
     )
 
 
-def parted(parts: Sequence[Part], whole: float, *, id: str, title: str) -> SafeString:  # noqa: A002
+def parted(
+    parts: Sequence[Part],
+    whole: float,
+    *,
+    id: str,  # noqa: A002
+    title: str,
+    span: Span,
+) -> SafeString:
     """Return a bar in several parts, which differ by pattern and not by color only.
 
     Args:
@@ -52,6 +73,7 @@ def parted(parts: Sequence[Part], whole: float, *, id: str, title: str) -> SafeS
         whole: the value of the full length.
         id: the prefix of the ids of its elements.
         title: its title.
+        span: the range that is drawn below it. Its text has to be said elsewhere.
     """
     drawn, begin = [], 0.0
     for part in parts:
@@ -61,20 +83,54 @@ def parted(parts: Sequence[Part], whole: float, *, id: str, title: str) -> SafeS
         begin = round(begin + width, 2)
     return format_html(
         '<svg class="tracking-parted" role="img" aria-labelledby="{id}-title {id}-desc"'
-        ' width="100%" height="16">'
+        ' width="100%" height="{height}">'
         '<title id="{id}-title">{title}</title><desc id="{id}-desc">{desc}</desc>'
-        '{patterns}<rect class="tracking-part-rest" x="0" y="0" width="100%" height="16"/>'
-        "{rects}</svg>",
+        '{patterns}<rect class="tracking-part-rest" x="0" y="0" width="100%" height="{bar}"/>'
+        "{rects}{span}</svg>",
+        height=_HEIGHT + _SPAN_HEIGHT,
+        span=_span(span, whole),
         id=id,
+        bar=_HEIGHT,
         title=title,
         desc="; ".join(name for _key, _begin, _width, name in drawn),
         patterns=_patterns(id),
         rects=format_html_join(
             "",
-            '<rect class="tracking-part-{0}" x="{1}%" y="0" width="{2}%" height="16"{4}>'
+            '<rect class="tracking-part-{0}" x="{1}%" y="0" width="{2}%" height="{4}"{5}>'
             "<title>{3}</title></rect>",
-            ((*part, _fill(id, part[0])) for part in drawn),
+            ((*part, _HEIGHT, _fill(id, part[0])) for part in drawn),
         ),
+    )
+
+
+#: The height of the bar and of the range below it, in pixels.
+_HEIGHT, _SPAN_HEIGHT = 24, 16
+
+
+def _span(span: Span, whole: float) -> SafeString:
+    """Return a line with an end at both values of a range, and a mark at the likely one."""
+    low, likely, high = (number(share(value, whole)) for value in span)
+    middle = _HEIGHT + _SPAN_HEIGHT // 2
+    return format_html(
+        '<g class="tracking-span"><line x1="{low}%" y1="{y}" x2="{high}%" y2="{y}"/>'
+        '<line x1="{low}%" y1="{top}" x2="{low}%" y2="{end}"/>'
+        '<line x1="{high}%" y1="{top}" x2="{high}%" y2="{end}"/>'
+        '<circle cx="{likely}%" cy="{y}" r="5"/></g>',
+        low=low,
+        likely=likely,
+        high=high,
+        y=middle,
+        top=middle - 4,
+        end=middle + 4,
+    )
+
+
+def span_swatch() -> SafeString:
+    """Return the symbol of the range for the legend of a bar."""
+    return SafeString(
+        '<svg class="tracking-swatch" aria-hidden="true" focusable="false" width="20" height="12">'
+        '<g class="tracking-span"><path d="M1 2V10M1 6H19M19 2V10"/>'
+        '<circle cx="10" cy="6" r="4"/></g></svg>'
     )
 
 

@@ -81,7 +81,7 @@ def _recipients(source: SourceObject, report: Campaign) -> dict[str, Any]:
 
 def _is_small(report: Campaign) -> bool:
     opened, clicked = report.opened, report.clicked
-    opens = opened.total + opened.proxied_total + opened.machine_total
+    opens = opened.total + opened.machine_total
     clicks = clicked.total + clicked.machine_total
     return (report.sent or 0) + opens + clicks <= MAX_BEACONS
 
@@ -214,7 +214,8 @@ def _file(
     source = SourceObject(request, site, label, pk)
     if name not in CAMPAIGN_TABLES:
         raise Http404
-    table = campaign_table(name, source.reference)
+    chosen = campaign_recipients.chosen(source) if name == "recipients" else {}
+    table = campaign_table(name, source.reference, **chosen)
     if name == "recipients":
         table = replace(table, rows=rows_with_names(table.rows, request, site))
     return csv_file(table, f"{source.name} {name}")

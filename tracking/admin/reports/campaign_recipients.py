@@ -8,11 +8,12 @@ from tracking.admin import columns
 from tracking.admin.related_objects import RelatedObjects, may_view_all
 from tracking.admin.reports.page_urls import PageUrls
 from tracking.admin.reports.pages import ROWS_PER_PAGE, page_number, paging
-from tracking.admin.reports.sections import TEXT, TIME, Cell, Column, Section, TableRow
+from tracking.admin.reports.sections import STATE, TEXT, TIME, Cell, Column, Section, TableRow
 from tracking.admin.reports.source_object import SourceObject
 from tracking.reports import formatting
 from tracking.reports.formatting import UNKNOWN
-from tracking.reports.recipients import Recipient, Recipients, State, recipients
+from tracking.reports.recipient_states import ALL, Group, State
+from tracking.reports.recipients import Recipient, Recipients, recipients
 from tracking.rollups.metric_definitions import TERMS
 
 #: The maximum length of a search.
@@ -21,20 +22,15 @@ MAX_SEARCH = 200
 
 def list_context(source: SourceObject) -> dict[str, Any]:
     """Return the template context of the list of recipients."""
-    params = source.request.GET
-    state, search = params.get("state", ""), params.get("q", "")
     number = page_number(source.request)
     found = recipients(
         source.reference,
-        search="" if "\0" in search else search[:MAX_SEARCH],
-        state=state if state in State.values else None,
         limit=ROWS_PER_PAGE,
         offset=(number - 1) * ROWS_PER_PAGE,
-        searched=lambda model: may_view_all(model, source.request, source.site),
-        site=source.site,
+        **chosen(source),
     )
     state = found.state or ""
-    kept = {"state": state, "q": found.search}
+    kept = {"state": str(state), "q": found.search}
     page_urls = PageUrls(
         source.request.path, {name: value for name, value in kept.items() if value}
     )
@@ -45,14 +41,27 @@ def list_context(source: SourceObject) -> dict[str, Any]:
         "states": [
             {
                 "text": text,
+                "number": formatting.count(found.numbers[value or ALL]),
                 "url": page_urls.to({"state": value or None}, at="recipients"),
                 "is_chosen": value == state,
             }
-            for value, text in [("", gettext("All")), *State.choices]
+            for value, text in [("", gettext("All")), *Group.choices, *State.choices]
         ],
         "is_cut": found.is_cut,
-        "recipients": _recipients_section(source, found),
+        "recipients": _recipients_section(source, found, page_urls),
         "page": paging(page_urls, number, len(found.rows), found.total, at="recipients"),
+    }
+
+
+def chosen(source: SourceObject) -> dict[str, Any]:
+    """Return the recipients that the request asks for, as arguments of ``recipients``."""
+    params = source.request.GET
+    state, search = params.get("state", ""), params.get("q", "")
+    return {
+        "search": "" if "\0" in search else search[:MAX_SEARCH],
+        "state": state if state in {*State.values, *Group.values} else None,
+        "searched": lambda model: may_view_all(model, source.request, source.site),
+        "site": source.site,
     }
 
 
@@ -64,7 +73,7 @@ def link_context(source: SourceObject) -> dict[str, Any]:
     }
 
 
-def _recipients_section(source: SourceObject, found: Recipients) -> Section:
+def _recipients_section(source: SourceObject, found: Recipients, page_urls: PageUrls) -> Section:
     rows = RelatedObjects((one.entity for one in found.rows), source.request, source.site)
     is_filtered = bool(found.search or found.state)
     return Section(
@@ -82,7 +91,7 @@ def _recipients_section(source: SourceObject, found: Recipients) -> Section:
         if is_filtered
         else gettext("No recipients yet: no beacon has an entity."),
         hint=gettext("Only recipients with an entity are listed. The figures above count all."),
-        csv_url=source.path_to("tracking_report_csv", "recipients"),
+        csv_url=page_urls.to({}, path=source.path_to("tracking_report_csv", "recipients")),
     )
 
 
@@ -91,7 +100,7 @@ def _recipient(one: Recipient, rows: RelatedObjects) -> TableRow:
         name=rows.name(one.entity),
         url=rows.url(one.entity) or "",
         cells=[
-            Cell(str(one.state.label), TEXT),
+            Cell(str(one.state.label), STATE),
             Cell(columns.exact_time(one.first_at) if one.first_at else UNKNOWN, TIME),
             Cell(columns.exact_time(one.last_at) if one.last_at else UNKNOWN, TIME),
             Cell(formatting.count(one.opens)),

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from django.utils.translation import gettext, ngettext
 
 from tracking.admin import charts
-from tracking.admin.charts import Part
-from tracking.admin.charts.bars import swatch
+from tracking.admin.charts import Part, Span
+from tracking.admin.charts.bars import span_swatch, swatch
 from tracking.reports import formatting
 from tracking.reports.campaigns import Campaign
 from tracking.reports.figures import share
@@ -47,8 +47,7 @@ def _reached(report: Campaign) -> Iterator[Step]:
     if report.delivered is not None:
         yield _step(report, "delivered", report.delivered)
     opened, clicked = report.opened, report.clicked
-    confirmed = gettext("%s confirmed") % formatting.count(opened.confirmed)
-    yield _step(report, "opened", opened.unique, confirmed, formatting.opens(opened.total))
+    yield _step(report, "opened", opened.unique, *_range(report), formatting.opens(opened.total))
     yield _step(
         report,
         "clicked",
@@ -63,6 +62,12 @@ def _reached(report: Campaign) -> Iterator[Step]:
         )
 
 
+def _range(report: Campaign) -> Iterator[str]:
+    """Yield the range of the open rate, if there is one."""
+    if report.open_rate is not None:
+        yield formatting.rates(report.open_rate_at_least, report.open_rate_at_most)
+
+
 def _clicked_further(report: Campaign) -> Iterator[str]:
     if report.click_to_open is not None:
         yield gettext("%s of opened") % formatting.rate(report.click_to_open)
@@ -72,8 +77,9 @@ def _clicked_further(report: Campaign) -> Iterator[str]:
 
 def _step(report: Campaign, term: str, count: int, *further: str) -> Step:
     title, hint = TERMS[term]
-    part = share(count, report.sent)
-    lines = [] if part is None else [gettext("%s of sent") % formatting.rate(part)]
+    part = report.rate(count)
+    of = gettext("%s of sent") if report.reached == report.sent else gettext("%s of reached")
+    lines = [] if part is None else [of % formatting.rate(part)]
     return Step(str(title), formatting.count(count), [*lines, *further], str(hint))
 
 
@@ -82,28 +88,61 @@ _OPENED_PARTS = ("confirmed", "proxied", "without_image", "machine")
 
 
 def opened_bar(report: Campaign) -> dict[str, Any]:
-    """Return the bar of who opened a mailing and how, with its legend and explanations."""
-    counts = {name: getattr(report.opened, name) for name in _OPENED_PARTS}
+    """Return the bar of who opened a mailing and how, with its range, legend and explanations."""
+    opened = report.opened
+    counts = {name: getattr(opened, name) for name in _OPENED_PARTS}
     counts = {name: count for name, count in counts.items() if count or name != "without_image"}
-    known = sum(counts.values())
-    whole = max(report.sent or 0, known)
+    whole = max(report.reached or 0, opened.at_most)
     parts = [
         Part(name.replace("_", "-"), str(TERMS[name].title), count, formatting.count(count))
         for name, count in counts.items()
     ]
-    shown = [*parts, Part("rest", gettext("Not opened"), whole - known, "")]
+    rest = whole - opened.at_most
+    shown = [*parts, Part("rest", str(TERMS["nothing"].title), rest, formatting.count(rest))]
+    names = [*counts, "nothing"]
     title = gettext("Who opened, of %s recipients") % formatting.count(whole)
+    span = Span(opened.at_least, opened.unique, opened.at_most)
     return {
-        "bar": charts.parted(parts, whole, id="opened", title=title),
+        "bar": charts.parted(parts, whole, id="opened", title=title, span=span),
+        "sentence": _sentence(report),
         "legend": [
             {
                 "swatch": swatch("opened", part.key),
                 "label": part.label,
-                "text": formatting.count(part.value),
-                "rate": formatting.rate(share(part.value, whole)),
+                "text": part.text,
+                "rate": "" if report.reached is None else formatting.rate(share(part.value, whole)),
+                "meaning": TERMS[name].explanation,
             }
-            for part in shown
+            for name, part in zip(names, shown, strict=True)
             if part.value or part.key != "rest"
         ],
-        "meanings": [TERMS[name] for name in counts],
+        "range": {
+            "swatch": span_swatch(),
+            "label": TERMS["range"].title,
+            "meaning": TERMS["range"].explanation,
+        },
+    }
+
+
+def _sentence(report: Campaign) -> str:
+    """Return the range of the open rate in words."""
+    opened = report.opened
+    if report.open_rate is None:
+        text = gettext(
+            "%(opened)s recipients opened: at least %(least)s, at most %(most)s. No sending was "
+            "recorded, so there is no open rate."
+        )
+        return text % {
+            "opened": formatting.count(opened.unique),
+            "least": formatting.count(opened.at_least),
+            "most": formatting.count(opened.at_most),
+        }
+    text = gettext(
+        "%(opened)s opened. At least %(least)s did so beyond doubt (confirmed), and at most "
+        "%(most)s may have done so (with those of machines)."
+    )
+    return text % {
+        "opened": formatting.rate(report.open_rate),
+        "least": formatting.rate(report.open_rate_at_least),
+        "most": formatting.rate(report.open_rate_at_most),
     }

@@ -55,6 +55,7 @@ def overview_page(site: admin.AdminSite, request: HttpRequest) -> HttpResponse:
     shown.choose_series(report)
     return shown.render(
         "overview",
+        report,
         title=title,
         now=on_site(shown, report),
         figures=list(figures(shown, report)),

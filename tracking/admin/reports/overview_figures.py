@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.utils.html import format_html
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 
 from tracking.admin import charts
 from tracking.admin.admin_page import admin_url
@@ -39,6 +39,7 @@ def figures(shown: OverviewPage, report: Overview) -> Iterator[dict[str, Any]]:
             "why": "" if is_known else _why_unknown(figure, report),
             "change": formatting.change(figure.value, figure.before),
             "aside": _aside(figure, report.figures[total] if total else None),
+            "range": _range(report) if name == "daily_unique_opens" else "",
             "url": shown.page_urls.to({"series": name}),
             "is_chosen": name == shown.series,
         }
@@ -54,16 +55,27 @@ def _figure_text(figure: Figure) -> str:
     return UNKNOWN if figure.value is None else series.UNITS[figure.unit].text(figure.value)
 
 
+#: How totals are written.
+_TOTALS = {"opens": formatting.opens, "clicks": formatting.clicks}
+
+
 def _aside(figure: Figure, total: Figure | None) -> str:
     """Return the text beside the change: the total, or that there is no earlier data."""
     if total is not None and total.value is not None:
-        value = round(total.value)
-        return ngettext("%(count)s total", "%(count)s total", value) % {
-            "count": formatting.count(value)
-        }
+        return _TOTALS[total.name](round(total.value))
     if figure.value and figure.before == 0:
         return gettext("no earlier data")
     return ""
+
+
+def _range(report: Overview) -> str:
+    """Return between which numbers that of the recipients who opened is."""
+    if report.opened is None or not report.opened.at_most:
+        return ""
+    return gettext("at least %(least)s, at most %(most)s") % {
+        "least": formatting.count(report.opened.at_least),
+        "most": formatting.count(report.opened.at_most),
+    }
 
 
 def chart(shown: OverviewPage, report: Overview) -> str:

@@ -88,11 +88,14 @@ class OverviewPage:
         """The days of the period as text."""
         return formatting.days(self.period.first, self.period.last)
 
-    def render(self, template: str, **context: Any) -> TemplateResponse:
+    def render(
+        self, template: str, report: Overview | None = None, **context: Any
+    ) -> TemplateResponse:
         """Return a page with range, filters and notes.
 
         Args:
             template: the name of the template.
+            report: the report that is shown, if it is the whole one.
             context: further variables of the template.
         """
         before = self.before
@@ -111,7 +114,7 @@ class OverviewPage:
             "span": span,
             "problems": self.query.problems,
             "chips": list(self._chips()),
-            "notes": [*self.viewer.notes(), *self._notes()],
+            "notes": [*self.viewer.notes(), *self._notes(report)],
             **context,
         }
         return page(self.viewer.request, self.site, template, **context)
@@ -137,9 +140,14 @@ class OverviewPage:
         shown.status_code = 202
         return shown
 
-    def _notes(self) -> Iterator[str]:
-        """Yield sentences about what is not known any more."""
-        yield from notes(self.period, self.before)
+    def _notes(self, report: Overview | None) -> Iterator[str]:
+        """Yield sentences about what is not known any more, or with these filters."""
+        yield from notes(self.period, self.before) if report is None else report.notes()
+        if self.filters.is_about_browser and self.viewer.sees_beacons:
+            yield gettext(
+                "Mail proxies hide the country and the device of their readers: filters by these "
+                "leave out proxied opens."
+            )
         if self.filters and (until := deleted_until(self.period)):
             yield gettext(
                 "Old rows were deleted. With these filters, the figures up to %(day)s are too low."

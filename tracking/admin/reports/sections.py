@@ -6,7 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 #: The kinds of cells, each with a CSS class.
-NUMBER, TEXT, TIME = "number", "text", "time"
+NUMBER, TEXT, TIME, STATE = "number", "text", "time", "state"
 
 
 class Column(NamedTuple):
