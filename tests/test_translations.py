@@ -27,7 +27,8 @@ from tracking import bans
 from tracking.active_visitors import feed, places
 from tracking.admin import columns
 from tracking.admin.charts import units
-from tracking.enrichment.verdict_rules import classify, translate_reason
+from tracking.enrichment.verdict_reasons import translate_reason
+from tracking.enrichment.verdict_rules import classify
 from tracking.hits import Hit, Kind, PageHit, Reference
 from tracking.models import BannedIP, Beacon, Source, Target, UntrackedUserAgent, Visit, Visitor
 from tracking.recording import write

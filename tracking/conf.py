@@ -374,6 +374,15 @@ class Settings:
         return [recipients] if isinstance(recipients, str) else recipients
 
     @cached_property
+    def verdict_window(self) -> float:
+        """``TRACKING_VERDICT_WINDOW``: seconds in which hits of a message are compared.
+
+        Default 600. A verdict can be corrected until then. 0 compares none.
+        """
+        seconds: float = self._get("VERDICT_WINDOW", 600)
+        return seconds
+
+    @cached_property
     def filtered_days(self) -> int:
         """``TRACKING_FILTERED_DAYS``: counts of days with filters that are kept.
 

@@ -28,6 +28,13 @@ beacon_recorded = Signal()
 #: on first access, so that ``len(beacons)`` costs nothing.
 beacons_recorded = Signal()
 
+#: Sent when later hits have changed verdicts: ``beacon_recorded`` told the earlier one. Most are
+#: clicks of machines that looked like those of a person at first. Each change is sent once, after
+#: it is saved.
+#: Arguments: ``sender``, the model ``Beacon``; ``beacons``, a list of instances with the new
+#: verdicts; ``previous``, by primary key the verdict before, with ``label`` and ``reason``.
+verdicts_corrected = Signal()
+
 #: Sent once for each visitor in a batch of new page views.
 #: Arguments: ``sender``, the model ``Visitor``; ``visitor``, the updated instance; ``page_views``,
 #: the number of pages in the batch.

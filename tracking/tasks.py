@@ -13,11 +13,13 @@ from tracking import partitions, retention
 from tracking.pipeline import celery_consumer
 from tracking.pipeline.write_batch import Unavailable
 from tracking.rollups import build
+from tracking.verdicts import background, recent
 
 
 @shared_task(name="tracking.clean_up", ignore_result=True)
 def clean_up() -> None:
-    """Delete all expired rows."""
+    """Compare recent clicks, and delete all expired rows."""
+    recent.correct_recent()
     retention.clean_up()
 
 
@@ -29,7 +31,8 @@ def partition() -> None:
 
 @shared_task(name="tracking.roll_up", ignore_result=True)
 def roll_up() -> None:
-    """Count past days."""
+    """Compare recent clicks, and count past days."""
+    recent.correct_recent()
     build.roll_up()
 
 
@@ -53,6 +56,7 @@ def record(self: Any, message: str) -> None:
     attempt = self.request.retries
     try:
         celery_consumer.write_or_give_up(message, attempt)
+        background.start_if_needed()
     except Unavailable as error:
         try:
             raise self.retry(exc=error, countdown=celery_consumer.retry_delay(attempt))

@@ -13,7 +13,8 @@ from django.utils.translation import gettext, ngettext, npgettext_lazy
 from tracking.enrichment.country_names import country_name
 from tracking.enrichment.referrers import Channel, origin
 from tracking.enrichment.user_agents import Device
-from tracking.enrichment.verdict_rules import Label, translate_reason
+from tracking.enrichment.verdict_reasons import translate_reason
+from tracking.enrichment.verdict_rules import Label
 from tracking.models import Visit
 from tracking.models.base import EnrichmentColumns
 from tracking.reports import formatting

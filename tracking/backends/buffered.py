@@ -38,6 +38,7 @@ from tracking.pipeline.spool import (
 from tracking.pipeline.spool.location import former_folders
 from tracking.pipeline.write_batch import SUSPECT_HITS_AFTER, BatchResult, Counters, Unavailable
 from tracking.raw_hits import AnyRawHit
+from tracking.verdicts import recent
 
 logger = get_logger(__name__)
 
@@ -242,6 +243,7 @@ class BufferedBackend(BaseBackend):
                     if is_over(batch):
                         break
                 self.resend_unacknowledged()
+            recent.correct_if_due()
         except Exception as error:  # noqa: BLE001 - the next round may succeed
             return self._handle_failure(error)
         finally:

@@ -10,6 +10,7 @@ from tracking.backends.base import BaseBackend
 from tracking.db.isolation import savepoints
 from tracking.hits import AnyHit
 from tracking.raw_hits import AnyRawHit
+from tracking.verdicts import background
 
 if TYPE_CHECKING:
     from tracking.backends.reserve import Reserve
@@ -50,6 +51,7 @@ class ImmediateBackend(BaseBackend):
             write(hits)
         else:
             reserve.write_or_keep(hits, write)
+        background.start_if_needed()
 
     @property
     def spooler(self) -> "Reserve | None":

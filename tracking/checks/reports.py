@@ -1,4 +1,4 @@
-"""Settings of reports: how many values are counted, and how many counts are kept."""
+"""Settings of reports: what is counted and kept, and until when verdicts are corrected."""
 
 from typing import Any
 
@@ -36,3 +36,22 @@ def check_filtered_days(**_: Any) -> list[CheckMessage]:
             id="tracking.E028",
         )
     ]
+
+
+@register(TAG)
+def check_verdict_window(**_: Any) -> list[CheckMessage]:
+    """E033: the seconds in which hits of a message are compared."""
+    seconds = conf.verdict_window
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool) and 0 <= seconds <= _DAY:
+        return []
+    return [
+        Error(
+            f"TRACKING_VERDICT_WINDOW is {seconds!r}.",
+            hint="Set a number of seconds up to a day, such as 600, or 0 to compare no hits.",
+            id="tracking.E033",
+        )
+    ]
+
+
+#: Seconds.
+_DAY = 86_400

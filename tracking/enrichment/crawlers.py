@@ -71,7 +71,9 @@ _OWN_RULES = re.compile(
     r"|health[ -]?check(?:er)?)\b"
     r"|(?:bing|google web|link|microsoft|url)[ -]?preview\b"
     r"|facebookexternalhit|headlesschrome|phantomjs|lighthouse|feedfetcher-google"
-    r"|microsoft office existence discovery"
+    r"|microsoft office existence discovery|barracuda sentinel"
+    # Previews of WhatsApp, and of Signal, which says the same. In-app browsers say Mozilla first.
+    r"|^whatsapp(?=/\d)"
     # The whole name of a library or a service, at the start.
     r"|^(?:apache-httpclient|axios|bun|curl|deno|googlehc|go-http-client|guzzlehttp|httpie"
     r"|insomnia|java|kube-probe|libwww-perl|node|node-fetch|php|postmanruntime|python[\w-]*"

@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from django.db.models import TextChoices
-from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from tracking.enrichment import user_agents
 from tracking.enrichment.ai_agents import AgentClass, ai_agent_name
@@ -31,8 +31,8 @@ class Verdict(NamedTuple):
     """Who sent a hit, and why we think so."""
 
     label: Label
-    #: In English, at most 200 characters; ``""`` for a human. :func:`translate_reason` translates
-    #: it for the reader.
+    #: In English, at most 200 characters; ``""`` for a human.
+    #: :func:`tracking.enrichment.verdict_reasons.translate_reason` translates it for the reader.
     reason: str
 
 
@@ -151,18 +151,3 @@ def describes_reader(label: str) -> bool:
         label: the verdict on the hit.
     """
     return label not in NOT_THE_READERS
-
-
-def translate_reason(reason: str) -> str:
-    """Return the reason of a verdict in the active language.
-
-    Args:
-        reason: the English reason of a row. A reason that no rule gives is returned unchanged.
-    """
-    for rule in RULES:
-        before, placeholder, _after = rule.reason.partition("%s")
-        if placeholder and reason.startswith(before):
-            return gettext(rule.reason) % reason.removeprefix(before)
-        if reason == rule.reason:
-            return gettext(rule.reason)
-    return gettext(reason) if reason in {BY_PROVIDER, MACHINE_BY_PROVIDER} else reason

@@ -151,6 +151,13 @@ class Tracking:
         for part, text in changes:
             part.replace(text)
 
+    @property
+    def links(self) -> int:
+        """How many different links of the message are tracked; 0 if tags have made some."""
+        if any(map(self._is_tracked, self._urls)):
+            return 0
+        return sum(url is not None for url in self._urls.values())
+
     @cached_property
     def _prefix(self) -> str:
         """The beginning of this site's URLs of pixels and links."""

@@ -42,8 +42,10 @@ def sent_hit(message: EmailMessage, tracking: Tracking) -> Hit:
     mailboxes = {mailbox_provider(parseaddr(str(recipient))[1]) for recipient in recipients}
     if len(mailboxes) == 1 and (mailbox := mailboxes.pop()):
         data[MAILBOX] = mailbox
-    # Only what is missing is noted: most messages have both.
+    # What is missing is noted: most messages have both.
     data |= {part: False for part in (PIXEL, LINKS) if part not in tracking.added}
+    if tracking.links:
+        data[LINKS] = tracking.links
     return Hit(
         kind=Kind.SENT,
         source=Reference.to(tracking.source) if tracking.source else None,

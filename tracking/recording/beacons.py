@@ -19,6 +19,7 @@ from tracking.models import Beacon, UnmatchedEvent
 from tracking.recording import provider_events, written_batches
 from tracking.recording.beacon_rows import BeaconRows
 from tracking.recording.deduplication import save_missing
+from tracking.recording.recent_clicks import recent_clicks
 from tracking.rollups import late_days
 from tracking.signals import announce, beacon_recorded, beacons_recorded
 
@@ -141,6 +142,7 @@ def _save(hits: Sequence[Hit], using: str, batch_key: UUID | None = None) -> Seq
     new = save_missing(hits, save, Beacon, using, batch_key)
     if not new:
         return []
+    recent_clicks.note(new)
     beacons = _LazyBeacons(new, using)
     _send_signals(beacons)
     return beacons

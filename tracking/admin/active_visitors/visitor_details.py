@@ -15,7 +15,7 @@ from tracking.admin.admin_page import admin_url
 from tracking.admin.bans.candidates import Candidate, ban_candidates, ban_choices
 from tracking.admin.bans.confirmation import can_ban, confirmation_url
 from tracking.admin.permitted_values import BeaconDisplay, VisitorDisplay
-from tracking.enrichment.verdict_rules import translate_reason
+from tracking.enrichment.verdict_reasons import translate_reason
 from tracking.models import Beacon, Visit, Visitor
 from tracking.reports import formatting
 from tracking.reports.formatting import UNKNOWN

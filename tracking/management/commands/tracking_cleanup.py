@@ -13,6 +13,7 @@ from django.utils.translation import ngettext
 from tracking import retention
 from tracking.management.output import ProgressLine, grouped
 from tracking.models import DailyCount
+from tracking.verdicts.recent import correct_recent
 
 
 class Command(BaseCommand):
@@ -55,6 +56,8 @@ class Command(BaseCommand):
         **options: Any,
     ) -> None:
         """Delete the rows, and print a line for each table."""
+        if not dry_run:
+            correct_recent()
         line = ProgressLine(self, verbosity)
         try:
             counts = retention.clean_up(

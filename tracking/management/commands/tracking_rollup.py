@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 
 from tracking.management.output import ProgressLine, grouped
 from tracking.rollups.build import roll_up
+from tracking.verdicts.recent import correct_recent
 
 
 class Command(BaseCommand):
@@ -31,6 +32,7 @@ class Command(BaseCommand):
         self, *args: Any, since: date | None, rebuild: bool, verbosity: int, **options: Any
     ) -> None:
         """Count the days, and print how many."""
+        correct_recent()
         line = ProgressLine(self, verbosity)
         done = roll_up(
             since=since,
