@@ -28,4 +28,6 @@ def tests(session: nox.Session, django: str) -> None:
     session.install(
         "-e", ".[all]", f"django~={django}.0", *nox.project.dependency_groups(PYPROJECT, "test")
     )
-    session.run("python", "-m", "pytest", *(session.posargs or ["-n", "auto", "--dist", "loadgroup"]))
+    session.run(
+        "python", "-m", "pytest", *(session.posargs or ["-n", "auto", "--dist", "loadgroup"])
+    )

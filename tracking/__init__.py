@@ -16,19 +16,27 @@ Code that wants to know of each pixel and link registers a callback in a module
 It reports what happens on the site by :func:`record`::
 
     tracking.record("purchase", request, value=order.total, order=order.number)
+
+:func:`engagement` chooses rows of the site by what they did with a mailing::
+
+    tracking.engagement(Subscriber.objects.all()).did_not_open("spring-letter")
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tracking.pixel_callbacks import TrackingPixel, tracker
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from django.db.models import Model
+    from django.db.models import Manager, Model, QuerySet
     from django.http import HttpRequest
 
-__all__ = ["TrackingPixel", "arecord", "record", "tracker"]
+    from tracking.audience import Engagement
+
+__all__ = ["TrackingPixel", "arecord", "engagement", "record", "tracker"]
+
+_Row = TypeVar("_Row", bound="Model")
 
 
 def record(
@@ -90,3 +98,17 @@ async def arecord(
     from tracking import events  # noqa: PLC0415 - see above
 
     await events.asend(name, request, entity=entity, source=source, value=value, data=data)
+
+
+def engagement(rows: "QuerySet[_Row] | Manager[_Row]") -> "Engagement[_Row]":
+    """Return what chooses some rows by what they did as recipients.
+
+    Args:
+        rows: a QuerySet or a manager of the model whose rows are entities of beacons.
+
+    Raises:
+        TypeError: the primary key of the model is no integer, UUID or text.
+    """
+    from tracking.audience import Engagement  # noqa: PLC0415 - see above
+
+    return Engagement(rows.all())

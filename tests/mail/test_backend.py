@@ -98,6 +98,17 @@ def test_an_open_and_a_click_count_for_campaign_and_recipient(inbox, client):
     assert sent.data["recipients"] == 1
 
 
+def test_a_message_without_a_pixel_says_so(inbox):
+    anna = Subscriber.objects.create()
+    tracked = {"campaign": "spring", "entity": anna}
+    plain = EmailMessage("Tea", "https://shop.example/", to=["anna@mail.example"])
+    plain.tracking = tracked
+    for message in (letter(tracking={**tracked, "pixel": False}), plain, letter(tracking=tracked)):
+        message.send()
+    said = [beacon.data.get("pixel") for beacon in Beacon.objects.order_by("time")]
+    assert said == [False, False, None]
+
+
 def test_the_caller_s_message_is_as_before_and_can_be_sent_again(inbox):
     first, second = Subscriber.objects.create(), Subscriber.objects.create()
     message = letter(tracking={"campaign": "spring", "entity": first}, headers={"X-Tag": "1"})
