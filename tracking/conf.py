@@ -383,6 +383,60 @@ class Settings:
         return seconds
 
     @cached_property
+    def webhook_thread(self) -> bool:
+        """``TRACKING_WEBHOOK_THREAD``: whether processes that write hits deliver webhooks, too.
+
+        A thread of theirs does it, beside the writing. Default ``True``. With ``False`` you run
+        ``tracking_webhooks``, or the Celery task.
+        """
+        return bool(self._get("WEBHOOK_THREAD", True))
+
+    @cached_property
+    def webhook_timeout(self) -> float:
+        """``TRACKING_WEBHOOK_TIMEOUT``: seconds that a delivery may take, all in all.
+
+        Default 15, the least that Standard Webhooks recommends.
+        """
+        seconds: float = self._get("WEBHOOK_TIMEOUT", 15)
+        return seconds
+
+    @cached_property
+    def webhook_http(self) -> bool:
+        """``TRACKING_WEBHOOK_HTTP``: whether endpoints may have ``http://`` addresses.
+
+        Default: the value of ``DEBUG``.
+        """
+        return bool(self._get("WEBHOOK_HTTP", settings.DEBUG))
+
+    @cached_property
+    def webhook_networks(self) -> Sequence[str]:
+        """``TRACKING_WEBHOOK_NETWORKS``: networks that are not public and have endpoints.
+
+        Addresses or networks in CIDR notation. Default ``[]``: webhooks go to public addresses
+        only.
+        """
+        networks: Sequence[str] = self._get("WEBHOOK_NETWORKS", ())
+        return networks
+
+    @cached_property
+    def webhook_backlog(self) -> float:
+        """``TRACKING_WEBHOOK_BACKLOG``: megabytes of messages that are kept for each endpoint.
+
+        Default 50. The oldest are dropped, and counted.
+        """
+        megabytes: float = self._get("WEBHOOK_BACKLOG", 50)
+        return megabytes
+
+    @cached_property
+    def webhook_retention(self) -> float | None:
+        """``TRACKING_WEBHOOK_RETENTION``: days after which a message is deleted.
+
+        Default 30, for messages that could not be delivered. Delivered ones are deleted at once.
+        """
+        days: float | None = self._get("WEBHOOK_RETENTION", 30)
+        return days
+
+    @cached_property
     def filtered_days(self) -> int:
         """``TRACKING_FILTERED_DAYS``: counts of days with filters that are kept.
 

@@ -14,6 +14,7 @@ from tracking.pipeline import celery_consumer
 from tracking.pipeline.write_batch import Unavailable
 from tracking.rollups import build
 from tracking.verdicts import background, recent
+from tracking.webhooks import delivery
 
 
 @shared_task(name="tracking.clean_up", ignore_result=True)
@@ -41,6 +42,12 @@ def mail_report() -> None:
     """Mail the report of the last seven days to ``TRACKING_REPORT_RECIPIENTS``."""
     # The command also checks that there are recipients.
     call_command("tracking_report", "--mail", verbosity=0)
+
+
+@shared_task(name="tracking.deliver_webhooks", ignore_result=True)
+def deliver_webhooks() -> None:
+    """Deliver webhooks that wait, for a minute at most. Run it every few seconds."""
+    delivery.deliver_waiting(seconds=60)
 
 
 @shared_task(

@@ -35,6 +35,7 @@ def test_the_command_says_what_it_has_deleted(capsys):
         ["written", "batches", "0", "kept", "forever"],
         ["sent", "messages", "0", "older", "than", "90", "days"],
         ["unmatched", "events", "0", "older", "than", "7", "days"],
+        ["webhook", "messages", "0", "older", "than", "30", "days"],
         ["daily", "counts", "0", "older", "than", "760", "days,", "added", "up", "by", "month"],
     ]
     assert run(capsys, "--dry-run") == [["Would", "be", "deleted:"], *expected]

@@ -26,6 +26,7 @@ from tracking.models import (
     Target,
     Visit,
     Visitor,
+    WebhookMessage,
     WrittenBatch,
 )
 from tracking.retention import clean_up, cleanup, delete_chunk, setting_errors
@@ -46,6 +47,7 @@ def receipts_and_counts_are_kept(settings):
     settings.TRACKING_RECEIPT_RETENTION = None
     settings.TRACKING_SENT_MESSAGE_RETENTION = None
     settings.TRACKING_UNMATCHED_EVENT_RETENTION = None
+    settings.TRACKING_WEBHOOK_RETENTION = None
     settings.TRACKING_DAILY_COUNT_RETENTION = None
 
 
@@ -102,6 +104,17 @@ def test_receipts_leave_after_a_week(settings, now):
     assert {receipt.pk.int for receipt in WrittenBatch.objects.all()} == {0, 1}
     settings.TRACKING_RECEIPT_RETENTION = 0
     assert "TRACKING_RECEIPT_RETENTION is 0" in setting_errors()[0]
+
+
+def test_messages_of_webhooks_leave_after_a_month(settings, now):
+    del settings.TRACKING_WEBHOOK_RETENTION
+    for days in (1, 29, 31):
+        made = now - timedelta(days=days)
+        WebhookMessage.objects.create(
+            endpoint_id=1, created_at=made, expires_at=made, events=1, size=1, items="1"
+        )
+    assert clean_up()["webhookmessage"] == 1
+    assert WebhookMessage.objects.count() == 2
 
 
 def test_limits_are_settings_and_may_be_fractions(settings):

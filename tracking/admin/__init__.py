@@ -11,6 +11,8 @@ from tracking.admin.sources import SourceAdmin, TargetAdmin
 from tracking.admin.untracked_agents import UntrackedUserAgentAdmin
 from tracking.admin.visitors import VisitorAdmin
 from tracking.admin.visits import VisitAdmin
+from tracking.admin.webhooks.endpoints import WebhookEndpointAdmin
+from tracking.admin.webhooks.messages import WebhookMessageAdmin
 
 __all__ = [
     "BannedIPAdmin",
@@ -21,4 +23,6 @@ __all__ = [
     "UntrackedUserAgentAdmin",
     "VisitAdmin",
     "VisitorAdmin",
+    "WebhookEndpointAdmin",
+    "WebhookMessageAdmin",
 ]

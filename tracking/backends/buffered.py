@@ -39,6 +39,7 @@ from tracking.pipeline.spool.location import former_folders
 from tracking.pipeline.write_batch import SUSPECT_HITS_AFTER, BatchResult, Counters, Unavailable
 from tracking.raw_hits import AnyRawHit
 from tracking.verdicts import recent
+from tracking.webhooks import sender_thread
 
 logger = get_logger(__name__)
 
@@ -282,6 +283,8 @@ class BufferedBackend(BaseBackend):
         if monotonic() < self._check_folder_at and not self._checks_each_round:
             return
         self._check_folder_at = monotonic() + self.folder_check_interval
+        with log_errors(logger, "Looking for webhooks left behind"):
+            sender_thread.wake_for_messages_left_behind()
         if number := self.spool.adopt_orphans():
             logger.info("Writing hits from %s files of dead processes", number)
         if self.spool.replace_deleted_file():

@@ -95,6 +95,8 @@ class Snapshot(Generic[T]):
         load: Callable[[str], T],
         empty: T,
         model: type[models.Model] | None = None,
+        *,
+        loads_unchanged: bool = True,
     ) -> None:
         """Make the snapshot and register it with the poller of this process.
 
@@ -104,8 +106,10 @@ class Snapshot(Generic[T]):
             empty: the content before the first load.
             model: a model whose changes are those of the snapshot. It sends the signals of
                 :mod:`tracking.models.change_signals`.
+            loads_unchanged: whether to load a table that was never changed.
         """
         self.name = name
+        self._loads_unchanged = loads_unchanged
         self._load = load
         self._empty = empty
         self.reset()
@@ -150,9 +154,13 @@ class Snapshot(Generic[T]):
             return
         # The token was read before the rows: the next poll finds a change made in between.
         token = values.get(self.name, "")
-        if token != self._loaded.token:
-            with savepoints():  # a failure must not break the transaction for the others
-                self._loaded = _Loaded(self._load(using), token)
+        if token == self._loaded.token:
+            return
+        if not (token or self._loads_unchanged):
+            self._loaded = _Loaded(self._empty, token)
+            return
+        with savepoints():  # a failure must not break the transaction for the others
+            self._loaded = _Loaded(self._load(using), token)
 
     def _read_pending(self, change: PendingChange) -> T:
         """Return what a transaction sees."""

@@ -12,6 +12,7 @@
 :mod:`.reports`                 values that are counted one by one
 :mod:`.mail`                    which messages are tracked, and what sends them
 :mod:`.journey`                 goals, and how long a click leads to them
+:mod:`.webhooks`                where webhooks may go
 :mod:`.bans`                    response to banned clients
 :mod:`.templates`               templates of the ban and map pages
 :mod:`.geoip`                   GeoIP database
@@ -37,6 +38,7 @@ from tracking.checks import (
     templates,
     tokens,
     urls,
+    webhooks,
 )
 
 __all__ = [
@@ -56,4 +58,5 @@ __all__ = [
     "templates",
     "tokens",
     "urls",
+    "webhooks",
 ]

@@ -11,6 +11,7 @@
 :mod:`.mail_messages`    sent messages by their ids: ``SentMessage``, ``UnmatchedEvent``
 :mod:`.shared_state`     small values that all processes share: ``SharedValue``
 :mod:`.written_batches`  batches of hits that are saved: ``WrittenBatch``
+:mod:`.webhooks`         endpoints, and what waits for them: ``WebhookEndpoint``, ``WebhookMessage``
 :mod:`.base`             the columns that several tables share
 :mod:`.change_signals`   models that signal every change, bulk changes too
 :mod:`.fields`           model fields
@@ -27,6 +28,7 @@ from tracking.models.shared_state import SharedValue
 from tracking.models.sources import Source
 from tracking.models.targets import Target, TargetQuerySet
 from tracking.models.visitors import PageView, Visit, Visitor, VisitorQuerySet
+from tracking.models.webhooks import WebhookEndpoint, WebhookMessage
 from tracking.models.written_batches import WrittenBatch
 
 __all__ = [
@@ -49,5 +51,7 @@ __all__ = [
     "Visit",
     "Visitor",
     "VisitorQuerySet",
+    "WebhookEndpoint",
+    "WebhookMessage",
     "WrittenBatch",
 ]

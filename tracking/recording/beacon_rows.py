@@ -128,6 +128,11 @@ class BeaconRows:
             *(self._addresses.get(address) or self._address_columns(address)),
         )
 
+    def columns_of(self, hit: Hit) -> dict[str, Any]:
+        """Return the values of the row of one hit, by column."""
+        columns, values_of = self.layout([hit])
+        return dict(zip(columns, values_of(hit), strict=True))
+
     def _sender(self, agent: tuple[str, bool]) -> _Sender:
         user_agent, is_open = agent
         found = enrich.enrich_user_agent(user_agent, is_open=is_open)

@@ -22,6 +22,7 @@ from tracking.recording.deduplication import save_missing
 from tracking.recording.recent_clicks import recent_clicks
 from tracking.rollups import late_days
 from tracking.signals import announce, beacon_recorded, beacons_recorded
+from tracking.webhooks import outbox
 
 logger = get_logger(__name__)
 
@@ -151,7 +152,8 @@ def _save(hits: Sequence[Hit], using: str, batch_key: UUID | None = None) -> Seq
 def _insert(hits: Sequence[Hit], rows: BeaconRows, using: str, batch_key: UUID | None) -> None:
     late = late_days.days_of(hit.time for hit in hits)
     columns, values_of = rows.layout(hits)
-    if batch_key is None and not late:
+    messages = outbox.beacon_messages(hits, BeaconRows(using, LEAVE_TO_DJANGO).columns_of, using)
+    if batch_key is None and not late and not messages:
         insert(Beacon, columns, hits, values_of, using)
         return
     with transaction.atomic(using=using):
@@ -160,6 +162,7 @@ def _insert(hits: Sequence[Hit], rows: BeaconRows, using: str, batch_key: UUID |
         insert(Beacon, columns, hits, values_of, using, savepoint=False)
         if late:
             late_days.note(late, using)
+        outbox.save(messages, using)
 
 
 def _send_signals(beacons: Sequence[Beacon]) -> None:
@@ -198,8 +201,7 @@ class _LazyBeacons(Sequence[Beacon]):
         return repr(list(self))
 
     def _create(self, hit: Hit) -> Beacon:
-        columns, values_of = self._rows.layout([hit])
-        beacon = Beacon(**dict(zip(columns, values_of(hit), strict=True)))
+        beacon = Beacon(**self._rows.columns_of(hit))
         beacon._state.adding = False
         beacon._state.db = self._using
         return beacon

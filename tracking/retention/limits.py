@@ -16,6 +16,7 @@ from tracking.models import (
     UnmatchedEvent,
     Visit,
     Visitor,
+    WebhookMessage,
     WrittenBatch,
 )
 
@@ -73,6 +74,7 @@ TABLES: Mapping[str, RetainedTable] = {
     "receipt": RetainedTable(WrittenBatch, "time", "receipt_retention", "days"),
     "sentmessage": RetainedTable(SentMessage, "time", "sent_message_retention", "days"),
     "unmatchedevent": RetainedTable(UnmatchedEvent, "time", "unmatched_event_retention", "days"),
+    "webhookmessage": RetainedTable(WebhookMessage, "created_at", "webhook_retention", "days"),
     "dailycount": RetainedTable(DailyCount, "day", "daily_count_retention", "days"),
 }
 

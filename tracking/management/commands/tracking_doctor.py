@@ -16,6 +16,7 @@ from tracking.caching import snapshots
 from tracking.conf import conf
 from tracking.identity import new_visitors
 from tracking.management.output import grouped, print_figures
+from tracking.webhooks import status as webhook_status
 
 
 class Command(BaseCommand):
@@ -67,6 +68,9 @@ class Command(BaseCommand):
         else:
             if not_stored or conf.new_visitors_per_network is not None:
                 shown.append((_("pages not stored, 7 days"), not_stored))
+            webhooks = webhook_status.read()
+            shown += _webhook_figures(webhooks)
+            problems += [_(problem) for problem in webhooks.problems()]
         print_figures(self, shown)
         for hint in hints:
             self.stdout.write(hint)
@@ -147,6 +151,15 @@ def _shown(figures: Mapping[str, Any]) -> list[tuple[str, Any]]:
     if "refresh_age" in figures:
         shown.append((_("last refresh, seconds"), figures["refresh_age"]))
     return shown
+
+
+def _webhook_figures(status: webhook_status.Status) -> list[tuple[str, Any]]:
+    if not status.endpoints:
+        return []
+    return [
+        (_("webhook events waiting"), status.waiting),
+        (_("webhook messages given up"), status.given_up),
+    ]
 
 
 def _describe_writer(figures: Mapping[str, Any]) -> str:
