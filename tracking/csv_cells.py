@@ -8,6 +8,7 @@ An apostrophe in front of the text prevents it. ``unguard(guard(text))`` is the 
 
 import re
 from datetime import datetime
+from decimal import Decimal
 
 #: What may begin a formula: four signs, the same as East Asian keyboards write them, and white
 #: space that some programs skip.
@@ -31,7 +32,7 @@ def guard(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return str(value)
     return _TO_GUARD.sub("'", str(value).replace("\0", ""))
 

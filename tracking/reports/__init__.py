@@ -11,8 +11,10 @@
 :mod:`.top_lists`          the lists of the overview
 :mod:`.overview`           the whole site in a period
 :mod:`.campaigns`          one mailing
+:mod:`.goals`              what came of it: goals and their value
 :mod:`.recipients`         its recipients, one by one
 :mod:`.recipient_states`   the state of each, and how many are in each
+:mod:`.journeys`           what one of them did, up to the pages and events after a click
 :mod:`.counts_per_object`  opens and clicks of many objects, for lists of them
 :mod:`.formatting`         numbers and dates as text: percent, counts, durations, days
 :mod:`.csv_tables`         reports as CSV
@@ -24,6 +26,7 @@
 from tracking.reports.campaigns import Campaign, campaign
 from tracking.reports.csv_tables import campaign_table, lines, overview_table
 from tracking.reports.filters import Filters
+from tracking.reports.journeys import Journey, journey
 from tracking.reports.overview import Overview, overview
 from tracking.reports.periods import BadQuery, Period
 from tracking.reports.query_string import Query, read_query
@@ -36,6 +39,7 @@ __all__ = [
     "Campaign",
     "Filters",
     "Group",
+    "Journey",
     "Overview",
     "Period",
     "Query",
@@ -43,6 +47,7 @@ __all__ = [
     "State",
     "campaign",
     "campaign_table",
+    "journey",
     "lines",
     "listing",
     "overview",

@@ -23,6 +23,7 @@ from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind, Reference
 from tracking.reports.figures import OTHER_VALUES, Listing, Point, Row, Text, share
 from tracking.reports.filters import spelled, type_of
+from tracking.reports.goals import Goal, reached_goals, total_value
 from tracking.reports.periods import Bucket
 from tracking.rollups import read, source_counts
 from tracking.rollups.counts import OTHER, Counts
@@ -122,23 +123,6 @@ class Clicked:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Goal:
-    """Who did what the site reports as its events.
-
-    Attributes:
-        unique: distinct recipients.
-        total: number of events.
-    """
-
-    unique: int
-    total: int
-
-    def as_dict(self) -> dict[str, int]:
-        """Return it as JSON values."""
-        return {"unique": self.unique, "total": self.total}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Timeline:
     """Opens and clicks over time.
 
@@ -174,7 +158,8 @@ class Campaign:
         bounced: recipients for whom it bounced, or ``None`` if that was not recorded.
         opened: who opened it.
         clicked: who followed a link.
-        goal: who reached the goal, or ``None`` if the site reports no events.
+        goal: who did anything that the site reports as its event, or ``None`` if nobody did.
+        goals: who reached each of ``TRACKING_GOALS``.
         quarters: the first 24 hours by quarter of an hour.
         days: all days, from the first to the last of any beacon (or today). Months, if the days
             of some are no longer counted one by one.
@@ -195,6 +180,7 @@ class Campaign:
     opened: Opened
     clicked: Clicked
     goal: Goal | None
+    goals: tuple[Goal, ...]
     quarters: Timeline
     days: Timeline
     links: Listing
@@ -258,6 +244,7 @@ class Campaign:
             "opened": self.opened.as_dict(),
             "clicked": self.clicked.as_dict(),
             "goal": self.goal and self.goal.as_dict(),
+            "goals": [goal.as_dict() for goal in self.goals],
             "open_rate": self.open_rate,
             "open_rate_at_least": self.open_rate_at_least,
             "open_rate_at_most": self.open_rate_at_most,
@@ -307,7 +294,8 @@ def campaign(source: Model | Reference, now: datetime | None = None) -> Campaign
         bounced=actions["bounced"] or None,
         opened=_opened(actions, kinds),
         clicked=_clicked(actions, kinds),
-        goal=_goal(actions, kinds),
+        goal=_goal(actions, kinds, known),
+        goals=reached_goals(known.by_value),
         quarters=_quarters(source_key, began_at, known, now),
         days=_days(known, now),
         links=_links(known.by_value["clicked_links"]),
@@ -368,9 +356,12 @@ def _clicked(actions: Counter[str], kinds: Counter[str]) -> Clicked:
     )
 
 
-def _goal(actions: Counter[str], kinds: Counter[str]) -> Goal | None:
+def _goal(actions: Counter[str], kinds: Counter[str], known: read.SourceCounts) -> Goal | None:
     total = kinds[f"{Kind.EVENT.value} {Label.HUMAN.value}"]
-    return Goal(unique=actions["converted"], total=total) if total else None
+    if not total:
+        return None
+    value = total_value(known.by_value)
+    return Goal(unique=actions["converted"], total=total, value=value)
 
 
 def _timeline(

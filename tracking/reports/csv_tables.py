@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from tracking.csv_cells import guard
 from tracking.hits import Reference
-from tracking.reports.campaigns import Timeline, campaign
+from tracking.reports.campaigns import Campaign, Timeline, campaign
 from tracking.reports.figures import Listing
 from tracking.reports.filters import Filters
 from tracking.reports.measures import MEASURES
@@ -26,7 +26,7 @@ from tracking.reports.top_lists import LISTS, listing
 from tracking.rollups.metric_definitions import TERMS
 
 #: Tables of a campaign.
-CAMPAIGN_TABLES = ("recipients", "links", "countries", "clients", "quarters", "days")
+CAMPAIGN_TABLES = ("goals", "recipients", "links", "countries", "clients", "quarters", "days")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +94,8 @@ def campaign_table(name: str, source: Model | Reference, **chosen: Any) -> Table
         raise KeyError(name)
     if name == "recipients":
         return _recipients(source, chosen)
+    if name == "goals":
+        return _goals(campaign(source))
     part = getattr(campaign(source), name)
     return _list(part) if isinstance(part, Listing) else _timeline(name, part)
 
@@ -132,6 +134,16 @@ def _series(report: Overview) -> Table:
         rows=(
             (points[0].bucket.start, points[0].bucket.end, *(point.value for point in points))
             for points in all_points
+        ),
+    )
+
+
+def _goals(report: Campaign) -> Table:
+    return Table(
+        name="goals",
+        head=(_("Goal"), _("Event or page"), _("Recipients"), _("Events"), _("Value")),
+        rows=(
+            (goal.title, goal.name, goal.unique, goal.total, goal.value) for goal in report.goals
         ),
     )
 

@@ -12,6 +12,8 @@ from django.utils.formats import date_format, number_format
 from django.utils.timezone import get_default_timezone
 from django.utils.translation import gettext, ngettext
 
+from tracking.conf import conf
+
 #: Stands for a number that is not known.
 UNKNOWN = "\N{EN DASH}"
 
@@ -62,6 +64,23 @@ def decimal(value: float, places: int) -> str:
     # By the shortest text of the number: 0.35 is a little more or less as a float.
     rounded = Decimal(str(value)).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
     return number_format(rounded, places, force_grouping=True)
+
+
+def money(value: Decimal | None) -> str:
+    """Return an amount with two decimals, and ``TRACKING_CURRENCY``: ``1,249.50 €``.
+
+    Args:
+        value: the amount.
+    """
+    if value is None:
+        return UNKNOWN
+    number = number_format(value, 2, force_grouping=True)
+    return f"{number}\N{NO-BREAK SPACE}{conf.currency}" if conf.currency else number
+
+
+def events(number: int) -> str:
+    """Return a number of events: ``3 events``."""
+    return ngettext("%s event", "%s events", number) % count(number)
 
 
 def percent(number: str) -> str:

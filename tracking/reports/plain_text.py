@@ -1,6 +1,6 @@
 """Reports as plain text, aligned, for a terminal or a mail."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from django.utils.translation import gettext as _
@@ -13,6 +13,7 @@ from tracking.reports.formatting import (
     count,
     day,
     figure,
+    money,
     opens,
     rate,
     rates,
@@ -79,7 +80,7 @@ def campaign_text(report: Campaign, top: int = 10) -> str:
         _line("machine", opened.machine),
         _line("clicked", clicked.unique, _rate(report.click_rate)),
         (_("Clicked of those who opened"), "", rate(report.click_to_open)),
-        _line("goal", report.goal.unique if report.goal else None),
+        *_goals(report),
         _line("opens", opened.total),
         _line("clicks", clicked.total),
     ]
@@ -112,6 +113,16 @@ def _range(report: Campaign) -> str:
     if report.open_rate is None:
         return _("no data")
     return rates(report.open_rate_at_least, report.open_rate_at_most)
+
+
+def _goals(report: Campaign) -> Iterator[tuple[str, str, str]]:
+    """Yield a line for each goal, or for all events of a site without goals."""
+    if not report.goals:
+        goal = report.goal
+        yield _line("goal", goal.unique if goal else None)
+    for goal in report.goals:
+        value = "" if goal.value is None else money(goal.value)
+        yield _plain(goal.title), count(goal.unique), value
 
 
 def _change(of: Figure) -> str:

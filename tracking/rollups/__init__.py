@@ -9,6 +9,7 @@
 :mod:`.filtered_counts`     the whole site with filters, with counts that are kept
 :mod:`.packed_counts`       counts of one day as bytes
 :mod:`.source_counts`       one source, counted from rows
+:mod:`.event_counts`        its events, and their values
 :mod:`.stored_source`       what is stored of one source
 :mod:`.hourly`              hours of a day
 :mod:`.build`               counts past days and stores them

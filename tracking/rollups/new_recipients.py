@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from django.db.models import Min, Q, QuerySet
+from django.db.models import F, Min, Q, QuerySet
 
 from tracking.db.column_values import storable_time
 from tracking.models import Beacon
@@ -60,23 +60,35 @@ def count_links(
     known: QuerySet[Beacon] | None,
     largest: Collection[tuple[int, str]],
 ) -> Counter[tuple[int, str]]:
-    """Count recipients by link, on the day of the first click on it.
+    """Count recipients by link, on the day of the first click on it: see :func:`count_by`."""
+    return count_by(F("url"), clicks, intervals, known, largest)
 
-    Of all links that are not among the largest of a day, the first click on any of them counts.
+
+def count_by(
+    text: F,
+    rows: QuerySet[Beacon],
+    intervals: Intervals,
+    known: QuerySet[Beacon] | None,
+    largest: Collection[tuple[int, str]],
+) -> Counter[tuple[int, str]]:
+    """Count recipients by a text, such as a link, on the day of the first beacon with it.
+
+    Of all texts that are not among the largest of a day, the first beacon with any of them counts.
 
     Args:
-        clicks: the clicks of people in the intervals.
+        text: the column.
+        rows: the beacons in the intervals.
         intervals: the days.
-        known: earlier clicks of people, or ``None`` if there are none.
-        largest: the index of the day and the URL of all links that are counted one by one.
+        known: earlier beacons, or ``None`` if there are none.
+        largest: the index of the day and the text of all that are counted one by one.
 
     Returns:
-        The recipients by index of the day and URL.
+        The recipients by index of the day and text.
     """
     counted: Counter[tuple[int, str]] = Counter()
-    clicks = clicks.annotate(link=WholeText("url"))
-    known = None if known is None else known.annotate(link=WholeText("url"))
-    for each in _each_recipient(clicks, intervals, known, "link"):
+    rows = rows.annotate(link=WholeText(text))
+    known = None if known is None else known.annotate(link=WholeText(text))
+    for each in _each_recipient(rows, intervals, known, "link"):
         days = {url: intervals.index_of(time) for (url,), time in each.first_times.items()}
         earlier = {url for (url,) in each.earlier}
         new = {url: day for url, day in days.items() if url not in earlier}

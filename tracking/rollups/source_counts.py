@@ -13,9 +13,10 @@ from django.db.models import Count, F, Max, Min, QuerySet, TextField, Value
 from tracking.db.column_values import storable_time
 from tracking.hits import Kind
 from tracking.models import Beacon
-from tracking.rollups import largest_values, new_recipients
+from tracking.rollups import event_counts, largest_values, new_recipients
 from tracking.rollups.counts import OTHER, Counts
 from tracking.rollups.days import DAY, Intervals, day_of
+from tracking.rollups.event_counts import EVENTS, VALUES
 from tracking.rollups.metric_definitions import HUMAN, HUMAN_HITS, OPENS_AND_CLICKS
 from tracking.rollups.site_counts import IntervalCounts
 from tracking.rollups.sql_text import WholeText, joined
@@ -43,10 +44,14 @@ class SourceKey(NamedTuple):
 #: ``times``: the times of the first and last beacon and of the first sent message, as in
 #: "sent 2026-03-29T10:15:00+00:00". ``clicked_links``: clicks of people by link, and recipients new
 #: to that link. ``countries`` and ``clients``: opens and clicks of people, without mail proxies.
-FACETS = ("actions", "stages", "kinds", "times", "clicked_links", "countries", "clients")
+#: The last two: :mod:`.event_counts`.
+FACETS = (
+    *("actions", "stages", "kinds", "times", "clicked_links", "countries", "clients"),
+    *(EVENTS, VALUES),
+)
 
 #: Those of them that count the largest values only, by totals, and all others as one.
-LISTS = ("clicked_links", "countries", "clients")
+LISTS = ("clicked_links", "countries", "clients", EVENTS)
 
 
 def count(
@@ -78,6 +83,7 @@ def count(
         "clicked_links": _links(now, intervals, known),
         "countries": _largest(now.filter(HUMAN_HITS), interval, F("country")),
         "clients": _largest(now.filter(HUMAN_HITS), interval, CLIENT),
+        **_events(now, intervals, known, kinds),
     }
 
 
@@ -191,6 +197,23 @@ def _links(
         known = known.filter(kind=Kind.CLICK, verdict=HUMAN)
     new = new_recipients.count_links(clicks, intervals, known, counted)
     return {key: numbers.plus(Counts(uniques=new[key])) for key, numbers in counted.items()}
+
+
+def _events(
+    now: QuerySet[Beacon],
+    intervals: Intervals,
+    known: QuerySet[Beacon] | None,
+    kinds: IntervalCounts,
+) -> dict[str, IntervalCounts]:
+    """Return the facets of events. Sources without any cost no query."""
+    if not any(kind == f"{Kind.EVENT.value} {HUMAN}" for _interval, kind in kinds):
+        return {EVENTS: {}, VALUES: {}}
+    events, interval = event_counts.named_events(now), intervals.index_expression("time")
+    totals = _largest(events, interval, F("event_name"))
+    return {
+        EVENTS: event_counts.add_uniques(events, intervals, known, totals),
+        VALUES: event_counts.values(events, interval, totals),
+    }
 
 
 def _largest(rows: QuerySet[Beacon], interval: Any, value: Any) -> IntervalCounts:

@@ -13,7 +13,12 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from tracking.admin import charts, columns
-from tracking.admin.reports import campaign_lists, campaign_recipients, series
+from tracking.admin.reports import (
+    campaign_lists,
+    campaign_recipients,
+    recipient_journey,
+    series,
+)
 from tracking.admin.reports.downloads import csv_file, json_file
 from tracking.admin.reports.funnel import opened_bar, steps
 from tracking.admin.reports.pages import page
@@ -41,6 +46,9 @@ def urls(model_admin: "admin.ModelAdmin[Any]") -> list[URLPattern]:
     return [
         pattern("", _report, "tracking_report"),
         pattern("recipients/", _only_recipients, "tracking_report_recipients"),
+        pattern(
+            "recipients/<str:entity_label>/<str:entity_pk>/", _journey, "tracking_report_journey"
+        ),
         pattern("<slug:name>.csv", _file, "tracking_report_csv"),
         pattern("report.json", _json, "tracking_report_json"),
         pattern("<slug:name>/", _whole_list, "tracking_report_list"),
@@ -92,6 +100,20 @@ def _only_recipients(
     source = SourceObject(request, site, label, pk)
     title = gettext("Recipients: %s") % source.name
     return _part(source, "recipient_list", title, **campaign_recipients.list_context(source))
+
+
+def _journey(
+    site: admin.AdminSite,
+    request: HttpRequest,
+    label: str,
+    pk: str,
+    entity_label: str,
+    entity_pk: str,
+) -> HttpResponse:
+    source = SourceObject(request, site, label, pk)
+    return _part(
+        source, "full_table", **recipient_journey.page_context(source, entity_label, entity_pk)
+    )
 
 
 def _whole_list(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.admin.utils import quote
 from django.utils.translation import gettext
 
 from tracking.admin import columns
@@ -86,7 +87,7 @@ def _recipients_section(source: SourceObject, found: Recipients, page_urls: Page
             Column(gettext("Last"), gettext("Last open or click, also by machines."), kind=TEXT),
             *(Column(*map(str, TERMS[name])) for name in ("opens", "clicks")),
         ],
-        rows=[_recipient(one, rows) for one in found.rows],
+        rows=[_recipient(one, rows, source) for one in found.rows],
         empty=gettext("No matching recipients.")
         if is_filtered
         else gettext("No recipients yet: no beacon has an entity."),
@@ -95,12 +96,18 @@ def _recipients_section(source: SourceObject, found: Recipients, page_urls: Page
     )
 
 
-def _recipient(one: Recipient, rows: RelatedObjects) -> TableRow:
+def _recipient(one: Recipient, rows: RelatedObjects, source: SourceObject) -> TableRow:
+    entity = one.entity
     return TableRow(
-        name=rows.name(one.entity),
-        url=rows.url(one.entity) or "",
+        name=rows.name(entity),
+        url=rows.url(entity) or "",
         cells=[
-            Cell(str(one.state.label), STATE),
+            Cell(
+                str(one.state.label),
+                STATE,
+                gettext("What they did"),
+                source.path_to("tracking_report_journey", entity.label, quote(entity.pk)),
+            ),
             Cell(columns.exact_time(one.first_at) if one.first_at else UNKNOWN, TIME),
             Cell(columns.exact_time(one.last_at) if one.last_at else UNKNOWN, TIME),
             Cell(formatting.count(one.opens)),

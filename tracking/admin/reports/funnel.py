@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 
 from tracking.admin import charts
 from tracking.admin.charts import Part, Span
@@ -11,6 +11,7 @@ from tracking.admin.charts.bars import span_swatch, swatch
 from tracking.reports import formatting
 from tracking.reports.campaigns import Campaign
 from tracking.reports.figures import share
+from tracking.reports.goals import Goal
 from tracking.rollups.metric_definitions import TERMS
 
 
@@ -55,11 +56,16 @@ def _reached(report: Campaign) -> Iterator[Step]:
         formatting.clicks(clicked.total),
         *_clicked_further(report),
     )
-    if report.goal is not None:
-        events = ngettext("%s event", "%s events", report.goal.total)
-        yield _step(
-            report, "goal", report.goal.unique, events % formatting.count(report.goal.total)
-        )
+    if report.goals:
+        for goal in report.goals:
+            yield _goal(report, goal)._replace(name=goal.title)
+    elif report.goal is not None:
+        yield _goal(report, report.goal)
+
+
+def _goal(report: Campaign, goal: Goal) -> Step:
+    value = [] if goal.value is None else [formatting.money(goal.value)]
+    return _step(report, "goal", goal.unique, formatting.events(goal.total), *value)
 
 
 def _range(report: Campaign) -> Iterator[str]:

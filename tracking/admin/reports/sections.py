@@ -23,11 +23,12 @@ class Column(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A cell, with a tooltip or ``""``."""
+    """A cell, with a tooltip and the URL of its text, or ``""``."""
 
     text: str
     kind: str = NUMBER
     title: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
