@@ -15,7 +15,7 @@ from tests.support.brute_force import AGENTS
 from tracking.hits import Hit, Kind, PageHit, Reference
 from tracking.recording import write
 from tracking.reports import journeys
-from tracking.reports.journeys import journey
+from tracking.reports.journeys import journey, next_pages
 
 pytestmark = pytest.mark.django_db
 
@@ -113,9 +113,23 @@ def test_few_queries_and_a_bound(mailings, people, monkeypatch):
     with CaptureQueriesContext(connection) as queries:
         assert len(journey(mailings[0], people[0]).steps) == 21
     assert len(queries) == 3
-    monkeypatch.setattr(journeys, "MAX_PAGES", 5)
+    monkeypatch.setattr(journeys, "MAX_STEPS", 5)
     found = journey(mailings[0], people[0])
     assert (len(found.steps), found.is_cut) == (6, True)
+    monkeypatch.setattr(journeys, "MAX_SEEN", 7)
+    rows, is_cut = next_pages(mailings[0]).rows, next_pages(mailings[0]).is_cut
+    assert (len(rows), is_cut) == (7, True)
+
+
+def test_the_pages_of_all_recipients(mailings, people):
+    spring, (anna, ben) = mailings[0], people
+    write([click(spring, anna, 0), click(spring, ben, 0, "w"), click(spring, None, 0, "x")])
+    write([page(1, "/tea/"), page(2, "/tea/"), page(1, "/tea/", "w"), page(1, "/cart/", "w")])
+    write([page(1, "/tea/", "x"), click(mailings[1], ben, 3, "w"), page(4, "/cart/", "w")])
+    found = next_pages(spring)
+    assert found.rows == (("/tea/", 3, 4), ("/cart/", 1, 1))
+    assert not found.is_cut
+    assert next_pages(mailings[1]).rows == (("/cart/", 1, 1),)
 
 
 def test_nobody_is_nobody(mailings, people):
@@ -155,3 +169,5 @@ def test_every_page_belongs_to_the_last_click_before_it(seed, mailings, people):
         for entity in people:
             pages = {text for what, text in steps(source, entity) if what == "page_view"}
             assert pages == expected.get((source, entity), set())
+        seen = {url for url, _people, _views in next_pages(source).rows}
+        assert seen == set().union(*(expected.get((source, entity), ()) for entity in people))

@@ -26,7 +26,7 @@
 from tracking.reports.campaigns import Campaign, campaign
 from tracking.reports.csv_tables import campaign_table, lines, overview_table
 from tracking.reports.filters import Filters
-from tracking.reports.journeys import Journey, journey
+from tracking.reports.journeys import Journey, journey, next_pages
 from tracking.reports.overview import Overview, overview
 from tracking.reports.periods import BadQuery, Period
 from tracking.reports.query_string import Query, read_query
@@ -50,6 +50,7 @@ __all__ = [
     "journey",
     "lines",
     "listing",
+    "next_pages",
     "overview",
     "overview_table",
     "read_query",

@@ -18,6 +18,7 @@ from tracking.hits import Reference
 from tracking.reports.campaigns import Campaign, Timeline, campaign
 from tracking.reports.figures import Listing
 from tracking.reports.filters import Filters
+from tracking.reports.journeys import next_pages
 from tracking.reports.measures import MEASURES
 from tracking.reports.overview import Overview, overview
 from tracking.reports.periods import Period
@@ -26,7 +27,9 @@ from tracking.reports.top_lists import LISTS, listing
 from tracking.rollups.metric_definitions import TERMS
 
 #: Tables of a campaign.
-CAMPAIGN_TABLES = ("goals", "recipients", "links", "countries", "clients", "quarters", "days")
+CAMPAIGN_TABLES = (
+    *("goals", "pages", "recipients", "links", "countries", "clients", "quarters", "days"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +99,8 @@ def campaign_table(name: str, source: Model | Reference, **chosen: Any) -> Table
         return _recipients(source, chosen)
     if name == "goals":
         return _goals(campaign(source))
+    if name == "pages":
+        return _pages(source)
     part = getattr(campaign(source), name)
     return _list(part) if isinstance(part, Listing) else _timeline(name, part)
 
@@ -136,6 +141,11 @@ def _series(report: Overview) -> Table:
             for points in all_points
         ),
     )
+
+
+def _pages(source: Model | Reference) -> Table:
+    head = (_("Page"), _("Recipients"), _column_title("page_views"))
+    return Table(name="pages", head=head, rows=next_pages(source).rows)
 
 
 def _goals(report: Campaign) -> Table:

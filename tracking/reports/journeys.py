@@ -1,7 +1,9 @@
-"""What one recipient of a mailing did: opens, clicks, and the pages and events after a click.
+"""What recipients of a mailing did: opens, clicks, and the pages and events after a click.
 
     for step in journey(affiliate, subscriber).steps:
         step.time, step.what, step.text
+
+    next_pages(affiliate).rows       # what all of them saw after a click
 
 A page belongs to the last click before it, of the same visitor, as an event does when it is
 written: a later click of another mailing, or of another recipient in the same browser, ends the
@@ -9,7 +11,8 @@ journey.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,7 +22,7 @@ from typing import Any, NamedTuple
 from django.db.models import Model
 from django.utils.translation import gettext_lazy
 
-from tracking.enrichment.verdict_rules import Label
+from tracking.db.chunks import in_batches
 from tracking.hits import PAGE_VIEW, Kind, Reference
 from tracking.journey.credit import attribution
 from tracking.models import Beacon, PageView
@@ -27,10 +30,16 @@ from tracking.reports.filters import type_of
 from tracking.rollups.metric_definitions import HUMAN
 
 #: The maximum number of beacons and of pages that a journey is made of, the first ones.
-MAX_BEACONS, MAX_PAGES = 1_000, 1_000
+MAX_STEPS = 1_000
 
-#: The maximum number of browsers of one recipient.
+#: The maximum number of browsers of one recipient, and of those that are read at once.
 MAX_VISITORS = 100
+
+#: The maximum number of clicks of a mailing whose pages are read, the first ones.
+MAX_CLICKS = 5_000
+
+#: The maximum number of beacons and of pages that are read of so many visitors.
+MAX_SEEN = 5_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,21 +122,27 @@ def journey(
     """
     mailing, recipient = _reference(source), _reference(entity)
     keys = _Keys(type_of(mailing).pk, mailing.pk, type_of(recipient).pk, recipient.pk)
-    beacons = list(Beacon.objects.filter(**keys._asdict()).order_by("time", "id")[:MAX_BEACONS])
-    is_cut = len(beacons) == MAX_BEACONS
+    beacons = list(Beacon.objects.filter(**keys._asdict()).order_by("time", "id")[:MAX_STEPS])
+    is_cut = len(beacons) == MAX_STEPS
     clicks = [one for one in beacons if _is_click(one)]
     visitors = list(dict.fromkeys(one.visitor_id for one in clicks if one.visitor_id))
     steps = [_step(one) for one in beacons]
     if visitors:
         began = min(one.time for one in clicks if one.visitor_id)
-        ours = _Ours(keys, visitors[:MAX_VISITORS], began)
-        steps += map(_step, ours.events)
+        seen = _Seen(visitors[:MAX_VISITORS], began, MAX_STEPS)
+        steps += [
+            _step(event)
+            for event, click in seen.events()
+            # Those of another entity, such as the site's own user, are not among the beacons.
+            if _keys(click) == keys and _keys(event)[:2] == keys[:2] and _keys(event) != keys
+        ]
         if with_pages:
-            pages = ours.pages
+            pages = [
+                Step(time=page.time, what=PAGE_VIEW, text=page.url) for page in seen.pages(keys)
+            ]
             # First: an event that comes from a page has its time.
-            steps = [Step(time=time, what=PAGE_VIEW, text=url) for time, url in pages] + steps
-            is_cut |= len(pages) == MAX_PAGES
-        is_cut |= len(visitors) > MAX_VISITORS
+            steps = pages + steps
+        is_cut |= seen.is_cut or len(visitors) > MAX_VISITORS
     return Journey(
         source=mailing,
         entity=recipient,
@@ -136,17 +151,33 @@ def journey(
     )
 
 
-class _Ours:
-    """What the visitors of a recipient did after their clicks.
+class _Page(NamedTuple):
+    """A page that somebody saw after a click.
 
-    Args:
-        keys: the mailing and the recipient.
-        visitors: the keys of the visitors.
-        began: the time of the first click.
+    Attributes:
+        visitor: the key of the visitor.
+        time: when.
+        url: the path.
+        click: the last click before it.
     """
 
-    def __init__(self, keys: _Keys, visitors: Sequence[str], began: datetime) -> None:
-        self._keys, self._visitors, self._began = keys, visitors, began
+    visitor: str
+    time: datetime
+    url: str
+    click: Beacon
+
+
+class _Seen:
+    """What some visitors did after their clicks in mailings, each with the last click before it.
+
+    Args:
+        visitors: the keys of the visitors.
+        began: the time of the first click to look at.
+        limit: the maximum number of beacons and of pages, the first ones.
+    """
+
+    def __init__(self, visitors: Sequence[str], began: datetime, limit: int) -> None:
+        self._visitors, self._began, self._limit = visitors, began, limit
         within = attribution()
         self._within = timedelta(0) if within is None else within
         rows = Beacon.objects.filter(
@@ -155,46 +186,102 @@ class _Ours:
             kind__in=[Kind.CLICK, Kind.EVENT],
             source_id__isnull=False,
         )
-        found = list(rows.order_by("time", "id")[:MAX_BEACONS])
+        found = list(rows.order_by("time", "id")[:limit])
+        self.is_cut = len(found) == limit
         self._events = [one for one in found if one.kind == Kind.EVENT]
         self._clicks: dict[str, list[Beacon]] = {key: [] for key in visitors}
         for one in found:
             if _is_click(one):
                 self._clicks[str(one.visitor_id)].append(one)
 
-    @property
-    def events(self) -> list[Beacon]:
-        """The events of the mailing that have another entity, such as the site's own user."""
-        return [
-            one
-            for one in self._events
-            if _keys(one)[:2] == self._keys[:2]
-            and _keys(one) != self._keys
-            and self._is_ours(str(one.visitor_id), one.time)
-        ]
+    def events(self) -> Iterator[tuple[Beacon, Beacon]]:
+        """Yield the events that belong to a click, each with the click."""
+        for one in self._events:
+            if click := self._last_click(str(one.visitor_id), one.time):
+                yield one, click
 
-    @property
-    def pages(self) -> list[tuple[datetime, str]]:
-        """The times and paths of the pages."""
-        last = max(one.time for clicks in self._clicks.values() for one in clicks)
+    def pages(self, keys: tuple[Any, ...]) -> Iterator[_Page]:
+        """Yield the pages that belong to clicks of a mailing, or of a recipient of it.
+
+        Args:
+            keys: the first of :class:`_Keys`, or all.
+        """
+        ours = [
+            one.time
+            for clicks in self._clicks.values()
+            for one in clicks
+            if _keys(one)[: len(keys)] == keys
+        ]
+        if not ours:
+            return
         rows = PageView.objects.filter(
             visit__visitor_id__in=self._visitors,
             visit__ended_at__gte=self._began,
-            visit__verdict=Label.HUMAN,
+            visit__verdict=HUMAN,
             time__gte=self._began,
-            time__lte=last + self._within,
+            time__lte=max(ours) + self._within,
         )
-        seen = rows.order_by("time").values_list("visit__visitor_id", "time", "url")[:MAX_PAGES]
-        return [(time, url) for key, time, url in seen if self._is_ours(str(key), time)]
+        in_order = rows.order_by("time").values_list("visit__visitor_id", "time", "url")
+        found = list(in_order[: self._limit])
+        self.is_cut |= len(found) == self._limit
+        for visitor, time, url in found:
+            click = self._last_click(str(visitor), time)
+            if click is not None and _keys(click)[: len(keys)] == keys:
+                yield _Page(str(visitor), time, url, click)
 
-    def _is_ours(self, visitor: str, time: datetime) -> bool:
-        """Return whether the last click of a visitor before a moment is one of these."""
+    def _last_click(self, visitor: str, time: datetime) -> Beacon | None:
         clicks = self._clicks[visitor]
         number = bisect_right(clicks, time, key=attrgetter("time"))
-        if not number:
-            return False
-        last = clicks[number - 1]
-        return _keys(last) == self._keys and time - last.time <= self._within
+        last = clicks[number - 1] if number else None
+        return None if last is None or time - last.time > self._within else last
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NextPages:
+    """The pages that the recipients of a mailing saw after a click.
+
+    Attributes:
+        rows: for each path the recipients (visitors, where none is known) and the page views,
+            the most recipients first.
+        is_cut: whether there are more clicks or pages than could be read.
+    """
+
+    rows: tuple[tuple[str, int, int], ...]
+    is_cut: bool
+
+
+def next_pages(source: Model | Reference) -> NextPages:
+    """Return the pages that the recipients of a mailing saw after a click.
+
+    Args:
+        source: the mailing, a saved row of any model, or its reference.
+
+    Raises:
+        LookupError: the site has no such model.
+        ValueError: the row is not saved.
+    """
+    mailing = _reference(source)
+    keys = (type_of(mailing).pk, mailing.pk)
+    rows = Beacon.objects.filter(source_type_id=keys[0], source_id=keys[1], kind=Kind.CLICK)
+    rows = rows.filter(verdict=HUMAN, visitor_id__isnull=False).order_by("time")
+    clicks = list(rows.values_list("visitor_id", "time")[:MAX_CLICKS])
+    is_cut = len(clicks) == MAX_CLICKS
+    began: dict[str, datetime] = {}
+    for visitor, time in clicks:
+        began.setdefault(str(visitor), time)
+    views: Counter[str] = Counter()
+    people: dict[str, set[Any]] = defaultdict(set)
+    for some in in_batches(began, MAX_VISITORS):
+        seen = _Seen(some, min(began[key] for key in some), MAX_SEEN)
+        for page in seen.pages(keys):
+            views[page.url] += 1
+            entity = _keys(page.click)[2:]
+            people[page.url].add(page.visitor if entity[1] is None else entity)
+        is_cut |= seen.is_cut
+    lines = [(url, len(people[url]), views[url]) for url in views]
+    return NextPages(
+        rows=tuple(sorted(lines, key=lambda line: (-line[1], -line[2], line[0]))), is_cut=is_cut
+    )
 
 
 def _reference(row: Model | Reference) -> Reference:
@@ -202,7 +289,7 @@ def _reference(row: Model | Reference) -> Reference:
 
 
 def _is_click(one: Beacon) -> bool:
-    return one.kind == Kind.CLICK and one.verdict == Label.HUMAN
+    return one.kind == Kind.CLICK and one.verdict == HUMAN
 
 
 def _keys(one: Beacon) -> tuple[Any, ...]:

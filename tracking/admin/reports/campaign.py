@@ -16,7 +16,7 @@ from tracking.admin import charts, columns
 from tracking.admin.reports import (
     campaign_lists,
     campaign_recipients,
-    recipient_journey,
+    journeys,
     series,
 )
 from tracking.admin.reports.downloads import csv_file, json_file
@@ -75,7 +75,7 @@ def _report(site: admin.AdminSite, request: HttpRequest, label: str, pk: str) ->
         "campaign",
         title=gettext("Report: %s") % report.name,
         sent=_sent(report),
-        links=source.links(),
+        links=[*source.links(), *journeys.links(source, report)],
         is_gone=source.is_gone,
         **context,
     )
@@ -111,18 +111,19 @@ def _journey(
     entity_pk: str,
 ) -> HttpResponse:
     source = SourceObject(request, site, label, pk)
-    return _part(
-        source, "full_table", **recipient_journey.page_context(source, entity_label, entity_pk)
-    )
+    return _part(source, "full_table", **journeys.page_context(source, entity_label, entity_pk))
 
 
 def _whole_list(
     site: admin.AdminSite, request: HttpRequest, label: str, pk: str, name: str
 ) -> HttpResponse:
     source = SourceObject(request, site, label, pk)
-    if name not in campaign_lists.LISTS:
+    if name == journeys.PAGES:
+        shown: dict[str, Any] = {"table": journeys.pages_section(source)}
+    elif name in campaign_lists.LISTS:
+        shown = campaign_lists.whole(source, name)
+    else:
         raise Http404
-    shown = campaign_lists.whole(source, name)
     title = f"{shown['table'].title}: {source.name}"
     return _part(source, "full_table", title, **shown)
 
@@ -236,6 +237,8 @@ def _file(
     source = SourceObject(request, site, label, pk)
     if name not in CAMPAIGN_TABLES:
         raise Http404
+    if name == journeys.PAGES:
+        journeys.check_sees_pages(source)
     chosen = campaign_recipients.chosen(source) if name == "recipients" else {}
     table = campaign_table(name, source.reference, **chosen)
     if name == "recipients":

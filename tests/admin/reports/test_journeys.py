@@ -1,4 +1,4 @@
-"""The page of one recipient of a mailing."""
+"""What recipients of a mailing did: the page of one, and the pages that all saw."""
 
 import re
 from datetime import timedelta
@@ -59,6 +59,23 @@ def test_pages_are_for_those_who_may_see_visitors(bought, readers, staff):
     assert "no permission to view visitors" in html
     html = text_of(staff("view_beacon", "view_visitor").get(path_of(bought, readers[0])))
     assert "alert" in html
+
+
+def test_the_pages_that_recipients_saw(bought, admin_client):
+    html = admin_client.get(report_url(bought)).content.decode()
+    assert f'href="{report_url(bought, "pages/")}"' in html
+    html = admin_client.get(report_url(bought, "pages/")).content.decode()
+    assert "&lt;script&gt;alert" in html
+    assert "<script>alert" not in html
+    text = b"".join(admin_client.get(report_url(bought, "pages.csv"))).decode("utf-8-sig")
+    assert text.splitlines()[1] == f"{NASTY},1,1"
+
+
+def test_they_are_for_those_who_may_see_visitors(bought, staff):
+    clerk = staff("view_beacon")
+    for end in ("pages/", "pages.csv"):
+        assert clerk.get(report_url(bought, end)).status_code == 403
+    assert "pages/" not in clerk.get(report_url(bought)).content.decode()
 
 
 def test_whoever_may_not_see_beacons_sees_nothing(bought, readers, staff):
