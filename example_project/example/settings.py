@@ -4,6 +4,8 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+import django
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 PORT = os.environ.get("PORT", "8000")
 
@@ -79,13 +81,28 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "static/"
 
-# Mail goes into a folder. The page "Outbox" shows it.
-EMAIL_BACKEND = "shop.outbox.FolderBackend"
-EMAIL_FILE_PATH = os.environ.get("EXAMPLE_OUTBOX", BASE_DIR / "outbox")
+# Each message is tracked, and sent by SMTP to a server of the shop's own, which puts it into a
+# folder. The page "Outbox" shows it.
+if django.VERSION >= (6, 1):
+    MAILERS = {
+        "default": {
+            "BACKEND": "tracking.mail.TrackingEmailBackend",
+            "OPTIONS": {"mailer": "smtp"},
+        },
+        "smtp": {"BACKEND": "shop.outbox.OwnServerBackend", "OPTIONS": {"host": "127.0.0.1"}},
+    }
+else:
+    EMAIL_BACKEND = "tracking.mail.TrackingEmailBackend"
+    TRACKING_MAIL_BACKEND = "shop.outbox.OwnServerBackend"
+OUTBOX = os.environ.get("EXAMPLE_OUTBOX", BASE_DIR / "outbox")
 DEFAULT_FROM_EMAIL = "The Tea Shop <hello@tea-shop.example>"
 
 # Mail has no request from which to take the host.
 TRACKING_BASE_URL = f"http://127.0.0.1:{PORT}"
+
+# What the mailings are for.
+TRACKING_GOALS = {"Purchase": "purchase"}
+TRACKING_CURRENCY = "€"
 
 # Pages for the shop owner, and the outbox.
 NO_TRACKING_PREFIXES = ["/live/", "/outbox/"]

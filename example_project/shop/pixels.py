@@ -12,5 +12,5 @@ class CampaignPixel(TrackingPixel):
     """Logs opens and clicks."""
 
     def record(self, request, *args, **kwargs):
-        """Log the campaign and the kind of URL."""
-        logger.info("Campaign %s: %s", kwargs.get("campaign"), request.path.rpartition("/")[0])
+        """Log what was loaded or followed."""
+        logger.info("Campaign: %s", request.path.rpartition("/")[0])

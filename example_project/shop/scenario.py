@@ -171,6 +171,9 @@ _WAYS = (
     *("search", "bot", "direct", "social", "affiliate"),
 )
 
+#: How they arrive if no mail brings them, and without links that make beacons.
+_STRANGERS = ("search", "direct", "search", "social", "search", "search", "direct", "bot", "search")
+
 #: Share of visitors in each hour of their local day, from midnight on.
 CURVE = (3, 2, 1, 1, 1, 2, 5, 9, 13, 15, 14, 13, 14, 12, 11, 11, 12, 13, 15, 18, 20, 17, 11, 6)
 
@@ -190,7 +193,8 @@ class Scenario:
         cities = len({place.city for place in self._places})
         self._weights = [2 + cities - index % cities for index in range(len(self._places))]
         self._used: set[str] = set()
-        self._mail = cycle(campaign_mails())
+        mails = campaign_mails()
+        self._mail = cycle(random.sample(mails, len(mails)))
         self._home = reverse("home")
         self._products = [product.get_absolute_url() for product in Product.objects.all()]
         self._affiliate_links = [
@@ -202,9 +206,20 @@ class Scenario:
     def arrivals(self, count: int | None = None) -> Iterator[Arrival]:
         """Yield ``count`` visitors, or endlessly many, not in order of time."""
         for way in islice(cycle(_WAYS), count):
-            place = self._random.choices(self._places, self._weights)[0]
+            place = self.place()
             arrive: Callable[[Place], list[Session]] = getattr(self, f"_by_{way}")
             yield Arrival(place, arrive(place))
+
+    def strangers(self, count: int) -> Iterator[Arrival]:
+        """Yield ``count`` visitors whom no mail has brought, not in order of time."""
+        for way in islice(cycle(_STRANGERS), count):
+            place = self.place()
+            arrive: Callable[[Place], list[Session]] = getattr(self, f"_by_{way}")
+            yield Arrival(place, arrive(place))
+
+    def place(self) -> Place:
+        """Return a place, likely one of the first of the file."""
+        return self._random.choices(self._places, self._weights)[0]
 
     def moment(self, arrival: Arrival, end: datetime) -> datetime:
         """Return a time of arrival in the 24 hours before ``end``, likely by local time."""
@@ -229,7 +244,7 @@ class Scenario:
 
     def _by_social(self, place: Place) -> list[Session]:
         name, referrer = self._random.choice(list(SOCIAL.items()))
-        query = f"?utm_source={name}&utm_medium=social&utm_campaign=spring-sale"
+        query = f"?utm_source={name}&utm_medium=social&utm_campaign=tea-season"
         return self._reading(self._browser(place), self._some_page() + query, referrer)
 
     def _by_affiliate(self, place: Place) -> list[Session]:
@@ -238,19 +253,19 @@ class Scenario:
         return self._reading(self._browser(place), link, referrer)
 
     def _by_gmail(self, place: Place) -> list[Session]:
-        return self._mail_read_with(GMAIL, place, clicks=0.75)
+        return self._mail_read_with(GMAIL, place, clicks=0.4)
 
     def _by_apple_mail(self, place: Place) -> list[Session]:
         # Apple Mail loads the image whether or not anybody reads the mail.
-        return self._mail_read_with(APPLE_MAIL, place, clicks=0.4)
+        return self._mail_read_with(APPLE_MAIL, place, clicks=0.3)
 
     def _by_mail_program(self, place: Place) -> list[Session]:
-        return self._mail_read_with(self._random.choice(MAIL_PROGRAMS), place, clicks=0.75)
+        return self._mail_read_with(self._random.choice(MAIL_PROGRAMS), place, clicks=0.4)
 
     def _by_bot(self, place: Place) -> list[Session]:
         pages = [self._home, *self._products]
         requests = [Request(2.0 * number, page) for number, page in enumerate(pages)]
-        bot = Client(self._address(place), self._random.choice(BOTS))
+        bot = Client(self.address(place), self._random.choice(BOTS))
         return [Session(bot, 0, requests)]
 
     def _by_opted_out(self, place: Place) -> list[Session]:
@@ -263,7 +278,7 @@ class Scenario:
     def _mail_read_with(self, user_agent: str, place: Place, *, clicks: float) -> list[Session]:
         """Return the opening of a mail and, with probability ``clicks``, a click and more pages."""
         pixel, links = next(self._mail)
-        opening = Session(Client(self._address(place), user_agent), 0, [Request(0, pixel)])
+        opening = Session(Client(self.address(place), user_agent), 0, [Request(0, pixel)])
         if self._random.random() > clicks:
             return [opening]
         later = self._random.uniform(5, 60)
@@ -292,9 +307,9 @@ class Scenario:
 
     def _browser(self, place: Place) -> Client:
         user_agent = self._random.choices(BROWSERS, BROWSERS_WEIGHTS)[0]
-        return Client(self._address(place), user_agent)
+        return Client(self.address(place), user_agent)
 
-    def _address(self, place: Place) -> str:
+    def address(self, place: Place) -> str:
         """Return an address of the place, unused if possible."""
         network = ipaddress.ip_network(place.network)
         size = min(network.num_addresses, 1 << 32)

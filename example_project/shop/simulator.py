@@ -23,6 +23,7 @@ from itertools import count
 from random import Random
 from typing import NamedTuple
 
+from django.conf import settings
 from django.core.servers.basehttp import (
     ThreadedWSGIServer,
     WSGIRequestHandler,
@@ -108,9 +109,10 @@ class Browser:
             answer = self._get(path, request.referrer)
             if answer.status >= http.client.INTERNAL_SERVER_ERROR:
                 raise ShopFailedError(f"{path} returned status {answer.status}.")
-            path = answer.headers["Location"]
-            if path is None:
+            location = answer.headers["Location"]
+            if location is None:
                 return
+            path = location.removeprefix(settings.TRACKING_BASE_URL)
 
     def _get(self, path: str, referrer: str) -> http.client.HTTPResponse:
         self._connection.request("GET", path, headers=self._headers(referrer))

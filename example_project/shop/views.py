@@ -3,15 +3,21 @@
 from email.message import EmailMessage
 
 from django.contrib.contenttypes.models import ContentType
+from django.core.paginator import Paginator
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.http import require_POST
 
-from shop import outbox
+import tracking
+from shop import campaign, outbox
 from shop.models import Affiliate, Offer, Product, Subscriber
 from tracking.hits import Kind
-from tracking.models import Beacon
+from tracking.models import Beacon, Source
+
+#: Messages on a page of the outbox.
+MESSAGES = 50
 
 
 def home(request: HttpRequest) -> HttpResponse:
@@ -31,6 +37,19 @@ def product(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "shop/product.html", {"product": product, "offer": offer})
 
 
+@require_POST
+def buy(request: HttpRequest, slug: str) -> HttpResponse:
+    """Sell a product: the goal of the shop's mailings."""
+    product = get_object_or_404(Product, slug=slug)
+    tracking.record("purchase", request, value=product.price, product=product.slug)
+    return redirect("thanks")
+
+
+def thanks(request: HttpRequest) -> HttpResponse:
+    """Thank for a purchase."""
+    return render(request, "shop/thanks.html")
+
+
 def live(request: HttpRequest) -> HttpResponse:
     """Show who is in the shop now, to users who may see it. Ask others to log in."""
     if not request.user.has_perm("tracking.view_visitor"):
@@ -39,20 +58,26 @@ def live(request: HttpRequest) -> HttpResponse:
 
 
 def outbox_list(request: HttpRequest) -> HttpResponse:
-    """List the messages of the outbox."""
+    """List the messages of the outbox, page by page."""
     counts = _opens_and_clicks()
+    page = Paginator(list(outbox.messages()), MESSAGES).get_page(request.GET.get("page"))
     rows = [
         {"name": name, "message": message, "counts": counts.get(message["To"], {})}
-        for name, message in outbox.messages()
+        for name, message in page
     ]
-    return render(request, "shop/outbox.html", {"rows": rows})
+    return render(request, "shop/outbox.html", {"rows": rows, "page": page})
 
 
 def _opens_and_clicks() -> dict[str, dict[str, int]]:
-    """Return the numbers of opens and clicks of each subscriber, by e-mail address."""
+    """Return opens and clicks of the letter by people, by the address of the subscriber."""
     subscribers = ContentType.objects.get_for_model(Subscriber)
     counted = (
-        Beacon.objects.filter(entity_type=subscribers)
+        Beacon.objects.people()
+        .filter(
+            entity_type=subscribers,
+            source_type=ContentType.objects.get_for_model(Source),
+            source_id__in=[str(mailing.pk) for mailing in campaign.sources()],
+        )
         .values("entity_id")
         .annotate(
             opens=Count("pk", filter=Q(kind=Kind.OPEN)),

@@ -2,9 +2,11 @@
 
 import csv
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import maxminddb
@@ -57,7 +59,7 @@ def test_visitors_are_from_many_countries_and_have_many_browsers(shop):
 
 
 def test_all_verdicts_occur(shop):
-    of_mail = shop.rows("SELECT DISTINCT verdict FROM tracking_beacon")
+    of_mail = shop.rows("SELECT DISTINCT verdict FROM tracking_beacon WHERE kind <> 'sent'")
     of_pages = shop.rows("SELECT DISTINCT verdict FROM tracking_visitor")
     assert {verdict for (verdict,) in of_mail} == {"human", "proxy", "prefetch"}
     assert {verdict for (verdict,) in of_pages} == {"human", "bot"}
@@ -69,8 +71,10 @@ def test_visits_come_from_searches_campaigns_mail_and_affiliates(shop):
     assert "https://www.google.com/" in referrers
     assert any("teas-of-spring" in referrer for referrer in referrers)
     campaigns = {tuple(campaign) for _, *campaign in visits if any(campaign)}
-    assert {medium for _, medium, _ in campaigns} == {"social"}
-    assert {campaign for *_, campaign in campaigns} == {"spring-sale"}
+    assert {(medium, campaign) for _, medium, campaign in campaigns} == {
+        ("social", "tea-season"),
+        ("email", "spring-letter"),
+    }
     assert shop.rows(
         """
         SELECT count(*) > 0 FROM tracking_beacon AS beacon
@@ -85,7 +89,7 @@ def test_the_day_is_the_one_before_now(shop):
     now = datetime.now(UTC)
     rows = shop.rows(
         """
-        SELECT time FROM tracking_beacon
+        SELECT time FROM tracking_beacon WHERE kind <> 'sent'
         UNION ALL SELECT page.time FROM tracking_pageview AS page
             JOIN tracking_visit AS visit ON visit.id = page.visit_id
             WHERE visit.ip_address <> '127.0.0.1'
@@ -171,7 +175,7 @@ def demo(tmp_path):
             text=True,
         )
         running.append(process)
-        shop._wait(process)
+        shop._wait(process, seconds=120)  # it writes a history first
         return process
 
     start.shop = shop
@@ -182,21 +186,87 @@ def demo(tmp_path):
         process.stdout.close()
 
 
-def test_the_demo_simulates_one_day_is_alive_and_ends_with_ctrl_c(demo):
+def test_the_demo_has_a_history_is_alive_and_ends_with_ctrl_c(demo):
     process, shop = demo(), demo.shop
+    the_past_is_plausible(shop)
     day = shop.rows("SELECT count(*) FROM tracking_visit")
     deadline = time.monotonic() + 10
     while shop.rows("SELECT count(*) FROM tracking_visit") < [(day[0][0] + 3,)]:
         assert time.monotonic() < deadline, "nobody comes"
         time.sleep(0.1)
     first = end(process)
+    assert "Writing two months of history" in first
     assert "Simulating a day with 20 visitors" in first
-    assert f"Live    {shop.url}/live/" in first
+    assert f"Live      {shop.url}/live/" in first
     # The console shows no simulated requests.
     assert "Campaign" not in first
     assert first.count('"GET ') <= 1
 
-    assert "Simulating" not in end(demo())
+    again = end(demo())
+    assert "Simulating" not in again
+    assert "Writing" not in again
+
+
+def the_past_is_plausible(shop):
+    now = datetime.now(UTC)
+    days = dict(shop.rows("SELECT date(started_at), count(*) FROM tracking_visit GROUP BY 1"))
+    assert len(days) >= 61
+    full = sorted(days)[1:-2]
+    assert all(30 <= days[day] <= 150 for day in full)
+    assert len({days[day] for day in full}) > 10  # no flat line
+    assert shop.rows("SELECT max(started_at) FROM tracking_visit")[0][0] <= str(now)
+    # Nothing happens to a message before it is sent.
+    assert shop.rows(
+        """
+        SELECT count(*) FROM tracking_beacon AS beacon JOIN tracking_beacon AS sent
+            ON sent.kind = 'sent' AND sent.source_type_id = beacon.source_type_id
+                AND sent.source_id = beacon.source_id AND sent.entity_id = beacon.entity_id
+        WHERE beacon.time < sent.time
+        """
+    ) == [(0,)]
+    mailings = shop.rows(
+        """
+        SELECT source_id, count(DISTINCT CASE WHEN kind = 'sent' THEN entity_id END),
+            count(DISTINCT CASE WHEN kind = 'open' AND verdict IN ('human', 'proxy')
+                THEN entity_id END),
+            count(DISTINCT CASE WHEN kind = 'click' AND verdict = 'human' THEN entity_id END),
+            sum(kind = 'bounced'), sum(kind = 'event')
+        FROM tracking_beacon JOIN django_content_type AS type
+            ON type.id = source_type_id AND type.model = 'source'
+        GROUP BY source_id
+        """
+    )
+    assert [sent for _, sent, *_ in mailings] == [150, 150, 300, 300, 300]
+    for _, sent, opened, clicked, bounced, bought in mailings:
+        assert 0.15 * sent < opened < 0.6 * sent
+        assert 0 < clicked < opened
+        assert bounced < 0.1 * sent
+        assert 0 < bought <= clicked
+    gateways = shop.rows(
+        "SELECT count(*) FROM tracking_beacon WHERE kind = 'click' AND verdict <> 'human'"
+    )
+    assert gateways > [(50,)]
+
+
+def test_a_port_in_use_is_told_before_anything_is_made(demo):
+    shop = demo.shop
+    with closing(socket.socket()) as other:
+        other.bind(("127.0.0.1", shop.port))
+        other.listen()
+        run = subprocess.run(
+            [sys.executable, "manage.py", "demo"],
+            cwd=EXAMPLE,
+            env=shop.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert run.returncode == 1
+    assert run.stderr == (
+        f"CommandError: Port {shop.port} is in use. "
+        f"Choose another one: PORT={shop.port + 1} make demo\n"
+    )
+    assert not shop.database.exists()
 
 
 def end(process):
@@ -246,4 +316,4 @@ def test_the_demo_goes_on_without_mmdb_writer(tmp_path):
         check=True,
     )
     assert "mmdb-writer is not installed: the demo shows no places." in run.stderr
-    assert "60 messages" in run.stdout
+    assert "300 messages" in run.stdout

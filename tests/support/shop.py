@@ -69,8 +69,8 @@ class Shop:
             server.terminate()
             server.wait()
 
-    def _wait(self, server: subprocess.Popen[bytes]) -> None:
-        for _ in range(200):
+    def _wait(self, server: subprocess.Popen[bytes], seconds: int = 20) -> None:
+        for _ in range(10 * seconds):
             assert server.poll() is None, "the server has ended"
             try:
                 with urlopen(self.url):
@@ -123,15 +123,19 @@ class Shop:
         }
 
     def beacons(self):
-        """Return kind, subscriber, affiliate, URL and data of each beacon, oldest first."""
+        """Return kind, subscriber, source, URL and data of each beacon, oldest first."""
         return self.rows(
             """
-            SELECT beacon.kind, subscriber.email, affiliate.name, beacon.url, beacon.data
+            SELECT beacon.kind, subscriber.email, coalesce(source.name, affiliate.name),
+                beacon.url, beacon.data
             FROM tracking_beacon AS beacon
             LEFT JOIN shop_subscriber AS subscriber
                 ON replace(beacon.entity_id, '-', '') = subscriber.id
+            LEFT JOIN django_content_type AS type ON type.id = beacon.source_type_id
+            LEFT JOIN tracking_source AS source
+                ON type.model = 'source' AND beacon.source_id = source.id
             LEFT JOIN shop_affiliate AS affiliate
-                ON beacon.source_id = affiliate.id
+                ON type.model = 'affiliate' AND beacon.source_id = affiliate.id
             ORDER BY beacon.time
             """
         )

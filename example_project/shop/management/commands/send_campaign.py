@@ -11,9 +11,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser):
         """Add the options."""
-        parser.add_argument("--campaign", default="spring-sale", help="Default: %(default)s.")
+        parser.add_argument("--campaign", default="spring-letter", help="Default: %(default)s.")
 
     def handle(self, *args, campaign: str, **options):
         """Send the campaign and print the number of messages."""
         sent = send(campaign)
-        self.stdout.write(f"{sent} messages are in {settings.EMAIL_FILE_PATH}.")
+        self.stdout.write(f"{sent} messages are in {settings.OUTBOX}.")
