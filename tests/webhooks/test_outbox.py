@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from decimal import Decimal
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -9,9 +10,12 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.site.models import Affiliate
 from tracking import log_limits
+from tracking.enrichment.verdict_rules import Label, Verdict
 from tracking.hits import Hit, Kind, Reference
 from tracking.models import Beacon, Source, WebhookEndpoint, WebhookMessage
 from tracking.recording import write
+from tracking.verdicts import corrections
+from tracking.verdicts.comparison import Change
 from tracking.webhooks import endpoints, outbox, payloads
 
 pytestmark = pytest.mark.django_db
@@ -223,3 +227,55 @@ def test_the_writer_limits_what_waits(endpoint, settings, monkeypatch):
     assert sum(one.messages.values_list("size", flat=True)) <= 80_000
     one.refresh_from_db()
     assert one.dropped > 0
+
+
+def correct(hits, label=Label.BOT):
+    """Correct the verdicts of hits."""
+    human, after = Verdict(Label.HUMAN, "no user agent"), Verdict(label, "a burst")
+    return corrections.correct([Change(hit.id, hit.time, human, after) for hit in hits])
+
+
+def test_a_corrected_verdict_is_an_event(endpoint):
+    endpoint(types=["verdict.corrected"], sources="spring")
+    source = Source.objects.create(name="Spring", slug="spring")
+    hits = [Hit(kind=Kind.CLICK, source=Reference.to(source)), Hit(kind=Kind.CLICK)]
+    write(hits)
+    assert items() == []
+    correct(hits)
+    [event] = items()
+    assert event["type"] == "verdict.corrected"
+    data = event["data"]
+    assert (data["id"], data["kind"]) == (str(hits[0].id), "click")
+    assert (data["verdict"], data["verdict_reason"]) == ("bot", "a burst")
+    assert data["previous_verdict"] == "human"
+    assert data["previous_verdict_reason"] == "no user agent"
+    assert data["source"]["slug"] == "spring"
+    correct(hits)  # nothing is left to correct
+    assert len(items()) == 1
+
+
+def test_a_correction_that_is_rolled_back_is_not_sent(endpoint):
+    endpoint(types=["verdict.corrected"])
+    hit = Hit(kind=Kind.CLICK)
+    write([hit])
+    with transaction.atomic():
+        correct([hit])
+        transaction.set_rollback(True)
+    assert items() == []
+
+
+def test_without_an_endpoint_a_correction_reads_no_beacon(endpoint):
+    endpoint(types=["beacon.sent"])
+    hit = Hit(kind=Kind.CLICK)
+    write([hit])
+    with CaptureQueriesContext(connection) as queries:
+        assert correct([hit])
+    assert not any("webhook" in query["sql"] for query in queries)
+
+
+def test_an_event_with_a_value(endpoint):
+    endpoint()
+    write([Hit(kind=Kind.EVENT, event_name="purchase", event_value=Decimal("49.90"))])
+    [event] = items()
+    assert event["data"]["event_name"] == "purchase"
+    assert Decimal(event["data"]["event_value"]) == Decimal("49.90")

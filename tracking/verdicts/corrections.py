@@ -20,6 +20,7 @@ from tracking.models import Beacon, SharedValue
 from tracking.rollups import late_days
 from tracking.signals import announce, verdicts_corrected
 from tracking.verdicts.comparison import Change
+from tracking.webhooks import outbox
 
 #: The name of the row of :class:`tracking.models.SharedValue` that is locked while verdicts
 #: change, so that each change happens once, and is announced once.
@@ -71,6 +72,7 @@ def _correct(changes: Sequence[Change], using: str) -> list[Change]:
         for columns, keys in _updates(made, addresses):
             rows.filter(pk__in=keys).update(**columns)
         late_days.note(late_days.days_of(one.time for one in made), using)
+        outbox.save_corrections({one.id: one.before for one in made}, using)
     return made
 
 

@@ -12,6 +12,7 @@ no further query.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Sum
@@ -19,13 +20,15 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from tracking.conf import conf
+from tracking.db.column_values import storable_time
 from tracking.db.isolation import log_errors_with_savepoints
-from tracking.hits import ROLES, Hit
+from tracking.enrichment.verdict_rules import Verdict
+from tracking.hits import ROLES, Hit, Reference
 from tracking.log_limits import get_logger
-from tracking.models import WebhookEndpoint, WebhookMessage
+from tracking.models import Beacon, WebhookEndpoint, WebhookMessage
 from tracking.webhooks import endpoints, payloads, sender_thread
 from tracking.webhooks.endpoints import Endpoint
-from tracking.webhooks.event_types import type_of
+from tracking.webhooks.event_types import CORRECTED, type_of
 from tracking.webhooks.schedule import MAX_AGE
 
 logger = get_logger(__name__)
@@ -57,37 +60,93 @@ def beacon_messages(
     with log_errors_with_savepoints(logger, "Preparing webhooks for %s hits", len(hits)):
         hits = [hit for hit in hits if any(type_of(hit.kind) in one.types for one in wanting)]
         slugs = endpoints.slugs_of((hit.source for hit in hits), using)
-        return _messages(wanting, (_BeaconEvent(hit, columns_of, slugs) for hit in hits))
+        return _messages(wanting, (_beacon_event(hit, columns_of, slugs) for hit in hits))
     return []
 
 
-class _BeaconEvent:
-    """A beacon, as the endpoints get it. Written once for all that get the same."""
+def save_corrections(previous: Mapping[UUID, Verdict], using: str) -> None:
+    """Save messages about corrected verdicts, in the transaction that has corrected them.
+
+    Args:
+        previous: the verdicts before, by the primary keys of the beacons.
+        using: the alias of the database.
+
+    Raises:
+        django.db.DatabaseError: the database failed.
+    """
+    wanting = [one for one in endpoints.active() if CORRECTED in one.types]
+    if not (wanting and previous):
+        return
+    messages: list[WebhookMessage] = []
+    with log_errors_with_savepoints(logger, "Preparing webhooks for corrected verdicts"):
+        beacons = Beacon.objects.using(using).in_bulk(list(previous))
+        slugs = endpoints.slugs_of((one.reference("source") for one in beacons.values()), using)
+        events = (_correction_event(one, previous[one.pk], slugs) for one in beacons.values())
+        messages = _messages(wanting, events)
+    save(messages, using)
+
+
+class _Event:
+    """Something that happened, as the endpoints get it. Written once for all that get the same.
+
+    Args:
+        name: its type.
+        source: its source.
+        slugs: slugs by primary key of a ``Source``.
+        moment: when it happened.
+        data_of: returns what it says, given the slug of the source and whether to add personal
+            data.
+    """
 
     def __init__(
-        self, hit: Hit, columns_of: Callable[[Hit], Mapping[str, Any]], slugs: Mapping[str, str]
+        self,
+        name: str,
+        source: Reference | None,
+        slugs: Mapping[str, str],
+        moment: datetime,
+        data_of: Callable[[str | None, bool], Mapping[str, Any]],
     ) -> None:
-        self._hit = hit
-        self._columns_of = columns_of
-        self._name = type_of(hit.kind)
-        is_ours = hit.source is not None and hit.source.label == endpoints.SOURCE_LABEL
-        self._slug = slugs.get(hit.source.pk) if hit.source and is_ours else None
+        self._name = name
+        self._source = source
+        is_ours = source is not None and source.label == endpoints.SOURCE_LABEL
+        self._slug = slugs.get(source.pk) if source is not None and is_ours else None
+        self._moment = moment
+        self._data_of = data_of
         self._texts: dict[bool, str | None] = {}
 
     def text_for(self, endpoint: Endpoint) -> str | None:
         """Return the event as JSON, or ``None`` if the endpoint does not ask for it."""
-        if not endpoint.wants(self._name, self._hit.source, self._slug):
+        if not endpoint.wants(self._name, self._source, self._slug):
             return None
         personal = endpoint.personal_data
         if personal not in self._texts:
-            columns = self._columns_of(self._hit)
-            references = {role: getattr(self._hit, role) for role in ROLES}
-            data = payloads.beacon_data(columns, references, self._slug, personal_data=personal)
-            self._texts[personal] = payloads.event(self._name, columns["time"], data)
+            data = self._data_of(self._slug, personal)
+            self._texts[personal] = payloads.event(self._name, self._moment, data)
         return self._texts[personal]
 
 
-def _messages(wanting: Iterable[Endpoint], events: Iterable[_BeaconEvent]) -> list[WebhookMessage]:
+def _beacon_event(
+    hit: Hit, columns_of: Callable[[Hit], Mapping[str, Any]], slugs: Mapping[str, str]
+) -> _Event:
+    references = {role: getattr(hit, role) for role in ROLES}
+
+    def data_of(slug: str | None, personal: bool) -> Mapping[str, Any]:
+        return payloads.beacon_data(columns_of(hit), references, slug, personal_data=personal)
+
+    return _Event(type_of(hit.kind), hit.source, slugs, storable_time(hit.time), data_of)
+
+
+def _correction_event(beacon: Beacon, before: Verdict, slugs: Mapping[str, str]) -> _Event:
+    references = {role: beacon.reference(role) for role in ROLES}
+
+    def data_of(slug: str | None, personal: bool) -> Mapping[str, Any]:
+        data = payloads.beacon_data(vars(beacon), references, slug, personal_data=personal)
+        return data | {"previous_verdict": before.label, "previous_verdict_reason": before.reason}
+
+    return _Event(CORRECTED, references["source"], slugs, timezone.now(), data_of)
+
+
+def _messages(wanting: Iterable[Endpoint], events: Iterable[_Event]) -> list[WebhookMessage]:
     texts: dict[int, list[str]] = {}
     for event in events:
         for endpoint in wanting:
