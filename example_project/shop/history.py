@@ -133,7 +133,7 @@ class _History:
     def __init__(self, end: datetime) -> None:
         self._end = end
         self._random = Random(30)
-        self._scenario = Scenario(Random(31))
+        self._scenario = Scenario(Random(31), mails=())
         self._products = list(Product.objects.all())
         self._people = list(Subscriber.objects.all())
         self._readers = dict(

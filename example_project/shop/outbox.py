@@ -71,11 +71,11 @@ class _Mailbox:
         return "250 OK"
 
 
-def messages() -> Iterator[tuple[str, ParsedMessage]]:
-    """Yield the file name of each message, without ``.eml``, and its headers."""
+def messages(*, headersonly: bool = True) -> Iterator[tuple[str, ParsedMessage]]:
+    """Yield the file name of each message, without ``.eml``, and its headers or all of it."""
     for path in sorted(folder().glob("*.eml")):
         with path.open("rb") as file:
-            yield path.stem, BytesParser(policy=policy.default).parse(file, headersonly=True)
+            yield path.stem, BytesParser(policy=policy.default).parse(file, headersonly)
 
 
 def message(name: str) -> ParsedMessage | None:

@@ -110,8 +110,8 @@ def campaign_mails() -> list[CampaignMail]:
     """
     base = re.escape(settings.TRACKING_BASE_URL)
     found = []
-    for name, _headers in outbox.messages():
-        body = outbox.message(name).get_body(["html"])
+    for _name, message in outbox.messages(headersonly=False):
+        body = message.get_body(["html"])
         urls = re.findall(rf'(?:src|href)="{base}(/[^"]*)"', body.get_content() if body else "")
         pixels = [html.unescape(url) for url in urls if url.endswith(".gif")]
         links = [html.unescape(url) for url in urls if not url.endswith(".gif")]
@@ -181,8 +181,12 @@ CURVE = (3, 2, 1, 1, 1, 2, 5, 9, 13, 15, 14, 13, 14, 12, 11, 11, 12, 13, 15, 18,
 class Scenario:
     """Invents visitors. The same random numbers give the same visitors."""
 
-    def __init__(self, random: Random) -> None:
-        """Load the places, the mail and the pages of the shop.
+    def __init__(self, random: Random, mails: Sequence[CampaignMail] | None = None) -> None:
+        """Load the places and the pages of the shop.
+
+        Args:
+            random: the random numbers.
+            mails: the mail that is read; by default that of the outbox.
 
         Raises:
             NoMailError: no campaign was sent.
@@ -193,7 +197,7 @@ class Scenario:
         cities = len({place.city for place in self._places})
         self._weights = [2 + cities - index % cities for index in range(len(self._places))]
         self._used: set[str] = set()
-        mails = campaign_mails()
+        mails = campaign_mails() if mails is None else mails
         self._mail = cycle(random.sample(mails, len(mails)))
         self._home = reverse("home")
         self._products = [product.get_absolute_url() for product in Product.objects.all()]
