@@ -357,6 +357,26 @@ class Settings:
         return rule
 
     @cached_property
+    def mail_consent(self) -> str | Mapping[str, str]:
+        """``TRACKING_MAIL_CONSENT``: whether recipients are tracked who have said nothing.
+
+        ``"if-granted"``: no, only those who have agreed. ``"unless-denied"``: yes, all but those
+        who have refused. Or one of the two for each: ``{"opens": "if-granted", "clicks":
+        "unless-denied"}``. Default ``""``: not chosen, which is as ``"unless-denied"``.
+        """
+        asked: str | Mapping[str, str] = self._get("MAIL_CONSENT", "") or ""
+        return asked
+
+    @cached_property
+    def mail_consent_text(self) -> str:
+        """``TRACKING_MAIL_CONSENT_TEXT``: the version of the text on the preferences page.
+
+        It is noted with each change. Change it with the text of your template. Default ``""``: the
+        name of the template and the language.
+        """
+        return str(self._get("MAIL_CONSENT_TEXT", "") or "")
+
+    @cached_property
     def mail_backend(self) -> str:
         """``TRACKING_MAIL_BACKEND``: dotted path of the mail backend that sends.
 

@@ -176,6 +176,9 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
         event_name: what happened, of an event.
         event_value: what it is worth, with two decimals.
         report: for the event of a mail provider, how it finds its message.
+        recipient: the digest of the address that a message went to
+            (:mod:`tracking.recipient_consent`). It decides whether the hit is written, and is not
+            stored.
     """
 
     kind: str
@@ -193,6 +196,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
     event_name: str = ""
     event_value: Decimal | None = None
     report: MailReport | None = None
+    recipient: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the hit as a dict of values that ``DjangoJSONEncoder`` can encode."""
@@ -213,6 +217,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True, tag_field="is", tag="beacon
             "event_name": self.event_name,
             "event_value": None if self.event_value is None else str(self.event_value),
             **report,
+            "recipient": self.recipient,
         }
 
     @classmethod

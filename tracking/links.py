@@ -27,6 +27,9 @@ from tracking.hits import Reference
 
 logger = logging.getLogger(__name__)
 
+#: What mail programs and people add to the end of a URL that stands in a text.
+TRAILING = " /.,;:!)]>'\""
+
 
 def pixel_url(
     args: Sequence[Any] = (),
@@ -37,6 +40,7 @@ def pixel_url(
     target: Model | None = None,
     request: HttpRequest | None = None,
     counts: bool = True,
+    recipient: int | None = None,
 ) -> str:
     """Return the URL of a pixel.
 
@@ -48,6 +52,7 @@ def pixel_url(
         target: the saved row that is shown.
         request: gives the URL its host if ``TRACKING_BASE_URL`` is not set.
         counts: whether opens are recorded; ``False`` for a test.
+        recipient: the digest of the address that gets it (:mod:`tracking.recipient_consent`).
 
     Raises:
         TypeError, ValueError: an argument cannot be part of a URL; the message names it.
@@ -60,6 +65,7 @@ def pixel_url(
         entity=_reference("entity", entity),
         target=_reference("target", target),
         issued_at=_issued_at() if counts else tokens.UNCOUNTED,
+        recipient=recipient,
     )
     return absolute(reverse("tracking:pixel", args=[token]), request)
 
@@ -74,6 +80,7 @@ def link_url(
     target: Model | None = None,
     request: HttpRequest | None = None,
     counts: bool = True,
+    recipient: int | None = None,
 ) -> str:
     """Return the URL of a redirect that leads to ``url``.
 
@@ -88,6 +95,7 @@ def link_url(
         target: the saved row that the link leads to.
         request: gives the URL its host if ``TRACKING_BASE_URL`` is not set.
         counts: whether clicks are recorded; ``False`` for a test.
+        recipient: as for :func:`pixel_url`.
 
     Raises:
         tracking.destinations.BadDestination: no redirect may lead to ``url``.
@@ -95,7 +103,14 @@ def link_url(
             the message names it.
     """
     token = link_token(
-        url, args, kwargs, source=source, entity=entity, target=target, counts=counts
+        url,
+        args,
+        kwargs,
+        source=source,
+        entity=entity,
+        target=target,
+        counts=counts,
+        recipient=recipient,
     )
     return absolute(reverse("tracking:redirect", args=[token]), request)
 
@@ -109,6 +124,7 @@ def link_token(
     entity: Model | None = None,
     target: Model | None = None,
     counts: bool = True,
+    recipient: int | None = None,
 ) -> str:
     """Return the token of a redirect. Arguments and errors are those of :func:`link_url`."""
     url = str(url)  # of a lazy string, such as reverse_lazy() returns
@@ -128,7 +144,48 @@ def link_token(
         entity=_reference("entity", entity),
         target=target_reference,
         issued_at=_issued_at() if counts else tokens.UNCOUNTED,
+        recipient=recipient,
     )
+
+
+def preferences_url(recipient: Model | str, request: HttpRequest | None = None) -> str:
+    """Return the URL of the page on which a recipient says whether it may be tracked.
+
+    Args:
+        recipient: the saved row of the recipient, or an e-mail address.
+        request: gives the URL its host if ``TRACKING_BASE_URL`` is not set.
+
+    Raises:
+        TypeError, ValueError: ``recipient`` is neither.
+    """
+    token = _recipient_token(recipient, tokens.PREFERENCES)
+    return absolute(reverse("tracking:preferences", args=[token]), request)
+
+
+def unsubscribe_url(
+    recipient: Model | str, *, source: Model | None = None, request: HttpRequest | None = None
+) -> str:
+    """Return the URL for the header ``List-Unsubscribe``, which takes one click (RFC 8058).
+
+    Args:
+        recipient: the saved row of the recipient, or an e-mail address.
+        source: the saved row of the mailing.
+        request: gives the URL its host if ``TRACKING_BASE_URL`` is not set.
+
+    Raises:
+        TypeError, ValueError: ``recipient`` is neither.
+    """
+    token = _recipient_token(recipient, tokens.UNSUBSCRIBE, _reference("source", source))
+    return absolute(reverse("tracking:unsubscribe", args=[token]), request)
+
+
+def _recipient_token(recipient: Model | str, salt: str, source: Reference | None = None) -> str:
+    """Return a token that never expires: a recipient may change its mind at any time."""
+    if isinstance(recipient, str):
+        if "@" not in recipient:
+            raise ValueError(f"{recipient!r} is no e-mail address.")
+        return tokens.dumps((), {"address": str(recipient)}, salt=salt, source=source)
+    return tokens.dumps((), {}, salt=salt, source=source, entity=Reference.to(recipient))
 
 
 def absolute(path: str, request: HttpRequest | None = None) -> str:

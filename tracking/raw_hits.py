@@ -33,7 +33,7 @@ class RawHit(msgspec.Struct, frozen=True, array_like=True, tag=1):
         key: the 16 bytes of the key of the row this becomes.
         time: when it was observed, in POSIX seconds.
         kind, data, url, target, source, entity, visitor: as in the hit.
-        referrer, ip_address, user_agent: as in the hit.
+        referrer, ip_address, user_agent, recipient: as in the hit.
     """
 
     kind: str
@@ -48,6 +48,7 @@ class RawHit(msgspec.Struct, frozen=True, array_like=True, tag=1):
     visitor: str | None = None
     key: bytes = msgspec.field(default_factory=uuid7_bytes)
     time: float = msgspec.field(default_factory=clock.time)
+    recipient: int | None = None
 
     @property
     def uuid(self) -> uuid.UUID:
@@ -73,6 +74,7 @@ class RawHit(msgspec.Struct, frozen=True, array_like=True, tag=1):
             ip_address=self.ip_address,
             user_agent=self.user_agent,
             visitor=self.visitor,
+            recipient=self.recipient,
         )
 
 

@@ -17,17 +17,16 @@ from tracking.db.isolation import log_errors_with_savepoints, savepoints
 from tracking.destinations import clean_destination
 from tracking.hits import Kind
 from tracking.identity.request_info import RequestInfo
+from tracking.links import TRAILING
 from tracking.log_limits import get_logger
 from tracking.models import Target
 from tracking.pixel_callbacks import rename_keys, tracker
 from tracking.raw_hits import RawHit
+from tracking.recipient_consent.decisions import refuses
 from tracking.sync_and_async import Waiting
 from tracking.tokens import Payload
 
 logger = get_logger(__name__)
-
-#: What mail programs and people add to the end of a URL that stands in a text.
-TRAILING = " /.,;:!)]>'\""
 
 
 async def open_pixel(info: RequestInfo, token: str, wait: Waiting) -> None:
@@ -106,16 +105,21 @@ async def _record(
 ) -> None:
     """Call the callbacks and send a hit, if the request counts."""
     tracks_visitors = info.tracks_visitors
-    if tracks_visitors and snapshots.is_due():
+    has_recipient = payload.entity is not None or payload.recipient is not None
+    if (tracks_visitors or has_recipient) and snapshots.is_due():
         await snapshots.refresh_for_request(wait)
     if not info.counts():
+        return
+    if has_recipient and refuses(kind, payload.entity, payload.recipient):
         return
     if tracks_visitors and conf.consent:
         await info.ask_consent(wait)
     data = payload.kwargs
     if payload.args:
         data = {"args": payload.args, **rename_keys(payload.kwargs, ["args"])}
-    raw = info.make_raw_hit(kind, data, url, payload.target, payload.source, payload.entity)
+    raw = info.make_raw_hit(
+        kind, data, url, payload.target, payload.source, payload.entity, payload.recipient
+    )
     if tracker.has_callbacks:
         await wait.call(tracker.notify, info.request, payload.args, payload.kwargs)
     await send_hit(raw, wait)

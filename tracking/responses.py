@@ -1,10 +1,12 @@
-"""The responses to pixels and links: the GIF and the redirect.
+"""The responses to pixels and links, the GIF and the redirect, and what all public views share.
 
 Django's views and the edge (:mod:`tracking.edge`) send the same ones.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
+from django.db import connections, transaction
 from django.http import HttpResponse, HttpResponseRedirect
 
 from tracking import compat
@@ -19,6 +21,20 @@ GIF = (
 )
 
 METHODS = ("GET", "HEAD")
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def public_view(view: View) -> View:
+    """Mark a public view: no CSRF, no atomic requests.
+
+    What is recorded stays recorded whatever the site's own code does, a database that is down
+    stops no reader, and a POST is answered with 405 instead of a page about CSRF.
+    """
+    for alias in connections:
+        view = transaction.non_atomic_requests(using=alias)(view)
+    view.csrf_exempt = True  # type: ignore[attr-defined]
+    return view
 
 
 class PlainResponse(NamedTuple):

@@ -47,6 +47,15 @@ visitor_seen = Signal()
 address_banned = Signal()
 
 
+#: Sent when a recipient unsubscribes: by the button of the mail program (RFC 8058), or on the page
+#: behind ``List-Unsubscribe``. What it means is up to the site. It may be sent several times. If a
+#: receiver raises, the mail program gets status 500.
+#: Arguments: ``sender``, the model ``MailConsent``; ``entity``, the row of the recipient, or
+#: ``None``; ``address``, its e-mail address, or ``""``; ``source``, the row of the mailing, or
+#: ``None``; ``request``.
+unsubscribed = Signal()
+
+
 class _RollBack(Exception):
     """A receiver failed: roll back to the savepoint."""
 

@@ -9,7 +9,9 @@ from django.urls import path, re_path
 
 from tracking import health, views
 from tracking.active_visitors import feed
-from tracking.record_opens_and_clicks import TRAILING
+from tracking.links import TRAILING
+from tracking.recipient_consent.preferences import preferences
+from tracking.recipient_consent.unsubscribing import unsubscribe
 
 app_name = "tracking"
 
@@ -25,12 +27,16 @@ urlpatterns = [
     path("from/<slug:source_slug>.gif", views.source, name="source"),
     path("active", feed.active, name="active"),
     path("map/", feed.redirect_to_map, name="map"),
+    path("preferences/<str:token>", preferences, name="preferences"),
+    path("unsubscribe/<str:token>", unsubscribe, name="unsubscribe"),
     path("health", health.health, name="health"),
     # The same with what mail programs add to the end. No URL is made of them: they have no names.
     re_path(rf"^(?P<token>[^/]+)\.gif{_ADDED}+\Z", views.pixel),
     re_path(rf"^to/(?P<target_id>[0-9]+){_ADDED}+\Z", views.target),
     re_path(rf"^to/(?P<target_id>[0-9]+)/(?P<source_slug>[-\w]+){_ADDED}+\Z", views.target),
     re_path(rf"^from/(?P<source_slug>[-\w]+)\.gif{_ADDED}+\Z", views.source),
+    re_path(rf"^preferences/(?P<token>[^/]+){_ADDED}+\Z", preferences),
+    re_path(rf"^unsubscribe/(?P<token>[^/]+){_ADDED}+\Z", unsubscribe),
     path("<str:token>", views.redirect, name="redirect"),
     # No token is that short: a word and a slash may be a page of the site.
     re_path(rf"^(?P<token>[^/]{{20,}})/{_ADDED}*\Z", views.redirect),

@@ -6,9 +6,8 @@ The log has the errors.
 
 from collections.abc import Callable, Coroutine
 from functools import update_wrapper
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from django.db import connections, transaction
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 
@@ -21,27 +20,15 @@ from tracking.hits import Kind, Reference
 from tracking.identity.request_info import RequestInfo
 from tracking.log_limits import get_logger
 from tracking.models import Source, Target
-from tracking.responses import GIF, METHODS
+from tracking.recipient_consent.decisions import refuses
+from tracking.responses import GIF, METHODS, public_view
 from tracking.sync_and_async import IN_LOOP, IN_THREAD, Waiting, run
 
 __all__ = ["GIF", "pixel", "redirect", "source", "target", "trigger"]
 
 logger = get_logger(__name__)
 
-View = TypeVar("View", bound=Callable[..., Any])
 Flow = Callable[[HttpRequest, str, Waiting], Coroutine[Any, Any, HttpResponse]]
-
-
-def _public_view(view: View) -> View:
-    """Mark a public view: no CSRF, no atomic requests.
-
-    What is recorded stays recorded whatever the site's own code does, a database that is down
-    stops no reader, and a POST is answered with 405 instead of a page about CSRF.
-    """
-    for alias in connections:
-        view = transaction.non_atomic_requests(using=alias)(view)
-    view.csrf_exempt = True  # type: ignore[attr-defined]
-    return view
 
 
 class _TokenView:
@@ -71,7 +58,7 @@ class _TokenView:
 # Tokens.
 
 
-@_public_view
+@public_view
 @_TokenView
 async def pixel(request: HttpRequest, token: str, wait: Waiting) -> HttpResponse:
     """Respond with the pixel, and record an open if this site has made the token.
@@ -94,7 +81,7 @@ async def pixel(request: HttpRequest, token: str, wait: Waiting) -> HttpResponse
     return _pixel_response(request)
 
 
-@_public_view
+@public_view
 @_TokenView
 async def redirect(request: HttpRequest, token: str, wait: Waiting) -> HttpResponse:
     """Send the reader where the token says, and record a click.
@@ -128,7 +115,7 @@ async def redirect(request: HttpRequest, token: str, wait: Waiting) -> HttpRespo
 # Objects named in the URL.
 
 
-@_public_view
+@public_view
 def trigger(
     request: HttpRequest,
     target_type: type[Model] | None = None,
@@ -181,7 +168,7 @@ def trigger(
     return _trigger_click(request, target, source, entity, ignore_errors=ignore_errors)
 
 
-@_public_view
+@public_view
 def target(request: HttpRequest, target_id: int, source_slug: str | None = None) -> HttpResponse:
     """Redirect to a :class:`~tracking.models.Target`: the app's own short link.
 
@@ -202,7 +189,7 @@ def target(request: HttpRequest, target_id: int, source_slug: str | None = None)
     )
 
 
-@_public_view
+@public_view
 def source(request: HttpRequest, source_slug: str) -> HttpResponse:
     """Respond with the pixel of a :class:`~tracking.models.Source`, without a token.
 
@@ -314,11 +301,14 @@ def _record(
 ) -> None:
     """Update the entity and send the hit, if the request counts."""
     info = RequestInfo.of(request)
-    if info.tracks_visitors and snapshots.is_due():
+    entity = found["entity"]
+    has_recipient = entity is not None and not entity._state.adding
+    if (info.tracks_visitors or has_recipient) and snapshots.is_due():
         run(snapshots.refresh_for_request(IN_THREAD))
     if not info.counts():
         return
-    entity = found["entity"]
+    if entity is not None and has_recipient and refuses(kind, Reference.to(entity), None):
+        return
     if entity is not None:
         with log_errors_with_savepoints(logger, "beacon_update of %s", entity._meta.label):
             generic_references.update_entity(entity, request)
@@ -327,7 +317,13 @@ def _record(
     references = {
         role: Reference.to(instance) for role, instance in found.items() if instance is not None
     }
-    raw = info.make_raw_hit(kind, None, url, **references)
+    raw = info.make_raw_hit(
+        kind,
+        url=url,
+        target=references.get("target"),
+        source=references.get("source"),
+        entity=references.get("entity"),
+    )
     run(record_opens_and_clicks.send_hit(raw, IN_THREAD))
 
 

@@ -110,6 +110,12 @@ def _numbered(headers: Headers, number: int) -> Headers:
     return [*others, (b"Referer", b"https://news.example/n/%d" % number)]
 
 
+#: Pages that a token of their own opens.
+_RECIPIENT_PAGES = (
+    (tokens.PREFERENCES, b"/t/preferences/"),
+    (tokens.UNSUBSCRIBE, b"/t/unsubscribe/"),
+)
+
 #: Shares of plain requests, hostile headers, forged tokens, banned clients, other URLs, hostile
 #: targets, malformed and aborted requests, in percent.
 SHARES = (36, 22, 14, 6, 9, 7, 5, 1)
@@ -263,9 +269,14 @@ class Cases:
         """Return a request for the other URLs of the app and of the site."""
         random = self._random
         junk = inputs.percent(random, inputs.text(random))
+        reader = Reference("tracking.source", str(self._facts.source_id))
+        salt, page = pick(random, _RECIPIENT_PAGES)
         path = pick(
             random,
             (
+                self._with_ending(page + self._token(number, salt, entity=reader)),
+                self._with_ending(page + self._token(number, tokens.PIXEL)),
+                page + junk,
                 *(
                     b"/t/active",
                     b"/t/map/",

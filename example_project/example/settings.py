@@ -99,6 +99,7 @@ DEFAULT_FROM_EMAIL = "The Tea Shop <hello@tea-shop.example>"
 
 # Mail has no request from which to take the host.
 TRACKING_BASE_URL = f"http://127.0.0.1:{PORT}"
+TRACKING_MAIL_CONSENT = "unless-denied"
 
 # What the mailings are for.
 TRACKING_GOALS = {"Purchase": "purchase"}

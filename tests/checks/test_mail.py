@@ -2,6 +2,7 @@ import django
 import pytest
 
 from tracking.checks.mail import check_base_url_of_mail, check_mail_backend, check_mail_rule
+from tracking.checks.mail_consent import check_choice, check_value
 
 BACKEND = "tracking.mail.TrackingEmailBackend"
 
@@ -64,3 +65,37 @@ def test_links_in_mail_need_a_host(settings, where):
     assert ids(check_base_url_of_mail()) == ["tracking.E027"]
     settings.TRACKING_BASE_URL = "https://mail.example"
     assert check_base_url_of_mail() == []
+
+
+@with_email_backend
+def test_a_site_that_sends_tracked_mail_is_asked_to_choose(settings):
+    assert check_choice() == []
+    settings.EMAIL_BACKEND = BACKEND
+    [warning] = check_choice()
+    assert warning.id == "tracking.W020"
+    assert "if-granted" in warning.hint
+    assert "unless-denied" in warning.hint
+    settings.TRACKING_MAIL_CONSENT = "if-granted"
+    assert check_choice() == []
+
+
+@pytest.mark.parametrize(
+    "choice",
+    ["if-granted", "unless-denied", {"opens": "if-granted", "clicks": "unless-denied"}, "", None],
+)
+def test_choices(settings, choice):
+    settings.TRACKING_MAIL_CONSENT = choice
+    assert check_value() == []
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        *("opt-in", True, 7, ["if-granted"], {"opens": "if-granted"}),
+        {"opens": "if-granted", "clicks": []},
+        {"opens": "if-granted", "clicks": "unless-denied", "sales": "if-granted"},
+    ],
+)
+def test_what_is_no_choice(settings, choice):
+    settings.TRACKING_MAIL_CONSENT = choice
+    assert ids(check_value()) == ["tracking.E030"]

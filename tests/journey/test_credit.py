@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tests.site.models import Affiliate, Subscriber
 from tests.support.brute_force import AGENTS
+from tracking import recipient_consent
 from tracking.hits import Hit, Kind, PageHit, Reference
 from tracking.journey import last_clicks
 from tracking.models import Beacon, PageView
@@ -292,3 +293,10 @@ def test_keys_that_no_database_stores_are_looked_up_as_they_are_stored(mailings)
     write([event(1, entity=odd), event(2, visitor="c\0d")])
     write([event(3, entity=Reference("no.model", "7"))])
     assert [source for source, _entity in credited()] == [mailings[0], mailings[0], None]
+
+
+def test_a_click_leads_to_nothing_once_its_recipient_withdraws(mailings, readers):
+    write([click(mailings[0], readers[0])])
+    recipient_consent.withdraw(readers[0], opens=False)
+    write([event()])
+    assert credited() == [(None, None)]

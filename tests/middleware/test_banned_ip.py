@@ -100,7 +100,7 @@ def test_where_no_threads_run_a_request_costs_a_query_now_and_then(
     client, django_assert_num_queries
 ):
     poller = snapshots._process.poller
-    with django_assert_num_queries(3):  # the tokens, the bans, the keywords
+    with django_assert_num_queries(5):  # the tokens, the bans, the keywords, the ledger, its key
         client.get("/page/1")
     with django_assert_num_queries(0):
         for _ in range(10):

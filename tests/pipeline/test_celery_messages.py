@@ -72,7 +72,7 @@ def test_a_database_that_is_away_is_tried_again_and_given_up_in_the_end(spool, m
     def gone(hits, receipt):
         raise OperationalError("gone")
 
-    monkeypatch.setattr(write_batch.recording, "write", gone)
+    monkeypatch.setattr(write_batch.recording, "write_permitted", gone)
     packed = message(*hits(3))
     for attempt in range(celery_consumer.MAX_RETRIES):
         with pytest.raises(Unavailable):

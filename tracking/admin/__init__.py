@@ -6,6 +6,7 @@ with one query per model, and the dates to choose from come from the first and t
 
 from tracking.admin.bans.model_admin import BannedIPAdmin
 from tracking.admin.beacons import BeaconAdmin
+from tracking.admin.mail_consents import MailConsentAdmin
 from tracking.admin.reports.report_links import TrackingAdminMixin
 from tracking.admin.sources import SourceAdmin, TargetAdmin
 from tracking.admin.untracked_agents import UntrackedUserAgentAdmin
@@ -17,6 +18,7 @@ from tracking.admin.webhooks.messages import WebhookMessageAdmin
 __all__ = [
     "BannedIPAdmin",
     "BeaconAdmin",
+    "MailConsentAdmin",
     "SourceAdmin",
     "TargetAdmin",
     "TrackingAdminMixin",

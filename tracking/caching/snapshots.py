@@ -131,6 +131,11 @@ class Snapshot(Generic[T]):
         return self._loaded.content  # type: ignore[no-any-return]
 
     @property
+    def committed(self) -> T:
+        """The content as last loaded, without what an open transaction has changed."""
+        return self._loaded.content  # type: ignore[no-any-return]
+
+    @property
     def is_loaded(self) -> bool:
         """Whether it was loaded since the process started."""
         return self._loaded.token is not None

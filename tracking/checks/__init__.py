@@ -13,6 +13,7 @@
 :mod:`.mail`                    which messages are tracked, and what sends them
 :mod:`.journey`                 goals, and how long a click leads to them
 :mod:`.webhooks`                where webhooks may go
+:mod:`.mail_consent`            which recipients are tracked
 :mod:`.bans`                    response to banned clients
 :mod:`.templates`               templates of the ban and map pages
 :mod:`.geoip`                   GeoIP database
@@ -31,6 +32,7 @@ from tracking.checks import (
     geoip,
     journey,
     mail,
+    mail_consent,
     middleware,
     reports,
     retention,
@@ -51,6 +53,7 @@ __all__ = [
     "geoip",
     "journey",
     "mail",
+    "mail_consent",
     "middleware",
     "reports",
     "retention",

@@ -53,7 +53,7 @@ def check_mail_backend(**_: Any) -> list[CheckMessage]:
 @register(TAG)
 def check_base_url_of_mail(**_: Any) -> list[CheckMessage]:
     """E027: links in mail need a host."""
-    if conf.base_url or not _is_in_use():
+    if conf.base_url or not is_in_use():
         return []
     return [
         Error(
@@ -65,7 +65,7 @@ def check_base_url_of_mail(**_: Any) -> list[CheckMessage]:
     ]
 
 
-def _is_in_use() -> bool:
+def is_in_use() -> bool:
     """Return whether a mail backend of the settings tracks messages."""
     paths = [getattr(settings, "EMAIL_BACKEND", "")]
     paths += [mailer.get("BACKEND", "") for mailer in getattr(settings, "MAILERS", {}).values()]

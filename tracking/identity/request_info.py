@@ -207,6 +207,7 @@ class RequestInfo:
         target: Reference | None = None,
         source: Reference | None = None,
         entity: Reference | None = None,
+        recipient: int | None = None,
     ) -> RawHit:
         """Return the hit that this request is.
 
@@ -217,6 +218,7 @@ class RequestInfo:
             target: what was shown or linked to.
             source: where the reader comes from.
             entity: the reader.
+            recipient: the digest of the address that the message went to.
         """
         self.find_all()
         request = self._request()
@@ -237,6 +239,7 @@ class RequestInfo:
             self.visitor_key if has_visitor else None,
             uuid7_bytes(now),
             now,
+            recipient,
         )
 
     def make_raw_page_hit(self) -> RawPageHit:

@@ -20,6 +20,7 @@ from tracking.hits import Hit, Kind, Reference
 from tracking.journey import last_clicks
 from tracking.journey.last_clicks import Click, Question
 from tracking.journey.page_goals import is_of_page
+from tracking.recipient_consent.decisions import find_refusing
 
 #: The maximum of ``TRACKING_ATTRIBUTION_DAYS``: ten years.
 MAX_DAYS = 3_660
@@ -28,7 +29,8 @@ MAX_DAYS = 3_660
 def give_credit(hits: Sequence[Hit], using: str) -> Sequence[Hit]:
     """Return the hits of a batch with the events credited. It makes no query without events.
 
-    Events that come from pages are left out if no mailing led to them.
+    Events that come from pages are left out if no mailing led to them. The clicks of a recipient
+    who no longer agrees to them lead to nothing.
 
     Args:
         hits: the hits. Clicks among them count as written.
@@ -40,8 +42,16 @@ def give_credit(hits: Sequence[Hit], using: str) -> Sequence[Hit]:
     events = [hit for hit in hits if hit.kind == _EVENT and hit.source is None]
     if not events:
         return hits
-    clicks = _LastClicks(hits, events, using)
-    credited = {hit.id: _credited(hit, clicks.of(hit)) for hit in events}
+    last = _LastClicks(hits, events, using)
+    clicks = {hit.id: last.of(hit) for hit in events}
+    refusing = find_refusing(
+        Kind.CLICK, (one.entity for one in clicks.values() if one and one.entity)
+    )
+    credited = {
+        hit.id: _credited(hit, click)
+        for hit in events
+        if (click := clicks[hit.id]) is not None and click.entity not in refusing
+    }
     found = [credited.get(hit.id, hit) for hit in hits]
     return [hit for hit in found if hit.source is not None or not is_of_page(hit)]
 
@@ -60,9 +70,7 @@ def attribution() -> timedelta | None:
     return timedelta(days=days)
 
 
-def _credited(hit: Hit, click: Click | None) -> Hit:
-    if click is None:
-        return hit
+def _credited(hit: Hit, click: Click) -> Hit:
     return msgspec.structs.replace(hit, source=click.source, entity=hit.entity or click.entity)
 
 

@@ -159,7 +159,7 @@ def _prepare(
             outgoing = copy(message)
         outgoing.extra_headers = {
             name: value
-            for name, value in message.extra_headers.items()
+            for name, value in outgoing.extra_headers.items()
             if name.lower() != HEADER.lower()
         }
         if tracking is not None:

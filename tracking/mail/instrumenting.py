@@ -25,6 +25,8 @@ from tracking.mail.campaigns import FindSource, campaign_source
 from tracking.mail.message_parts import parts, unsubscribe_urls
 from tracking.mail.options import Options
 from tracking.mail.rewriting import add_utm, rewrite, rewrite_text
+from tracking.mail.unsubscribe_headers import add_unsubscribe_headers
+from tracking.recipient_consent.decisions import decide_for_message
 from tracking.recording.provider_events import LINKS, PIXEL
 
 logger = get_logger(__name__)
@@ -124,6 +126,8 @@ class Tracking:
                 "for its campaign and for no recipient. Send one message to each recipient."
             )
         self.added: set[str] = set()
+        addresses = [str(address) for address in message.recipients()]
+        self.consent = decide_for_message(options.entity, addresses)
         self._urls: dict[str, str | None] = {}
         self._pixel = links.pixel_url((), options.data, **self._references())
 
@@ -138,7 +142,7 @@ class Tracking:
         for part in parts(self.message):
             if part.is_html:
                 has_pixel = self._has_pixel(part.text)
-                add_pixel = self.options.pixel and not has_pixel
+                add_pixel = self.options.pixel and self.consent.opens and not has_pixel
                 pixel = self._pixel if add_pixel else None
                 if has_pixel or add_pixel:
                     self.added.add(PIXEL)
@@ -150,6 +154,8 @@ class Tracking:
             changes.append((part, text))
         for part, text in changes:
             part.replace(text)
+        if self.options.unsubscribe:
+            add_unsubscribe_headers(self.message, self.entity, self.source)
 
     @property
     def links(self) -> int:
@@ -169,10 +175,13 @@ class Tracking:
 
     def _is_tracked(self, destination: str) -> bool:
         """Return whether a link records a click already. A token is longer than most words."""
+        return self._is_own(destination, r"to/[0-9]|[^/?#]{20,}\Z")
+
+    def _is_own(self, destination: str, pattern: str) -> bool:
+        """Return whether a link is one of this app whose URL goes on like this."""
         if not destination.startswith(self._prefix):
             return False
-        rest = destination.removeprefix(self._prefix)
-        return re.match(r"to/[0-9]|[^/?#]{20,}\Z", rest) is not None
+        return re.match(pattern, destination.removeprefix(self._prefix)) is not None
 
     def _url(self, destination: str) -> str | None:
         """Return the URL of the redirect to a destination, or ``None`` to leave the link."""
@@ -184,7 +193,11 @@ class Tracking:
         if self._is_tracked(destination):
             self.added.add(LINKS)
             return None
-        if not self.options.links:
+        if (
+            not self.options.links
+            or not self.consent.clicks
+            or self._is_own(destination, r"(?:preferences|unsubscribe)/")
+        ):
             return None
         destination = add_utm(destination, self.options.utm)
         try:
@@ -196,4 +209,9 @@ class Tracking:
         return self._prefix + token  # reverse() would take a third of the time of a message
 
     def _references(self) -> dict[str, Any]:
-        return {"source": self.source, "entity": self.entity, "counts": not self.options.test}
+        return {
+            "source": self.source,
+            "entity": self.entity,
+            "counts": not self.options.test,
+            "recipient": self.consent.recipient,
+        }

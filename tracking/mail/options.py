@@ -36,6 +36,8 @@ class Options:
         pixel: whether to add the pixel.
         links: whether to replace links.
         text: whether to replace the links in plain text, too.
+        unsubscribe: whether to add the headers by which mail programs show a button to
+            unsubscribe.
         utm: UTM parameters that links of the message get, by name.
         data: further values for callbacks and for the data of the beacons.
     """
@@ -47,6 +49,7 @@ class Options:
     pixel: bool = True
     links: bool = True
     text: bool = False
+    unsubscribe: bool = False
     utm: Mapping[str, str] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
 

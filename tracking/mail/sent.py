@@ -11,7 +11,14 @@ from tracking.enrichment.mailbox_providers import mailbox_provider
 from tracking.hits import Hit, Kind, Reference
 from tracking.mail.instrumenting import Tracking
 from tracking.mail.message_parts import header
-from tracking.recording.provider_events import LINKS, MAILBOX, MESSAGE_ID, MESSAGE_IDS, PIXEL
+from tracking.recording.provider_events import (
+    LINKS,
+    MAILBOX,
+    MESSAGE_ID,
+    MESSAGE_IDS,
+    PIXEL,
+    UNTRACKED,
+)
 
 #: The ids of one message that are kept, if each recipient has one.
 MAX_IDS = 100
@@ -46,12 +53,20 @@ def sent_hit(message: EmailMessage, tracking: Tracking) -> Hit:
     data |= {part: False for part in (PIXEL, LINKS) if part not in tracking.added}
     if tracking.links:
         data[LINKS] = tracking.links
+    if untracked := _untracked(tracking):
+        data[UNTRACKED] = untracked
     return Hit(
         kind=Kind.SENT,
         source=Reference.to(tracking.source) if tracking.source else None,
         entity=Reference.to(tracking.entity) if tracking.entity else None,
         data=data,
     )
+
+
+def _untracked(tracking: Tracking) -> list[str]:
+    """Return what is not recorded of the recipient, who has not agreed."""
+    consent = tracking.consent
+    return [name for name in ("opens", "clicks") if not getattr(consent, name)]
 
 
 def _ids(message: EmailMessage) -> dict[str, Any]:

@@ -9,6 +9,7 @@
 :mod:`.daily_counts`     counted days: ``DailyCount``, ``CountedDay``, ``LateDay``
 :mod:`.filtered_counts`  counts of days with filters: ``FilteredCount``
 :mod:`.mail_messages`    sent messages by their ids: ``SentMessage``, ``UnmatchedEvent``
+:mod:`.mail_consents`    consent of recipients of mail: ``MailConsent``, ``MailConsentChange``
 :mod:`.shared_state`     small values that all processes share: ``SharedValue``
 :mod:`.written_batches`  batches of hits that are saved: ``WrittenBatch``
 :mod:`.webhooks`         endpoints, and what waits for them: ``WebhookEndpoint``, ``WebhookMessage``
@@ -23,6 +24,7 @@ from tracking.models.bans import BannedIP, BannedIPQuerySet, UntrackedUserAgent
 from tracking.models.beacons import Beacon, BeaconQuerySet
 from tracking.models.daily_counts import CountedDay, DailyCount, LateDay
 from tracking.models.filtered_counts import FilteredCount
+from tracking.models.mail_consents import ConsentState, MailConsent, MailConsentChange
 from tracking.models.mail_messages import SentMessage, UnmatchedEvent
 from tracking.models.shared_state import SharedValue
 from tracking.models.sources import Source
@@ -36,10 +38,13 @@ __all__ = [
     "BannedIPQuerySet",
     "Beacon",
     "BeaconQuerySet",
+    "ConsentState",
     "CountedDay",
     "DailyCount",
     "FilteredCount",
     "LateDay",
+    "MailConsent",
+    "MailConsentChange",
     "PageView",
     "SentMessage",
     "SharedValue",

@@ -17,6 +17,7 @@ from tracking import recording
 from tracking.hits import AnyHit, Hit
 from tracking.log_limits import get_logger
 from tracking.pipeline.spool import BadRecord, DamagedBytes, Item, Rejected, decode_hit
+from tracking.recipient_consent.decisions import without_refused
 from tracking.recording import written_batches
 
 logger = get_logger(__name__)
@@ -81,14 +82,17 @@ WriteHits = Callable[[Sequence[AnyHit], UUID | None], int]
 def write_hits(hits: Sequence[AnyHit], batch_key: UUID | None = None) -> int:
     """Write hits, and return how many of them had been written before.
 
+    Those of recipients who have not agreed are dropped.
+
     Args:
         hits: the hits, written in one transaction.
         batch_key: the key under which the batch is recorded as written.
     """
-    new = len(recording.write(hits, batch_key))
+    permitted = without_refused(hits)
+    new = len(recording.write_permitted(permitted, batch_key))
     # Events of mail providers may wait for their message: they become rows later, or never.
-    events = sum(isinstance(hit, Hit) and hit.report is not None for hit in hits)
-    own = sum(isinstance(hit, Hit) for hit in hits) - events
+    events = sum(isinstance(hit, Hit) and hit.report is not None for hit in permitted)
+    own = sum(isinstance(hit, Hit) for hit in permitted) - events
     return max(own - new, 0) if events else own - new
 
 

@@ -14,6 +14,6 @@
 =======================  ===================================================================
 """
 
-from tracking.recording.batch import write
+from tracking.recording.batch import write, write_permitted
 
-__all__ = ["write"]
+__all__ = ["write", "write_permitted"]

@@ -1,6 +1,6 @@
 """Write a batch of hits."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -10,9 +10,11 @@ from tracking.db.column_values import latest_storable_time, storable_time
 from tracking.hits import AnyHit, Hit, PageHit
 from tracking.journey.page_goals import events_of_pages
 from tracking.models import Beacon
+from tracking.recipient_consent.decisions import without_refused
 from tracking.recording.beacons import save_beacons
 from tracking.recording.one_page_view import save_page_view
 from tracking.recording.visits import save_page_views
+from tracking.recording.written_batches import ensure_marked
 
 
 def write(hits: Iterable[AnyHit], batch_key: UUID | None = None) -> Sequence[Beacon]:
@@ -22,7 +24,8 @@ def write(hits: Iterable[AnyHit], batch_key: UUID | None = None) -> Sequence[Bea
     All beacons of the batch are saved or none, and likewise its page views. Within a transaction
     of the site each of the two gets a savepoint, so that a failure does not break the transaction.
     A page hit that a wrong clock has dated in the future gets the present time: its visitor
-    would be active for years.
+    would be active for years. Opens and clicks of recipients who have not agreed are dropped
+    (:mod:`tracking.recipient_consent`).
 
     Args:
         hits: the hits, in any order.
@@ -35,10 +38,24 @@ def write(hits: Iterable[AnyHit], batch_key: UUID | None = None) -> Sequence[Bea
     Raises:
         django.db.DatabaseError: the database failed. Deliver the batch again.
     """
-    batch = list(hits)
+    return write_permitted(without_refused(list(hits)), batch_key)
+
+
+def write_permitted(batch: Collection[AnyHit], batch_key: UUID | None = None) -> Sequence[Beacon]:
+    """Save a batch of hits as :func:`write` does, all of whose recipients have agreed.
+
+    Args:
+        batch: what :func:`tracking.recipient_consent.decisions.without_refused` returned.
+        batch_key: as for :func:`write`.
+
+    Raises:
+        django.db.DatabaseError: the database failed. Deliver the batch again.
+    """
     page_hits = [hit for hit in batch if isinstance(hit, PageHit)]
     beacon_hits = [hit for hit in batch if isinstance(hit, Hit)] + events_of_pages(page_hits)
     new_beacons = save_beacons(beacon_hits, None if page_hits else batch_key)
+    if not batch and batch_key is not None:
+        ensure_marked(batch_key)  # nothing of it is to be written, and it is not to come again
     page_hits = _not_in_future(page_hits)
     if not (len(page_hits) == 1 and batch_key is None and save_page_view(page_hits[0])):
         save_page_views(page_hits, batch_key)

@@ -16,6 +16,7 @@ from tracking.hits import Hit
 from tracking.journey.credit import give_credit
 from tracking.log_limits import get_logger
 from tracking.models import Beacon, UnmatchedEvent
+from tracking.recipient_consent.decisions import without_refused
 from tracking.recording import provider_events, written_batches
 from tracking.recording.beacon_rows import BeaconRows
 from tracking.recording.deduplication import save_missing
@@ -133,6 +134,8 @@ def _release_waiting(hits: Sequence[Hit], using: str) -> None:
 
 def _save(hits: Sequence[Hit], using: str, batch_key: UUID | None = None) -> Sequence[Beacon]:
     """Save hits, all of them or none, and send the signals."""
+    if any(hit.report is not None for hit in hits):  # their recipients are known only now
+        hits = [hit for hit in without_refused(hits) if isinstance(hit, Hit)]
     if not hits:
         if batch_key is not None:  # all hits of the batch are kept for later
             written_batches.ensure_marked(batch_key)

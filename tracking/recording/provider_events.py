@@ -37,6 +37,8 @@ PROVIDER_APPS = ("tracking.contrib.anymail",)
 MESSAGE_ID, MESSAGE_IDS = "message_id", "message_ids"
 PIXEL, LINKS = "pixel", "links"
 MAILBOX = "mailbox"
+#: The key of what its recipient has not agreed to: ``"opens"``, ``"clicks"``, or both.
+UNTRACKED = "untracked"
 
 #: How long after an event its message may be written. A long mailing is recorded in pieces while
 #: it is sent, and a record may wait on a disk while the database is down.
@@ -59,7 +61,7 @@ class Message(NamedTuple):
         source: its campaign.
         entity: its recipient.
         mailbox: the mailbox provider of its recipient, or ``""``.
-        counted: the kinds that its own pixel and links record.
+        counted: the kinds that its own pixel and links record, or that nobody may record.
     """
 
     source: Reference | None
@@ -75,16 +77,17 @@ class Message(NamedTuple):
             source, entity = sent.source, sent.entity
         else:
             source, entity = sent.reference("source"), sent.reference("entity")
-        return cls(
-            source,
-            entity,
-            str(data.get(MAILBOX, "")),
-            frozenset(
-                kind
-                for kind, part in ((Kind.OPEN.value, PIXEL), (Kind.CLICK.value, LINKS))
-                if data.get(part, True)
-            ),
-        )
+        noted = data.get(UNTRACKED)
+        untracked = noted if isinstance(noted, list | tuple) else ()
+        counted = {
+            kind
+            for kind, part, name in (
+                (Kind.OPEN.value, PIXEL, "opens"),
+                (Kind.CLICK.value, LINKS, "clicks"),
+            )
+            if data.get(part, True) or name in untracked
+        }
+        return cls(source, entity, str(data.get(MAILBOX, "")), frozenset(counted))
 
     def matched(self, event: Hit) -> list[Hit]:
         """Return an event with its campaign and recipient, or nothing if it is counted already."""

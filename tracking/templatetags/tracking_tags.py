@@ -15,9 +15,11 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from tracking import links
+from tracking import links, recipient_consent
 from tracking.active_visitors import online_count
 from tracking.db.isolation import log_errors
+from tracking.destinations import clean_destination
+from tracking.hits import Kind
 from tracking.identity.request_info import RequestInfo
 from tracking.log_limits import get_logger
 
@@ -42,7 +44,11 @@ def tracking_pixel(
     """Render an invisible image that records an open when it is loaded.
 
     {% tracking_pixel "newsletter" campaign="spring-sale" entity=subscriber %}
+
+    For an entity that has not agreed (:mod:`tracking.recipient_consent`), it renders nothing.
     """
+    if not _allows(entity, Kind.OPEN):
+        return SafeString("")
     url = links.pixel_url(
         args, kwargs, source=source, entity=entity, target=target, request=_request(context)
     )
@@ -64,11 +70,48 @@ def tracking_link(
 
     <a href="{% tracking_link 'https://shop.example/' entity=subscriber %}">Shop</a>
 
-    Without a URL, it leads to the URL of ``target`` at the time of the click.
+    Without a URL, it leads to the URL of ``target`` at the time of the click. For an entity that
+    has not agreed (:mod:`tracking.recipient_consent`), it renders the URL itself.
     """
+    if url and not _allows(entity, Kind.CLICK):
+        clean_destination(str(url))  # a wrong one fails for everybody
+        return str.__str__(str(url))  # escaped, even if it stands in the template
     return links.link_url(
         url, args, kwargs, source=source, entity=entity, target=target, request=_request(context)
     )
+
+
+@register.simple_tag(takes_context=True)
+def tracking_preferences_url(context: template.Context, recipient: Model | str, /) -> str:
+    """Render the URL of the page on which a recipient says whether it may be tracked.
+
+    <a href="{% tracking_preferences_url subscriber %}">Tracking in our mail</a>
+
+    The recipient is a saved row, or an e-mail address.
+    """
+    # In templates an unknown name is "".
+    return "" if recipient == "" else links.preferences_url(recipient, _request(context))
+
+
+@register.simple_tag(takes_context=True)
+def tracking_unsubscribe_url(
+    context: template.Context, recipient: Model | str, /, source: Model | None = None
+) -> str:
+    """Render the URL of the page on which a recipient unsubscribes.
+
+    <a href="{% tracking_unsubscribe_url subscriber %}">Unsubscribe</a>
+    """
+    if recipient == "":
+        return ""
+    return links.unsubscribe_url(recipient, source=source, request=_request(context))
+
+
+def _allows(entity: object, kind: Kind) -> bool:
+    """Return whether hits of an entity are recorded."""
+    try:
+        return not isinstance(entity, Model) or recipient_consent.allows(entity, kind)
+    except (TypeError, ValueError):  # which a pixel or a link of it tells better
+        return True
 
 
 @register.simple_tag(takes_context=True)

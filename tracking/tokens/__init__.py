@@ -19,14 +19,25 @@ agree on its byte.
 """
 
 from tracking.tokens.codec import MAX_LENGTH, dumps, loads
-from tracking.tokens.payload import PIXEL, REDIRECT, UNCOUNTED, BadToken, ExpiredToken, Payload
+from tracking.tokens.payload import (
+    PIXEL,
+    PREFERENCES,
+    REDIRECT,
+    UNCOUNTED,
+    UNSUBSCRIBE,
+    BadToken,
+    ExpiredToken,
+    Payload,
+)
 from tracking.tokens.site_encoder import Encoder
 
 __all__ = [
     "MAX_LENGTH",
     "PIXEL",
+    "PREFERENCES",
     "REDIRECT",
     "UNCOUNTED",
+    "UNSUBSCRIBE",
     "BadToken",
     "Encoder",
     "ExpiredToken",

@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidTag
 from tracking.hits import ROLES, Reference
 from tracking.tokens import packing
 from tracking.tokens.keys import key_ring
-from tracking.tokens.payload import BadToken, Payload, date_from, text_or_none
+from tracking.tokens.payload import BadToken, Payload, date_from, integer_or_none, text_or_none
 
 
 class SivCodec:
@@ -20,7 +20,7 @@ class SivCodec:
     is a string names a keyword argument; a small number names a claim (URL, date, reference).
     """
 
-    _URL, _ISSUED_AT, _FIRST_ROLE = 0, 1, 2
+    _URL, _ISSUED_AT, _FIRST_ROLE, _RECIPIENT = 0, 1, 2, 5
 
     def encode(self, payload: Payload, salt: str) -> str:
         """Return the token of a payload; see :func:`tracking.tokens.dumps`."""
@@ -53,6 +53,8 @@ class SivCodec:
                 named[claim] = [reference.label, _shortest_key(reference.pk)]
         if payload.issued_at is not None:
             named[self._ISSUED_AT] = int(payload.issued_at.timestamp())
+        if payload.recipient is not None:
+            named[self._RECIPIENT] = payload.recipient
         named |= packing.packable_mapping(payload.kwargs, "kwargs")
         args = [packing.packable(value, f"args[{i}]") for i, value in enumerate(payload.args)]
         return [*args, named]
@@ -73,8 +75,9 @@ class SivCodec:
             if claim in named
         }
         issued_at = date_from(named.get(self._ISSUED_AT))
-        url = named.get(self._URL)
-        return Payload(args, kwargs, text_or_none(url), issued_at=issued_at, **references)
+        url = text_or_none(named.get(self._URL))
+        recipient = integer_or_none(named.get(self._RECIPIENT))
+        return Payload(args, kwargs, url, issued_at=issued_at, recipient=recipient, **references)
 
 
 _UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)

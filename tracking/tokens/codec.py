@@ -30,6 +30,7 @@ def dumps(
     entity: Reference | None = None,
     target: Reference | None = None,
     issued_at: datetime | None = None,
+    recipient: int | None = None,
 ) -> str:
     """Return the token of a payload. Equal payloads give equal tokens.
 
@@ -45,6 +46,7 @@ def dumps(
         target: the target of the beacon.
         issued_at: when the token was issued (aware); ``max_age`` counts from it. Without it, the
             token is always the same.
+        recipient: the digest of the recipient's address.
 
     Returns:
         Letters, digits, ``-`` and ``_`` (or the token of ``TRACKING_ENCODER``).
@@ -54,7 +56,7 @@ def dumps(
         ValueError: an argument cannot be packed, or the token exceeds ``MAX_LENGTH``.
         django.core.exceptions.ImproperlyConfigured: the secrets or the encoder are invalid.
     """
-    payload = Payload(list(args), dict(kwargs), url, source, entity, target, issued_at)
+    payload = Payload(list(args), dict(kwargs), url, source, entity, target, issued_at, recipient)
     token = _codec().encode(payload, salt)
     if len(token) > MAX_LENGTH:
         raise ValueError(

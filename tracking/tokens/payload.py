@@ -10,6 +10,8 @@ from tracking.hits import Reference
 #: The salts of this app's own tokens.
 PIXEL = "tracking.pixel"
 REDIRECT = "tracking.redirect"
+PREFERENCES = "tracking.preferences"
+UNSUBSCRIBE = "tracking.unsubscribe"
 
 #: The date of tokens that never count: those of messages that are tests.
 UNCOUNTED = datetime.fromtimestamp(0, UTC)
@@ -42,6 +44,8 @@ class Payload(msgspec.Struct, frozen=True):
         entity: the entity of the beacon, or ``None``.
         target: the target of the beacon, or ``None``.
         issued_at: when the token was issued (aware, whole seconds), or ``None``.
+        recipient: the digest of the recipient's address, or ``None``
+            (:mod:`tracking.recipient_consent`).
     """
 
     args: list[Any]
@@ -51,6 +55,7 @@ class Payload(msgspec.Struct, frozen=True):
     entity: Reference | None = None
     target: Reference | None = None
     issued_at: datetime | None = None
+    recipient: int | None = None
 
 
 def text_or_none(value: Any) -> str | None:
@@ -67,3 +72,14 @@ def text_or_none(value: Any) -> str | None:
 def date_from(timestamp: int | None) -> datetime | None:
     """Return the time (aware) of a POSIX timestamp in seconds, or ``None`` for ``None``."""
     return None if timestamp is None else datetime.fromtimestamp(timestamp, UTC)
+
+
+def integer_or_none(value: Any) -> int | None:
+    """Return an integer or ``None`` unchanged.
+
+    Raises:
+        TypeError: the value is neither.
+    """
+    if value is None or type(value) is int:
+        return value
+    raise TypeError(f"{value!r} is no integer.")

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from tracking.hits import ROLES, Reference
 from tracking.tokens import packing
-from tracking.tokens.payload import BadToken, Payload, date_from, text_or_none
+from tracking.tokens.payload import BadToken, Payload, date_from, integer_or_none, text_or_none
 
 
 class Encoder(Protocol):
@@ -39,6 +39,8 @@ class EncoderCodec:
                 own[role] = list(reference)
         if payload.issued_at is not None:
             own["issued_at"] = int(payload.issued_at.timestamp())
+        if payload.recipient is not None:
+            own["recipient"] = payload.recipient
         token = self._encoder.encrypt(*payload.args, **payload.kwargs, **{self._OWN: own})
         return token.decode() if isinstance(token, bytes) else token
 
@@ -51,7 +53,10 @@ class EncoderCodec:
             references = {role: Reference(*own[role]) for role in ROLES if role in own}
             issued_at = date_from(own.get("issued_at"))
             url = text_or_none(own["url"])
-            payload = Payload(list(args), kwargs, url, issued_at=issued_at, **references)
+            recipient = integer_or_none(own.get("recipient"))
+            payload = Payload(
+                list(args), kwargs, url, issued_at=issued_at, recipient=recipient, **references
+            )
             made_for = own["salt"]
         except Exception as error:
             raise BadToken("The encoder of this site rejects the token.") from error

@@ -18,6 +18,7 @@ from tracking.enrichment.mailbox_providers import mailbox_provider
 from tracking.enrichment.verdict_rules import BY_PROVIDER, MACHINE_BY_PROVIDER, Label
 from tracking.hits import Hit, Kind, MailReport, message_key
 from tracking.mail.campaigns import slug_of
+from tracking.recipient_consent.decisions import digest_of_address
 from tracking.recording.provider_events import MAILBOX, MESSAGE_ID
 
 #: The kinds of anymail's events. All others, such as ``queued`` and ``autoresponded``, say nothing
@@ -77,6 +78,7 @@ def hit_of(event: Any, esp_name: str, now: datetime | None = None) -> Hit | None
             verdict=verdict,
             reason=reason,
         ),
+        recipient=digest_of_address(str(event.recipient or "")),
     )
 
 
