@@ -1,5 +1,6 @@
 """The endpoints of webhooks in the admin: their state, their secrets, a test."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -9,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -16,7 +18,7 @@ from tracking.admin import columns
 from tracking.admin.admin_page import admin_url, page
 from tracking.admin.large_tables import LargeTableAdmin
 from tracking.admin.webhooks.form import EndpointForm
-from tracking.admin.webhooks.labels import state_label
+from tracking.admin.webhooks.labels import state_label, url_lines
 from tracking.models import WebhookEndpoint
 from tracking.models.webhooks import SECRET_PREFIX
 from tracking.reports import formatting
@@ -31,12 +33,12 @@ class WebhookEndpointAdmin(LargeTableAdmin):
 
     form = EndpointForm
     change_form_template = "admin/tracking/webhookendpoint/change_form.html"
-    list_display = ("url", "wanted", "state", "last_delivery", "waiting", "given_up")
+    list_display = ("address", "wanted", "state", "last_delivery", "waiting", "given_up")
     list_filter = ("active",)
     search_fields = ("url",)
     ordering = ("-pk",)
     sortable_by = ()
-    readonly_fields = ("masked_secret", "state", "last_delivery", "dropped")
+    readonly_fields = ("masked_secret", "state", "last_delivery", "dropped_events")
     formfield_overrides = {TextField: {"widget": Textarea(attrs={"rows": 3, "cols": 60})}}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -115,6 +117,11 @@ class WebhookEndpointAdmin(LargeTableAdmin):
 
     # Columns.
 
+    @admin.display(description=_("URL"))
+    def address(self, endpoint: WebhookEndpoint) -> SafeString:
+        """The URL."""
+        return url_lines(endpoint.url)
+
     @admin.display(description=_("events"))
     def wanted(self, endpoint: WebhookEndpoint) -> str:
         """The types of events that it asks for."""
@@ -133,11 +140,20 @@ class WebhookEndpointAdmin(LargeTableAdmin):
             return state_label(
                 "error",
                 gettext("Failing"),
-                columns.stacked(reason, columns.relative_time(endpoint.failing_since)),
+                columns.stacked(reason, self._first_failure(endpoint.failing_since)),
             )
         if endpoint.delivered_at is None:
             return state_label("off", gettext("No delivery yet"))
         return state_label("ok", gettext("Delivering"))
+
+    def _first_failure(self, moment: datetime) -> str:
+        text = gettext("First failure: %s") % columns.time_ago(moment)
+        return columns.time_with_tooltip(moment, text)
+
+    @admin.display(description=_("dropped events"))
+    def dropped_events(self, endpoint: WebhookEndpoint) -> str:
+        """Events that were dropped because too many waited."""
+        return formatting.count(endpoint.dropped)
 
     @admin.display(description=_("last delivery"))
     def last_delivery(self, endpoint: WebhookEndpoint) -> str:

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -16,13 +17,16 @@ from tracking import client_address
 from tracking.admin import columns
 from tracking.admin.large_tables import LargeTableAdmin
 from tracking.admin.masking import may_view_full_addresses
-from tracking.admin.webhooks.labels import state_label
+from tracking.admin.webhooks.labels import state_label, url_lines
 from tracking.models import WebhookMessage
 from tracking.reports.formatting import UNKNOWN
 from tracking.webhooks import claims, sender_thread
 
 #: Characters of the events that a page shows.
 _MAX_SHOWN = 20_000
+
+#: Characters of an answer that the list shows.
+_SHORT = 80
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -46,14 +50,14 @@ class StateFilter(admin.SimpleListFilter):
 class WebhookMessageAdmin(LargeTableAdmin):
     """Messages that were not delivered. They can be viewed, deleted and sent again."""
 
-    list_display = ("time_ago", "endpoint_url", "state", "attempts", "last_answer", "events")
+    list_display = ("time_ago", "endpoint_url", "state", "attempts", "short_answer", "events")
     list_filter = (StateFilter, "endpoint", "reason")
     list_select_related = ("endpoint",)
     ordering = ("-created_at",)
     sortable_by = ()
     actions = ("replay",)
     fields = (
-        "webhook_id", "created_at", "endpoint_url", "state", "attempts", "last_answer", "tried_at",
+        "header", "created_at", "endpoint_url", "state", "attempts", "last_answer", "tried_at",
         "next_attempt", "events", "content",
     )  # fmt: skip
     readonly_fields = fields
@@ -104,7 +108,7 @@ class WebhookMessageAdmin(LargeTableAdmin):
     @admin.display(description=_("endpoint"))
     def endpoint_url(self, message: WebhookMessage) -> SafeString:
         """The address of the endpoint."""
-        return columns.url_text(message.endpoint.url)
+        return url_lines(message.endpoint.url)
 
     @admin.display(description=_("state"))
     def state(self, message: WebhookMessage) -> str:
@@ -114,12 +118,23 @@ class WebhookMessageAdmin(LargeTableAdmin):
             return state_label("error", gettext("Given up"), reason)
         return state_label("off", gettext("Waiting"), reason)
 
+    @admin.display(description="webhook-id")
+    def header(self, message: WebhookMessage) -> str:
+        """What the receiver knows it by."""
+        return message.webhook_id
+
     @admin.display(description=_("last answer"))
     def last_answer(self, message: WebhookMessage) -> str:
         """The status and the beginning of the last answer."""
         status = f"HTTP {message.status}" if message.status else ""
         shown = columns.stacked(status, columns.secondary(message.answer))
         return shown or UNKNOWN
+
+    @admin.display(description=_("last answer"))
+    def short_answer(self, message: WebhookMessage) -> str:
+        """The same, shorter."""
+        message.answer = Truncator(message.answer).chars(_SHORT)
+        return self.last_answer(message)
 
     @admin.display(description=_("next attempt"))
     def next_attempt(self, message: WebhookMessage) -> str:
