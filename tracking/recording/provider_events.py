@@ -18,12 +18,12 @@ from uuid import UUID
 import msgspec
 from django.apps import apps
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
 from tracking.db.chunks import KEYS_PER_QUERY, in_batches
 from tracking.db.retry import retry_transaction
-from tracking.hits import Hit, Kind, Reference, message_key
+from tracking.hits import DELIVERY_KINDS, Hit, Kind, Reference, message_key
 from tracking.log_limits import get_logger
 from tracking.models import Beacon, SentMessage, Source, UnmatchedEvent
 
@@ -288,3 +288,40 @@ def forget(rows: Iterable[UnmatchedEvent], using: str) -> None:
     """
     for some in in_batches(sorted(row.pk for row in rows), KEYS_PER_QUERY):
         UnmatchedEvent.objects.using(using).filter(pk__in=some).delete()
+
+
+class EventState(NamedTuple):
+    """What has come from mail providers.
+
+    Attributes:
+        last: when the last event happened or came, ``None`` if there is none.
+        waiting: events whose message may still be written.
+        unmatched: events without a message and a campaign.
+    """
+
+    last: datetime | None
+    waiting: int
+    unmatched: int
+
+
+def event_state(using: str) -> EventState:
+    """Return what has come from mail providers, in a few short queries.
+
+    Args:
+        using: the alias of the database.
+
+    Raises:
+        django.db.DatabaseError: the database failed.
+    """
+    kept = UnmatchedEvent.objects.using(using)
+    times = [
+        Beacon.objects.using(using).filter(kind=kind).aggregate(last=Max("time"))["last"]
+        for kind in DELIVERY_KINDS
+    ]
+    times.append(kept.aggregate(last=Max("time"))["last"])
+    waiting = kept.filter(due_at__isnull=False).count()
+    return EventState(
+        max((time for time in times if time is not None), default=None),
+        waiting,
+        kept.count() - waiting,
+    )

@@ -21,6 +21,7 @@ from tracking import generic_references
 from tracking.enrichment.country_names import country_name
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind, Reference
+from tracking.reports.delivery import DeliveryReport, delivery
 from tracking.reports.figures import OTHER_VALUES, Listing, Point, Row, Text, share
 from tracking.reports.filters import spelled, type_of
 from tracking.reports.goals import Goal, reached_goals, total_value
@@ -156,6 +157,7 @@ class Campaign:
         sent: recipients to whom it was sent, or ``None`` if no sending was recorded.
         delivered: recipients to whom it was delivered, or ``None`` if that was not recorded.
         bounced: recipients for whom it bounced, or ``None`` if that was not recorded.
+        delivery: what became of the messages, by mailbox provider.
         opened: who opened it.
         clicked: who followed a link.
         goal: who did anything that the site reports as its event, or ``None`` if nobody did.
@@ -177,6 +179,7 @@ class Campaign:
     sent: int | None
     delivered: int | None
     bounced: int | None
+    delivery: DeliveryReport
     opened: Opened
     clicked: Clicked
     goal: Goal | None
@@ -241,6 +244,7 @@ class Campaign:
             "delivered": self.delivered,
             "bounced": self.bounced,
             "reached": self.reached,
+            "delivery": self.delivery.as_dict(),
             "opened": self.opened.as_dict(),
             "clicked": self.clicked.as_dict(),
             "goal": self.goal and self.goal.as_dict(),
@@ -292,6 +296,7 @@ def campaign(source: Model | Reference, now: datetime | None = None) -> Campaign
         sent=actions["sent"] or None,
         delivered=actions["delivered"] or None,
         bounced=actions["bounced"] or None,
+        delivery=delivery(_column(known.by_value["delivery"], "uniques")),
         opened=_opened(actions, kinds),
         clicked=_clicked(actions, kinds),
         goal=_goal(actions, kinds, known),

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from tracking.csv_cells import guard
 from tracking.hits import Reference
 from tracking.reports.campaigns import Campaign, Timeline, campaign
+from tracking.reports.delivery import COLUMNS, DeliveryReport, mailbox_label
 from tracking.reports.figures import Listing
 from tracking.reports.filters import Filters
 from tracking.reports.journeys import next_pages
@@ -29,6 +30,7 @@ from tracking.rollups.metric_definitions import TERMS
 #: Tables of a campaign.
 CAMPAIGN_TABLES = (
     *("goals", "pages", "recipients", "links", "countries", "clients", "quarters", "days"),
+    "delivery",
 )
 
 
@@ -102,6 +104,8 @@ def campaign_table(name: str, source: Model | Reference, **chosen: Any) -> Table
     if name == "pages":
         return _pages(source)
     part = getattr(campaign(source), name)
+    if isinstance(part, DeliveryReport):
+        return _delivery(part)
     return _list(part) if isinstance(part, Listing) else _timeline(name, part)
 
 
@@ -127,6 +131,17 @@ def _timeline(name: str, timeline: Timeline) -> Table:
         rows=(
             (opens.bucket.start, opens.bucket.end, opens.value, clicks.value)
             for opens, clicks in points
+        ),
+    )
+
+
+def _delivery(part: DeliveryReport) -> Table:
+    return Table(
+        name="delivery",
+        head=(_("Mailbox provider"), _("Name"), *(str(term.title) for term in COLUMNS.values())),
+        rows=(
+            (line.mailbox, mailbox_label(line.mailbox), *(getattr(line, name) for name in COLUMNS))
+            for line in (*part.by_mailbox, part.total)
         ),
     )
 

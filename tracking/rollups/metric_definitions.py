@@ -35,15 +35,16 @@ from typing import Any, NamedTuple
 
 from django.db.models import Case, F, IntegerField, Q, TextField, Value, When
 from django.db.models.expressions import Combinable
+from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from tracking.enrichment.verdict_rules import Label
-from tracking.hits import Kind
+from tracking.hits import DELIVERY_KINDS, Kind
 from tracking.rollups.sql_text import joined
 
 #: Raised when what is counted changes: days counted before are counted again.
-VERSION = "6"
+VERSION = "7"
 
 HUMAN = Label.HUMAN.value
 
@@ -87,6 +88,13 @@ STATES: Mapping[str, frozenset[Sign] | None] = {
 
 #: Groups of recipients, each of several states.
 GROUPS: Mapping[str, frozenset[Sign]] = {name: ACTIONS[name] for name in ("opened", "clicked")}
+
+
+#: Kinds that say what became of a message.
+MAIL_KINDS = (Kind.SENT.value, *(kind.value for kind in DELIVERY_KINDS))
+
+#: What can become of a message. Of the bounces, a part each is hard, soft or rejected.
+OUTCOMES = (*MAIL_KINDS, "hard", "soft", "rejected")
 
 
 class OpenedParts(NamedTuple):
@@ -215,6 +223,21 @@ def recipient(day: Combinable | None = None) -> Combinable:
         joined("v", F("visitor_id")),
         joined("a", _ADDRESS, " ", number, " ", F("user_agent")),
         TextField(),
+    )
+
+
+def mail_recipient(day: Combinable | None = None) -> Combinable:
+    """Return the expression of the recipient of a message, or else of the message, on one day.
+
+    Args:
+        day: the number of the day; not needed where beacons of one day are counted.
+    """
+    number = "" if day is None else Cast(day, TextField())
+    message = Coalesce(KT("data__message_id"), Value("", output_field=TextField()))
+    return Case(
+        When(HAS_ENTITY, then=recipient()),
+        default=joined("m", number, " ", message),
+        output_field=TextField(),
     )
 
 

@@ -5,13 +5,16 @@ the database, and this process holds one of them at a time.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from django.db.models import F, Min, Q, QuerySet
+from django.db.models import F, Min, Q, QuerySet, TextField, Value
+from django.db.models.expressions import Combinable
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
 
 from tracking.db.column_values import storable_time
 from tracking.models import Beacon
@@ -21,9 +24,12 @@ from tracking.rollups.metric_definitions import (
     ACTIONS,
     GROUPS,
     HAS_ENTITY,
+    MAIL_KINDS,
+    OUTCOMES,
     STATES,
     Sign,
     is_entity,
+    mail_recipient,
     recipient,
 )
 from tracking.rollups.site_counts import IntervalCounts
@@ -103,6 +109,50 @@ def count_by(
     return counted
 
 
+def count_deliveries(
+    now: QuerySet[Beacon], intervals: Intervals, known: QuerySet[Beacon] | None
+) -> IntervalCounts:
+    """Count recipients by what became of their messages, on the day on which it did first.
+
+    A message without a known recipient counts once a day.
+
+    Args:
+        now: the beacons of a source in the intervals.
+        intervals: the days.
+        known: its earlier beacons, or ``None`` if there are none.
+
+    Returns:
+        The recipients by index of the day and outcome, as in ``"hard gmail"``: one of
+        :data:`tracking.rollups.metric_definitions.OUTCOMES` and the mailbox provider, ``""`` if
+        that is not known.
+    """
+    now, known = _outcomes(now), None if known is None else _outcomes(known)
+    counted: Counter[tuple[int, str]] = Counter()
+    for each in _each_recipient(
+        now, intervals, known, "kind", "bounce", "mailbox", who=mail_recipient
+    ):
+        mailboxes = {mailbox for *_outcome, mailbox in (*each.first_times, *each.earlier)}
+        mailbox = min(mailboxes - {""}, default="")
+        earlier = {name for kind, bounce, _mailbox in each.earlier for name in (kind, bounce)}
+        first: dict[str, datetime] = {}
+        for (kind, bounce, _mailbox), time in each.first_times.items():
+            for name in {kind, bounce} - earlier - {""}:
+                first[name] = min(time, first.get(name, time))
+        counted.update(
+            (intervals.index_of(time), f"{name} {mailbox}")
+            for name, time in first.items()
+            if name in OUTCOMES
+        )
+    return {key: Counts(uniques=number) for key, number in counted.items()}
+
+
+def _outcomes(rows: QuerySet[Beacon]) -> QuerySet[Beacon]:
+    """Return the beacons that say what became of messages, with two columns from their data."""
+    nothing = Value("", output_field=TextField())
+    columns = {name: Coalesce(KT(f"data__{name}"), nothing) for name in ("bounce", "mailbox")}
+    return rows.filter(kind__in=MAIL_KINDS).annotate(**columns)
+
+
 class _Recipient(NamedTuple):
     """What a recipient did.
 
@@ -118,22 +168,26 @@ class _Recipient(NamedTuple):
 
 
 def _each_recipient(
-    now: QuerySet[Beacon], intervals: Intervals, known: QuerySet[Beacon] | None, *what: str
+    now: QuerySet[Beacon],
+    intervals: Intervals,
+    known: QuerySet[Beacon] | None,
+    *what: str,
+    who: Callable[..., Combinable] = recipient,
 ) -> Iterator[_Recipient]:
     """Yield what each recipient with beacons in the intervals did, by the columns ``what``."""
 
-    def grouped(rows: QuerySet[Beacon], who: Any) -> QuerySet[Any, Any]:
+    def grouped(rows: QuerySet[Beacon], one: Combinable) -> QuerySet[Any, Any]:
         columns = ("who", *what)
-        groups: Any = rows.annotate(who=WholeText(who)).values(*columns).annotate(first=Min("time"))
+        groups: Any = rows.annotate(who=WholeText(one)).values(*columns).annotate(first=Min("time"))
         found: QuerySet[Any, Any] = groups.values_list(*columns, "first")
         return found
 
-    found = grouped(now, recipient(intervals.index_expression("time")))
-    if earlier := [grouped(rows, recipient()) for rows in _of_the_same(now, known)]:
+    found = grouped(now, who(intervals.index_expression("time")))
+    if earlier := [grouped(rows, who()) for rows in _of_the_same(now, known)]:
         found = found.union(*earlier, all=True)
     start = storable_time(intervals.starts[0])
     rows = found.order_by("who").iterator(chunk_size=_CHUNK)
-    for who, some in groupby(rows, key=itemgetter(0)):
+    for one, some in groupby(rows, key=itemgetter(0)):
         first_times, before = {}, set()
         for _who, *did, first in some:
             key = tuple(did)
@@ -142,7 +196,7 @@ def _each_recipient(
             else:
                 first_times[key] = first
         if first_times:
-            yield _Recipient(who, first_times, frozenset(before))
+            yield _Recipient(one, first_times, frozenset(before))
 
 
 def _of_the_same(

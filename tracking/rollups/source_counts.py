@@ -17,7 +17,7 @@ from tracking.rollups import event_counts, largest_values, new_recipients
 from tracking.rollups.counts import OTHER, Counts
 from tracking.rollups.days import DAY, Intervals, day_of
 from tracking.rollups.event_counts import EVENTS, VALUES
-from tracking.rollups.metric_definitions import HUMAN, HUMAN_HITS, OPENS_AND_CLICKS
+from tracking.rollups.metric_definitions import HUMAN, HUMAN_HITS, MAIL_KINDS, OPENS_AND_CLICKS
 from tracking.rollups.site_counts import IntervalCounts
 from tracking.rollups.sql_text import WholeText, joined
 
@@ -44,10 +44,10 @@ class SourceKey(NamedTuple):
 #: ``times``: the times of the first and last beacon and of the first sent message, as in
 #: "sent 2026-03-29T10:15:00+00:00". ``clicked_links``: clicks of people by link, and recipients new
 #: to that link. ``countries`` and ``clients``: opens and clicks of people, without mail proxies.
-#: The last two: :mod:`.event_counts`.
+#: ``delivery``: recipients by outcome and mailbox provider. The last two: :mod:`.event_counts`.
 FACETS = (
     *("actions", "stages", "kinds", "times", "clicked_links", "countries", "clients"),
-    *(EVENTS, VALUES),
+    *("delivery", EVENTS, VALUES),
 )
 
 #: Those of them that count the largest values only, by totals, and all others as one.
@@ -77,6 +77,7 @@ def count(
     kinds, times = _kinds_and_times(now, interval)
     return {
         "actions": actions,
+        "delivery": _deliveries(now, intervals, known, kinds),
         "stages": stages,
         "kinds": kinds,
         "times": times,
@@ -225,6 +226,18 @@ def _largest(rows: QuerySet[Beacon], interval: Any, value: Any) -> IntervalCount
         (one.interval, OTHER if one.is_other else one.value): Counts(one.total)
         for one in largest_values.by_interval(grouped, "total", rows.db)
     }
+
+
+def _deliveries(
+    now: QuerySet[Beacon],
+    intervals: Intervals,
+    known: QuerySet[Beacon] | None,
+    kinds: IntervalCounts,
+) -> IntervalCounts:
+    """Return the facet ``delivery``. Makes no query if no beacon says anything about a message."""
+    if {kind for _interval, value in kinds for kind in value.split()[:1]}.isdisjoint(MAIL_KINDS):
+        return {}
+    return new_recipients.count_deliveries(now, intervals, known)
 
 
 #: The names in the facet ``times``.

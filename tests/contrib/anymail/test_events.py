@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError
 from django.utils import timezone
 from hypothesis import given
@@ -252,6 +253,20 @@ def test_a_row_of_another_version_is_given_up(caplog):
     release_due_events()
     assert not UnmatchedEvent.objects.exists()
     assert "cannot be read" in caplog.text
+
+
+def doctor(capsys):
+    call_command("tracking_doctor")
+    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_the_doctor_says_when_the_last_event_came(capsys):
+    assert "last provider event never" in doctor(capsys)
+    write([sent(), hit_of(event(), "Postmark", NOW)])
+    assert "last provider event April 1, 2026, 2 p.m. CEST" in doctor(capsys)
+    write([hit_of(event(message_id=f"m-{n}"), "Postmark", NOW) for n in (2, 3)])
+    UnmatchedEvent.objects.filter(hit__data__message_id="m-2").update(due_at=None)
+    assert {"provider events waiting 1", "provider events unmatched 1"} <= set(doctor(capsys))
 
 
 def test_events_are_no_duplicates():

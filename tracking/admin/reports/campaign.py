@@ -16,6 +16,7 @@ from tracking.admin import charts, columns
 from tracking.admin.reports import (
     campaign_lists,
     campaign_recipients,
+    delivery,
     journeys,
     series,
 )
@@ -66,7 +67,10 @@ def _report(site: admin.AdminSite, request: HttpRequest, label: str, pk: str) ->
             "steps": steps(report),
             "opened": opened_bar(report),
             "charts": list(_charts(source, report)),
-            "tables": list(campaign_lists.sections(source, report)),
+            "tables": [
+                *delivery.sections(source, report),
+                *campaign_lists.sections(source, report),
+            ],
             **_recipients(source, report),
         }
     return page(

@@ -90,6 +90,7 @@ def _section(source: SourceObject, found: Listing, first: int, lines: int) -> Se
         hint=" ".join(filter(None, [str(kind.hint), str(OTHER_HINT) if found.other else ""])),
         all_url=source.path_to("tracking_report_list", found.name) if is_cut else "",
         csv_url=source.path_to("tracking_report_csv", found.name),
+        is_wide=is_links,
     )
 
 

@@ -75,6 +75,7 @@ class Section:
         tabs: links to other lists of the section.
         all_url: the URL of all rows, or ``""`` if these are all.
         csv_url: the URL of the CSV file, or ``""``.
+        is_wide: whether it takes the whole width of the page.
     """
 
     key: str
@@ -86,6 +87,7 @@ class Section:
     tabs: Sequence[Tab] = field(default_factory=tuple)
     all_url: str = ""
     csv_url: str = ""
+    is_wide: bool = False
 
 
 class Paging(NamedTuple):

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.db import DatabaseError, router
 from django.utils.translation import gettext as _
 
 from tracking import client_address, health
@@ -16,6 +16,9 @@ from tracking.caching import snapshots
 from tracking.conf import conf
 from tracking.identity import new_visitors
 from tracking.management.output import grouped, print_figures
+from tracking.models import Beacon
+from tracking.recording import provider_events
+from tracking.reports import formatting
 from tracking.webhooks import status as webhook_status
 
 
@@ -62,14 +65,11 @@ class Command(BaseCommand):
         shown = _shown(figures)
         problems = [_(problem) for problem in problems]
         try:
-            not_stored = sum(new_visitors.not_stored_by_day().values())
+            webhooks = webhook_status.read()
+            shown += [*_not_stored(), *_provider_events(), *_webhook_figures(webhooks)]
         except DatabaseError as error:
             problems.append(_("the database cannot be read: %s") % error)
         else:
-            if not_stored or conf.new_visitors_per_network is not None:
-                shown.append((_("pages not stored, 7 days"), not_stored))
-            webhooks = webhook_status.read()
-            shown += _webhook_figures(webhooks)
             problems += [_(problem) for problem in webhooks.problems()]
         print_figures(self, shown)
         for hint in hints:
@@ -160,6 +160,28 @@ def _webhook_figures(status: webhook_status.Status) -> list[tuple[str, Any]]:
         (_("webhook events waiting"), status.waiting),
         (_("webhook messages given up"), status.given_up),
     ]
+
+
+def _not_stored() -> Iterator[tuple[str, Any]]:
+    """Yield how many pages of new visitors were not stored."""
+    not_stored = sum(new_visitors.not_stored_by_day().values())
+    if not_stored or conf.new_visitors_per_network is not None:
+        yield _("pages not stored, 7 days"), not_stored
+
+
+def _provider_events() -> Iterator[tuple[str, Any]]:
+    """Yield when the last event of a mail provider came, and how many match no message."""
+    if not provider_events.is_in_use():
+        return
+    state = provider_events.event_state(router.db_for_write(Beacon))
+    yield (
+        _("last provider event"),
+        _("never") if state.last is None else formatting.time(state.last),
+    )
+    if state.waiting:
+        yield _("provider events waiting"), state.waiting
+    if state.unmatched:
+        yield _("provider events unmatched"), state.unmatched
 
 
 def _describe_writer(figures: Mapping[str, Any]) -> str:
