@@ -37,6 +37,7 @@ from tracking.caching import snapshots
 from tracking.conf import DEFAULT_EXCLUDE, conf, until_settings_change
 from tracking.models import UntrackedUserAgent
 
+HEAD = "method HEAD"
 OPT_OUT = "opt-out"
 UNTRACKED_AGENT = "untracked user agent"
 NO_CONSENT = "no consent"

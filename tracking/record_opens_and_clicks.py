@@ -6,9 +6,10 @@ places: the refresh of the snapshots, the look-up of a target, the consent calla
 and sending the hit.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from tracking import generic_references, tokens
+from tracking import exclusions, generic_references, tokens
 from tracking.backends import get_backend
 from tracking.caching import snapshots
 from tracking.conf import conf
@@ -16,6 +17,7 @@ from tracking.db import missing_tables
 from tracking.db.isolation import log_errors_with_savepoints, savepoints
 from tracking.destinations import clean_destination
 from tracking.hits import Kind
+from tracking.identity import recent_heads
 from tracking.identity.request_info import RequestInfo
 from tracking.links import TRAILING
 from tracking.log_limits import get_logger
@@ -73,7 +75,10 @@ async def follow_link(info: RequestInfo, token: str, wait: Waiting) -> str:
         destination, is_live = await wait.call(_find_destination, payload)
     if counts and is_live:
         try:
-            await _record(info, Kind.CLICK, payload, wait, url=destination)
+            more = _data_of_head(info, token)
+            await _record(info, Kind.CLICK, payload, wait, url=destination, more=more)
+            if info.exclusion == exclusions.HEAD:
+                recent_heads.remember(info.address, token)
         except Exception:
             logger.exception("Redirect failed")
     return destination
@@ -101,7 +106,13 @@ def is_live(target: Any) -> bool:
 
 
 async def _record(
-    info: RequestInfo, kind: Kind, payload: Payload, wait: Waiting, *, url: str = ""
+    info: RequestInfo,
+    kind: Kind,
+    payload: Payload,
+    wait: Waiting,
+    *,
+    url: str = "",
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """Call the callbacks and send a hit, if the request counts."""
     tracks_visitors = info.tracks_visitors
@@ -117,12 +128,21 @@ async def _record(
     data = payload.kwargs
     if payload.args:
         data = {"args": payload.args, **rename_keys(payload.kwargs, ["args"])}
+    if more:
+        data = {**data, **more}
     raw = info.make_raw_hit(
         kind, data, url, payload.target, payload.source, payload.entity, payload.recipient
     )
     if tracker.has_callbacks:
         await wait.call(tracker.notify, info.request, payload.args, payload.kwargs)
     await send_hit(raw, wait)
+
+
+def _data_of_head(info: RequestInfo, token: str) -> dict[str, Any]:
+    """Return as data of the beacon that the client has sent a HEAD before, if it has."""
+    if recent_heads.are_any() and recent_heads.was_asked(info.address, token):
+        return {recent_heads.ASKED_WITH_HEAD: True}
+    return {}
 
 
 def _decode(token: str, salt: str) -> tuple[Payload, bool]:

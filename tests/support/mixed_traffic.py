@@ -129,6 +129,7 @@ class Firm:
     gateway: "Callable[[Maker, str], None] | None"
     scanner_address: str
     scanner_browser: str
+    networks: int
 
 
 @dataclass
@@ -207,6 +208,7 @@ class Maker:
             chance.choices(_KINDS, _WEIGHTS)[0] if has_gateway else None,
             address if is_inside else f"198.51.100.{chance.randrange(250)}",
             browser if same_browser else chance.choice(GATEWAYS),
+            chance.choice([1, 4, 60, 400]),  # networks of its cloud
         )
 
     def _employee(self, who: str, firm: Firm) -> None:
@@ -224,8 +226,10 @@ class Maker:
         opens = chance.random() < mix.opens
         kind = chance.random()
         if kind < mix.apple:
+            self._fetched_at = None
             if chance.random() < 0.9:
-                self._hit(Kind.OPEN, who, chance.uniform(5, 7_200), APPLE, _cloud(chance))
+                self._fetched_at = chance.uniform(5, 7_200)
+                self._hit(Kind.OPEN, who, self._fetched_at, APPLE, _cloud(chance))
             if opens:
                 browser = chance.choice([PHONES[0], DESKTOP[3]])
                 self._read(who, address, APPLE, browser)
@@ -256,12 +260,8 @@ class Maker:
         chance = self.chance
         time = chance.uniform(15, 600) if chance.random() < 0.2 else chance.lognormvariate(9, 1.4)
         self._truth.seen.add(who)
-        if program in {GMAIL, YAHOO}:
-            self._hit(Kind.OPEN, who, time + 0.3, program, _cloud(chance))
-        elif program is not None and program != APPLE:
-            self._hit(Kind.OPEN, who, time, program, address)
-            while chance.random() < 0.25:
-                self._hit(Kind.OPEN, who, time + chance.expovariate(1 / 40_000), program, address)
+        if program is not None:
+            self._load_image(who, time, address, program)
         has_clicked = chance.random() < self.mix.click_to_open
         if has_clicked:
             self._truth.clicked.add(who)
@@ -272,6 +272,18 @@ class Maker:
             self._truth.behind_apple.add(who)
         if chance.random() < 0.02:
             self._forward(who, time + chance.uniform(60, 4_000))
+
+    def _load_image(self, who: str, time: float, address: str, program: str) -> None:
+        chance = self.chance
+        if program in {GMAIL, YAHOO}:
+            self._hit(Kind.OPEN, who, time + 0.3, program, _cloud(chance))
+        elif program == APPLE:
+            if self._fetched_at is None or self._fetched_at > time:  # loaded now
+                self._hit(Kind.OPEN, who, time, APPLE, _cloud(chance))
+        else:
+            self._hit(Kind.OPEN, who, time, program, address)
+            while chance.random() < 0.25:
+                self._hit(Kind.OPEN, who, time + chance.expovariate(1 / 40_000), program, address)
 
     def _follow(self, who: str, time: float, address: str, browser: str) -> None:
         """A person follows links: mostly one, sometimes many in tabs."""
@@ -340,7 +352,8 @@ class Maker:
 
     def pool(self) -> Iterator:
         while True:
-            address = f"198.18.{self.chance.randrange(4)}.{self.chance.randrange(250)}"
+            network = self.chance.randrange(self.firm.networks)
+            address = f"198.{18 + network // 250}.{network % 250}.{self.chance.randrange(250)}"
             yield self.chance.choice(GATEWAYS), address
 
     def all_links(self) -> list[int]:
@@ -448,6 +461,11 @@ class Counted:
     clicked: float
     raw_opened: float
     raw_clicked: float
+
+    @property
+    def parts(self) -> tuple[float, ...]:
+        """Who opened, in parts, and for whom only machines did."""
+        return self.confirmed, self.proxied, self.without_image, self.machine
 
     @property
     def opened(self) -> float:

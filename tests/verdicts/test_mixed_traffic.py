@@ -13,6 +13,7 @@ from tests.support.mixed_traffic import Campaign, Counted, count, make
 from tracking.models import Beacon
 from tracking.recording import write
 from tracking.recording.recent_clicks import recent_clicks
+from tracking.reports import campaign as report_on
 from tracking.verdicts.reclassification import reclassify
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,7 +38,16 @@ def counted(campaigns: list[Campaign]) -> list[Counted]:
         "source_id", "kind", "verdict", "entity_id"
     ):
         rows[source].append(tuple(row))
-    return [count(rows[one.source.pk], one.truth.recipients) for one in campaigns]
+    found = [count(rows[one.source.pk], one.truth.recipients) for one in campaigns]
+    for one, stated in zip(campaigns, found, strict=True):
+        assert stated.parts == reported(one)
+    return found
+
+
+def reported(one: Campaign) -> tuple[float, ...]:
+    """Return the same of the report on a campaign."""
+    report = report_on(one.source)
+    return tuple(number / one.truth.recipients for number in report.opened.parts)
 
 
 class Result:

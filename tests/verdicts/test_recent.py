@@ -196,6 +196,20 @@ def test_one_sender_and_the_links_of_many_recipients(source):
     assert correct_recent() == 9
 
 
+@pytest.mark.parametrize("agent", [BROWSER, GMAIL, "Mozilla/5.0"])
+def test_people_behind_one_address_see_the_message_first(source, agent):
+    """An office, or the customers of a mobile network, whose images a provider may load."""
+    readers = [Subscriber.objects.create(email=f"{n}@firm.example") for n in range(30)]
+    write(
+        [
+            *(sent(source, reader, 100, links=2) for reader in readers),
+            *(hit(Kind.OPEN, source, one, 80 - n, agent=agent) for n, one in enumerate(readers)),
+            *(hit(Kind.CLICK, source, one, 70 - n, 1) for n, one in enumerate(readers)),
+        ]
+    )
+    assert correct_recent() == 0
+
+
 def test_the_signal_tells_each_change_once(source, anna, restore_receivers):
     told = []
 

@@ -5,7 +5,7 @@ is the burst: many different links of one message within seconds, soon after it 
 measured bursts 94.7 % began 20 s to 5 min after sending (craft-campaign #546), and a window of two
 seconds finds nothing (mautic #16263).
 
-    found = judge(Message(hits, sends))      # {id of a hit: Verdict}
+    found = judge(Message(hits, sends, fetched))      # {id of a hit: Verdict}
 
 A person can open some links in tabs, and colleagues share an address. In doubt a hit is that of a
 human: no rule judges by time alone, or by an address alone.
@@ -14,6 +14,8 @@ human: no rule judges by time alone, or by an address alone.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 from uuid import UUID
 
@@ -28,8 +30,11 @@ SOON = timedelta(minutes=10)
 #: How far the clocks of two servers may differ.
 _SKEW = timedelta(minutes=1)
 
+#: From seeing a message to following a link, people take longer.
+_READING = timedelta(seconds=2)
+
 #: Hits of one message that are compared, at most. A stranger who has a link can follow it for ever.
-MAX_HITS = 500
+MAX_HITS = 200
 
 
 class Sender(NamedTuple):
@@ -48,7 +53,7 @@ class MessageHit(NamedTuple):
         time: when.
         url: the destination of a click.
         sender: the address and the user agent.
-        is_trap: whether the link is one that people cannot see.
+        giveaway: the reason if the click alone shows a machine: :data:`TRAP` or :data:`HEAD`.
     """
 
     id: UUID
@@ -56,7 +61,7 @@ class MessageHit(NamedTuple):
     time: datetime
     url: str
     sender: Sender
-    is_trap: bool = False
+    giveaway: str = ""
 
 
 class Send(NamedTuple):
@@ -72,10 +77,23 @@ class Message(NamedTuple):
     Attributes:
         hits: its opens and clicks, in the order of their times.
         sends: its sendings, in that order; none if they are not known.
+        fetched: when mail providers loaded its image, for a reader or in advance.
     """
 
     hits: Sequence[MessageHit]
     sends: Sequence[Send]
+    fetched: Sequence[datetime] = ()
+
+    def is_lone(self, time: datetime) -> bool:
+        """Return whether nobody had loaded the image some time before.
+
+        Most people see a message before they follow its links. Of those whose program loads no
+        images few are quick enough for the rules that ask this.
+        """
+        shown = time - _READING
+        return not any(hit.time <= shown for hit in self.hits if not hit.is_click) and not any(
+            fetched <= shown for fetched in self.fetched
+        )
 
     def is_soon(self, time: datetime) -> bool:
         """Return whether a time is soon after a sending."""
@@ -96,6 +114,7 @@ class Burst(NamedTuple):
         seconds: within how many seconds.
         is_all: whether they must be all links of the message.
         is_soon: whether it must begin soon after sending.
+        is_lone: whether nobody may have loaded the image before.
         addresses: from how many addresses, at least. With 1 all come from one sender.
     """
 
@@ -104,6 +123,7 @@ class Burst(NamedTuple):
     seconds: float
     is_all: bool = False
     is_soon: bool = True
+    is_lone: bool = False
     addresses: int = 1
 
 
@@ -115,23 +135,32 @@ _POOL = gettext_noop(
 
 #: The rules in order: the first that applies gives the reason. To add one, add a line here.
 BURSTS = (
-    # Nobody reads a message and follows each of its links at once. Two links prove nothing.
+    # Nobody reads a message and follows each of its links at once.
     Burst(_ALL, links=3, seconds=60, is_all=True),
+    # Two links prove something only if nobody has seen the message.
+    Burst(_ALL, links=2, seconds=10, is_all=True, is_lone=True),
     # Scanners that take their time (sandboxes render each page): craft-campaign #546.
     Burst(_ALL, links=5, seconds=600, is_all=True),
     # The number of links is not known, or some are left out. Distinct links of one message in a
     # short window prove much (twenty #26055).
     Burst(_MANY, links=5, seconds=10),
+    Burst(_MANY, links=3, seconds=15, is_lone=True),
     # Without a sending: faster than a person opens tabs.
     Burst(_MANY, links=8, seconds=10, is_soon=False),
     # A gateway in a cloud fetches each link from another machine. A person has one or two
     # addresses (IPv4 and IPv6) at a time; the readers of a mailing list are not so quick.
+    Burst(_POOL, links=5, seconds=600, addresses=2, is_all=True),
+    Burst(_POOL, links=3, seconds=600, addresses=3, is_all=True, is_lone=True),
+    Burst(_POOL, links=2, seconds=30, addresses=2, is_all=True, is_lone=True),
     Burst(_POOL, links=4, seconds=30, addresses=3),
-    Burst(_POOL, links=5, seconds=600, is_all=True, addresses=2),
+    Burst(_POOL, links=3, seconds=30, addresses=3, is_lone=True),
 )
 
 #: A link that people cannot see: the site puts it into its messages with ``trap=True``.
 TRAP = gettext_noop("followed a link that people cannot see")
+
+#: No browser does so (civicrm-core #35328).
+HEAD = gettext_noop("asked for the link with HEAD before")
 
 #: An image that is loaded while all links are followed.
 IMAGE = gettext_noop("loaded the image while a machine followed the links of the message")
@@ -141,50 +170,80 @@ KNOWN = gettext_noop("the same address and browser followed the links of %(messa
 
 #: See :func:`many_recipients`.
 RECIPIENTS = gettext_noop(
-    "the same address and browser followed links of %(recipients)s recipients within %(seconds)s s"
+    "its network followed links of %(recipients)s recipients who had not seen the message, "
+    "within %(seconds)s s"
 )
 
-#: The reasons that show that one sender followed many links of a message.
-OF_ONE_SENDER = (_ALL, _MANY)
+#: The reasons of clicks that tell something about their sender.
+OF_ONE_SENDER = (_ALL, _MANY, RECIPIENTS)
 
 #: All reasons of this module.
-REASONS = (_ALL, _MANY, _POOL, TRAP, IMAGE, KNOWN, RECIPIENTS)
+REASONS = (_ALL, _MANY, _POOL, TRAP, HEAD, IMAGE, KNOWN, RECIPIENTS)
 
 #: Messages whose links a sender must have followed in bursts, to be known as a scanner.
 SCANNED_MESSAGES = 3
 
-#: Recipients whose links one sender follows within so many seconds: a gateway, if messages have one
-#: or two links. People behind one address are slower, even a thousand who get the same message.
-_RECIPIENTS, _RECIPIENTS_SECONDS = 8, 10
+#: Recipients whose links one network follows within so many seconds, soon after sending and before
+#: anybody has loaded the image: a gateway, if messages have one or two links. People behind one
+#: address see the message first.
+_RECIPIENTS, _RECIPIENTS_SECONDS = 8, 300
 
-#: An image is the scanner's if it is loaded by the sender of a burst this long before or after it,
-#: or by anybody during a burst that is not longer than this.
+#: An image is the scanner's if it is loaded by the sender of a burst this long before or after it.
 _BESIDE = timedelta(minutes=1)
 
+#: A burst goes on while clicks follow so soon: of its one sender, or of any.
+_GAP, _GAP_OF_ANY = timedelta(minutes=1), timedelta(seconds=15)
 
-def judge(message: Message) -> dict[UUID, Verdict]:
+#: So soon after a click of a gateway, one on the same link is the gateway's, too.
+_AGAIN = timedelta(seconds=5)
+
+
+def judge(message: Message, known: Mapping[UUID, Verdict] | None = None) -> dict[UUID, Verdict]:
     """Return the verdicts on those hits of a message that a machine sent.
 
     Args:
         message: the message; :data:`MAX_HITS` of its hits are read.
+        known: verdicts on clicks, of rules about several messages.
     """
     hits = message.hits[:MAX_HITS]
     clicks = [hit for hit in hits if hit.is_click]
-    found: dict[UUID, Verdict] = {}
-    trapped = {hit.sender: hit.time for hit in clicks if hit.is_trap}
-    for hit in hits:
-        if hit.sender in trapped and abs(hit.time - trapped[hit.sender]) <= SOON:
-            found[hit.id] = Verdict(Label.BOT, TRAP)
+    found = _trapped(hits)
     for rule in BURSTS:
         for group in _groups(rule, (hit for hit in clicks if hit.id not in found)):
             for burst in _windows(rule, group, message):
                 verdict = Verdict(Label.BOT, rule.reason % _figures(burst))
                 found.update((hit.id, verdict) for hit in burst)
+    _add_known(found, clicks, known or {})
     machines = [hit for hit in clicks if hit.id in found]
     for hit in hits:
         if not hit.is_click and _is_beside(hit, machines):
             found.setdefault(hit.id, Verdict(Label.BOT, IMAGE))
     return found
+
+
+def _trapped(hits: Sequence[MessageHit]) -> dict[UUID, Verdict]:
+    """Return the verdicts on hits of senders one of whose clicks shows a machine."""
+    trapped = {hit.sender: hit for hit in hits if hit.giveaway}
+    return {
+        hit.id: Verdict(Label.BOT, trapped[hit.sender].giveaway)
+        for hit in hits
+        if hit.sender in trapped and abs(hit.time - trapped[hit.sender].time) <= SOON
+    }
+
+
+def _add_known(
+    found: dict[UUID, Verdict], clicks: Sequence[MessageHit], known: Mapping[UUID, Verdict]
+) -> None:
+    """Add known verdicts, also to further clicks of the same sender that follow soon."""
+    latest: dict[Sender, tuple[datetime, Verdict]] = {}
+    for hit in clicks:
+        verdict = known.get(hit.id)
+        if verdict is None and hit.sender in latest:
+            before, verdict_before = latest[hit.sender]
+            verdict = verdict_before if hit.time - before <= _GAP else None
+        if verdict is not None:
+            latest[hit.sender] = hit.time, verdict
+            found.setdefault(hit.id, verdict)
 
 
 def _groups(rule: Burst, clicks: Iterable[MessageHit]) -> Iterable[Sequence[MessageHit]]:
@@ -198,20 +257,43 @@ def _groups(rule: Burst, clicks: Iterable[MessageHit]) -> Iterable[Sequence[Mess
 def _windows(
     rule: Burst, clicks: Sequence[MessageHit], message: Message
 ) -> Iterator[Sequence[MessageHit]]:
-    """Yield the longest runs of clicks to which a rule applies; they do not overlap."""
+    """Yield the runs of clicks to which a rule applies; they do not overlap."""
     span = timedelta(seconds=rule.seconds)
-    first = 0
+    gap = _GAP if rule.addresses == 1 else _GAP_OF_ANY
+    first = after = 0
+    if len({hit.url for hit in clicks}) < rule.links:
+        return
     while first < len(clicks):
         begin = clicks[first].time
         end = first
         while end < len(clicks) and clicks[end].time - begin <= span:
             end += 1
-        run = clicks[first:end]
-        if _applies(rule, run, message):
-            yield run if rule.addresses == 1 else _first_clicks(run)
-            first = end
-        else:
+        if not _applies(rule, clicks[first:end], message):
             first += 1
+            continue
+        while first > after and clicks[first].time - clicks[first - 1].time <= gap:
+            first -= 1
+        while end < len(clicks) and clicks[end].time - clicks[end - 1].time <= gap:
+            end += 1
+        run = clicks[first:end]
+        yield run if rule.addresses == 1 else _of_gateway(run, message)
+        first = after = end
+
+
+def _of_gateway(run: Sequence[MessageHit], message: Message) -> Sequence[MessageHit]:
+    """Return the clicks of a gateway with several addresses, without those of a person.
+
+    A person has loaded the image before, from the same address, or follows a link later.
+    """
+    images = [hit for hit in message.hits if not hit.is_click and hit.time < run[0].time - _READING]
+    readers = {hit.sender.address for hit in images}
+    firsts: dict[str, datetime] = {}
+    return [
+        hit
+        for hit in run
+        if hit.sender.address not in readers
+        and hit.time - firsts.setdefault(hit.url, hit.time) <= _AGAIN
+    ]
 
 
 def _figures(burst: Sequence[MessageHit]) -> dict[str, int]:
@@ -220,21 +302,21 @@ def _figures(burst: Sequence[MessageHit]) -> dict[str, int]:
 
 
 def _applies(rule: Burst, run: Sequence[MessageHit], message: Message) -> bool:
-    if len(run) < rule.links or (rule.is_soon and not message.is_soon(run[0].time)):
+    begin = run[0].time
+    if (
+        len(run) < rule.links
+        or (rule.is_soon and not message.is_soon(begin))
+        or (rule.is_lone and not message.is_lone(begin))
+    ):
         return False
     links = len({hit.url for hit in run})
     needed = rule.links
     if rule.is_all:
-        in_message = message.links_at(run[0].time)
+        in_message = message.links_at(begin)
         if in_message is None or in_message < rule.links:
             return False
         needed = in_message
     return links >= needed and len({hit.sender.address for hit in run}) >= rule.addresses
-
-
-def _first_clicks(run: Sequence[MessageHit]) -> Sequence[MessageHit]:
-    """Return the first click on each link: a later one, of another sender, may be a person's."""
-    return list({hit.url: hit for hit in reversed(run)}.values())[::-1]
 
 
 def _is_beside(image: MessageHit, machines: Sequence[MessageHit]) -> bool:
@@ -244,7 +326,7 @@ def _is_beside(image: MessageHit, machines: Sequence[MessageHit]) -> bool:
         return True
     # A burst of some seconds: that a person opens the message just then is improbable.
     near = [hit.time for hit in machines if abs(hit.time - image.time) <= _BESIDE / 2]
-    return bool(near) and min(near) <= image.time <= max(near)
+    return bool(near) and min(near) - _AGAIN <= image.time <= max(near)
 
 
 def known_scanners(messages: Mapping[Sender, int]) -> dict[Sender, Verdict]:
@@ -264,23 +346,34 @@ def known_scanners(messages: Mapping[Sender, int]) -> dict[Sender, Verdict]:
 
 
 def many_recipients(clicks: Iterable[tuple[MessageHit, object]]) -> dict[UUID, Verdict]:
-    """Return the verdicts on clicks of one sender in the messages of many recipients at once.
+    """Return the verdicts on clicks of one network in the messages of many recipients.
 
     Args:
-        clicks: clicks soon after sending, each with its recipient.
+        clicks: clicks soon after sending, before anybody has loaded the image, each with its
+            recipient.
     """
     found: dict[UUID, Verdict] = {}
-    by_sender: dict[Sender, list[tuple[MessageHit, object]]] = defaultdict(list)
+    by_network: dict[str, list[tuple[MessageHit, object]]] = defaultdict(list)
     for hit, recipient in clicks:
-        if hit.sender.address is not None:
-            by_sender[hit.sender].append((hit, recipient))
-    for group in by_sender.values():
+        if (network := _network(hit.sender.address)) is not None:
+            by_network[network].append((hit, recipient))
+    for group in by_network.values():
         group.sort(key=lambda pair: pair[0].time)
         for run, recipients in _runs_of_recipients(group):
             numbers = {"recipients": recipients, "seconds": _RECIPIENTS_SECONDS}
             for hit, _recipient in run:
                 found.setdefault(hit.id, Verdict(Label.BOT, RECIPIENTS % numbers))
     return found
+
+
+@lru_cache(maxsize=10_000)
+def _network(address: str | None) -> str | None:
+    """Return what one owner mostly has: a network of 256 IPv4 addresses, or an IPv6 site."""
+    try:
+        parsed = ip_address(address or "")
+    except ValueError:
+        return None
+    return str(ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False))  # noqa: PLR2004
 
 
 def _runs_of_recipients(

@@ -104,23 +104,22 @@ def judge(
     messages = Messages(using, first, last)
     messages.load(hits)
     found.rows.update(messages.rows)
+    known = _of_many_recipients(messages)
     for message in messages.messages.values():
-        found.verdicts.update(message_rules.judge(message))
-    for key, verdict in _of_many_recipients(messages, found).items():
-        found.verdicts.setdefault(key, verdict)
+        found.verdicts.update(message_rules.judge(message, known))
     scanners = _scanners(found, using, first, earlier)
     if scanners:
         _judge_scanners(scanners, found, Messages(using, first, last))
     return found
 
 
-def _of_many_recipients(messages: Messages, found: Found) -> dict[UUID, Verdict]:
+def _of_many_recipients(messages: Messages) -> dict[UUID, Verdict]:
     return message_rules.many_recipients(
         (hit, key.entity)
         for key, message in messages.messages.items()
         if key.entity is not None
         for hit in message.hits
-        if hit.is_click and hit.id not in found.verdicts and message.is_soon(hit.time)
+        if hit.is_click and message.is_soon(hit.time) and message.is_lone(hit.time)
     )
 
 

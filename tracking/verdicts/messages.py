@@ -15,17 +15,19 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from tracking.db.chunks import KEYS_PER_QUERY, in_batches
+from tracking.enrichment import message_rules
 from tracking.enrichment.message_rules import MAX_HITS, SOON, Message, MessageHit, Send, Sender
 from tracking.enrichment.verdict_reasons import is_of_message
-from tracking.enrichment.verdict_rules import Label
+from tracking.enrichment.verdict_rules import NOT_THE_READERS, Label
 from tracking.hits import Kind
+from tracking.identity.recent_heads import ASKED_WITH_HEAD
 from tracking.models import Beacon
 
 #: Rows that one query reads at most. The hits beyond are not compared.
 MAX_ROWS = 50_000
 
-#: The key in the data of a link that people cannot see.
-TRAP = "trap"
+#: Keys in the data of clicks of machines, each with its reason: a link that people cannot see.
+_GIVEAWAYS = {"trap": message_rules.TRAP, ASKED_WITH_HEAD: message_rules.HEAD}
 
 
 class BeaconRow(NamedTuple):
@@ -75,7 +77,7 @@ class BeaconRow(NamedTuple):
             return MessageKey(self.source, self.entity, str(data.get("message_id", "")), None)
         if self.source == (None, None):
             return None
-        arguments = {name: value for name, value in data.items() if name != TRAP}
+        arguments = {name: value for name, value in data.items() if name not in _GIVEAWAYS}
         return MessageKey(
             self.source, None, json.dumps(arguments, sort_keys=True, default=str), self.sender
         )
@@ -89,7 +91,7 @@ class BeaconRow(NamedTuple):
             self.time,
             self.url,
             self.sender,
-            data.get(TRAP) is True,
+            next((reason for key, reason in _GIVEAWAYS.items() if data.get(key) is True), ""),
         )
 
 
@@ -145,16 +147,22 @@ class Messages:
         wanted = {key for hit in hits if (key := hit.message_key) is not None}
         found: dict[MessageKey, list[BeaconRow]] = defaultdict(list)
         sends: dict[Any, list[Send]] = defaultdict(list)
+        fetched: dict[MessageKey, list[datetime]] = defaultdict(list)
         for row in self._read(wanted):
             if row.kind == Kind.SENT:
                 sends[row.source, row.entity].append(_send(row))
-            elif row.is_undecided and (key := row.message_key) in wanted and key is not None:
+            elif (key := row.message_key) is None or key not in wanted:
+                continue
+            elif row.is_undecided:
                 self.rows[row.id] = row
                 found[key].append(row)
+            elif row.kind == Kind.OPEN and row.verdict in NOT_THE_READERS:
+                fetched[key].append(row.time)
         for key, some in found.items():
             some.sort(key=lambda row: (row.time, row.id))
             sent = sorted(sends[key.source, key.entity], key=lambda send: send.time)
-            self.messages[key] = Message([row.as_hit() for row in some[:MAX_HITS]], sent)
+            of_message = [row.as_hit() for row in some[:MAX_HITS]]
+            self.messages[key] = Message(of_message, sent, sorted(fetched[key]))
 
     def of_addresses(self, addresses: Iterable[str]) -> Iterator[BeaconRow]:
         """Yield opens and clicks from some addresses."""
