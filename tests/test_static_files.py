@@ -28,7 +28,7 @@ CLASS = re.compile(r"\btracking-[a-z0-9-]+")
 #: Classes put together from "tracking-" and a word: cells by what they hold, lines of a chart.
 PUT_TOGETHER = {
     f"tracking-{word}"
-    for word in ("number", "text", "time", "area", "before", "line", "unfinished")
+    for word in ("number", "text", "time", "state", "area", "before", "line", "unfinished")
 }
 
 

@@ -60,7 +60,7 @@ def test_the_last_seven_days_are_printed(mailing):
 
 def test_columns_are_aligned(mailing):
     lines = overview_text(overview(last_week())).split("\n\n")[1].splitlines()
-    assert len(lines) == 13
+    assert len(lines) == 14
     ends = {line.rstrip().rfind(line.split()[-1]) + len(line.split()[-1]) for line in lines}
     assert len(ends) == 1
 

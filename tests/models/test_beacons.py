@@ -63,7 +63,8 @@ def test_beacons_of_people_are_those_that_reports_count():
             ]
         )
     beacons, report = Beacon.objects.for_source(affiliate), campaign(affiliate)
-    assert beacons.opens().humans().count() == report.opened.total == 1
+    assert beacons.opens().humans().count() == report.opened.confirmed_total == 1
+    assert beacons.opens().people().count() == report.opened.total == 2
     assert beacons.clicks().humans().count() == report.clicked.total == 1
     assert beacons.people().values("entity_id").distinct().count() == report.opened.unique == 3
 

@@ -58,14 +58,14 @@ class BeaconQuerySet(models.QuerySet["Beacon"]):
         return rows if name is None else rows.filter(event_name=name)
 
     def humans(self) -> Self:
-        """Return the beacons of people: what reports count as opens and clicks.
+        """Return the beacons of people: what reports count as confirmed opens and as clicks.
 
         Mail proxies and machines are left out.
         """
         return self.filter(verdict=Label.HUMAN)
 
     def people(self) -> Self:
-        """Return the beacons that show a person at work: whose recipients opened, in reports.
+        """Return the beacons that show a person at work: what reports count as opens and clicks.
 
         These are :meth:`humans`, and images that a mail provider loaded for its reader.
         """

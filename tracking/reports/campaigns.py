@@ -7,7 +7,7 @@ What a recipient is, and opened and clicked: :mod:`tracking.rollups.metric_defin
 """
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -30,9 +30,9 @@ from tracking.rollups import read, source_counts
 from tracking.rollups.counts import OTHER, Counts
 from tracking.rollups.days import DAY, Intervals, day_of, span, start_of, zone_name
 from tracking.rollups.metric_definitions import (
+    OPEN_OR_CLICK,
     TERMS,
     OpenedParts,
-    is_open_or_click,
     opened_parts,
     reached,
 )
@@ -421,9 +421,9 @@ def _days(known: read.SourceCounts, now: datetime) -> Timeline:
     kinds = known.by_day["kinds"]
     if not kinds:
         return _NEVER
-    totals: Counter[tuple[int, str]] = Counter()
+    totals: dict[tuple[int, str], int] = defaultdict(int)
     for (day, value), numbers in kinds.items():
-        if is_open_or_click(value):
+        if value in OPEN_OR_CLICK:
             kind, _space, _label = value.partition(" ")
             totals[(day - known.first).days, kind] += numbers.total
     if known.first < known.single:

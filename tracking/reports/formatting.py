@@ -51,9 +51,16 @@ def rates(low: float | None, high: float | None) -> str:
         low: the lower share, 0 to 1.
         high: the higher share.
     """
-    if low is None or high is None:
-        return UNKNOWN
-    return gettext("%(low)s to %(high)s") % {"low": rate(low), "high": rate(high)}
+    return UNKNOWN if low is None or high is None else _between(rate(low), rate(high))
+
+
+def counts(low: int, high: int) -> str:
+    """Return a range of whole numbers: ``1,234 to 2,345``."""
+    return _between(count(low), count(high))
+
+
+def _between(low: str, high: str) -> str:
+    return gettext("%(low)s to %(high)s") % {"low": low, "high": high}
 
 
 def decimal(value: float, places: int) -> str:

@@ -13,7 +13,7 @@ from tracking.reports.figures import Text
 from tracking.rollups import read, site_counts, table_counts
 from tracking.rollups.counts import Counts, sum_counts
 from tracking.rollups.days import Intervals
-from tracking.rollups.metric_definitions import OpenedParts, is_open_or_click
+from tracking.rollups.metric_definitions import OPEN_OR_CLICK, OpenedParts
 from tracking.rollups.read import ByDay, Days
 from tracking.rollups.site_counts import NO_FILTER, IntervalCounts, Where
 from tracking.rollups.table_counts import Run
@@ -138,7 +138,7 @@ class IntervalTotals(NamedTuple):
             return ()
         totals: Counter[str] = Counter()
         for (interval, value), numbers in self.hits.items():
-            if first <= interval < end and not is_open_or_click(value):
+            if first <= interval < end and value not in OPEN_OR_CLICK:
                 totals[value] += numbers.total
         return tuple(
             NonHuman(

@@ -11,6 +11,7 @@ from tracking.reports.formatting import (
     change,
     clicks,
     count,
+    counts,
     day,
     figure,
     money,
@@ -42,10 +43,6 @@ def overview_text(report: Overview, top: int = 5) -> str:
         said = {"first": day(before.first), "last": day(before.last)}
         head.append(_("compared with %(first)s to %(last)s") % said)
     head += report.notes()
-    figures = [
-        (_title(name), figure(one.value, one.unit), _change(one))
-        for name, one in report.figures.items()
-    ]
     non_human = [
         (
             str(each.title),
@@ -53,11 +50,18 @@ def overview_text(report: Overview, top: int = 5) -> str:
         )
         for each in report.non_human
     ]
-    blocks = ["\n".join(head), _aligned(figures)]
+    blocks = ["\n".join(head), _aligned(_figures(report))]
     if non_human:
         blocks.append(_("Not counted above:") + "\n" + _aligned(non_human))
     blocks += [_list(part, top) for part in report.lists.values() if part.rows]
     return "\n\n".join(blocks) + "\n"
+
+
+def _figures(report: Overview) -> Iterator[tuple[str, str, str]]:
+    for name, one in report.figures.items():
+        yield _title(name), figure(one.value, one.unit), _change(one)
+        if name == "daily_unique_opens" and report.opened is not None:
+            yield _title("range"), counts(report.opened.at_least, report.opened.at_most), ""
 
 
 def campaign_text(report: Campaign, top: int = 10) -> str:

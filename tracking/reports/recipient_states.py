@@ -123,9 +123,8 @@ def count_numbers(rows: QuerySet[Beacon]) -> Mapping[str, int]:
     statement = Statement.of(each.values_list("best", "has_clicked"), rows.db)
     if statement is None:
         return numbers
-    sql = (
-        f"SELECT best, has_clicked, COUNT(*) FROM ({statement.sql}) AS each_recipient GROUP BY 1, 2"  # noqa: S608 - of our own queryset
-    )
+    columns = "best, has_clicked"
+    sql = f"SELECT {columns}, COUNT(*) FROM ({statement.sql}) AS each_one GROUP BY {columns}"  # noqa: S608 - of our own queryset
     with connections[rows.db].cursor() as cursor:
         cursor.execute(sql, statement.parameters)
         for rank, clicked, number in cursor.fetchall():

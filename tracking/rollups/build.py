@@ -274,11 +274,10 @@ def _rows(
         if facet.table in filled:
             counted = table_counts.count(name, intervals, using=using)
             yield from _as_rows("", name, counted, days, complete[facet.table])
-    for name in site_counts.HOURLY:
-        table = site_counts.FACETS[name].table
-        if table in filled:
-            counted = hourly.count(name, days, using)
-            yield from _as_rows("", hourly.hourly_facet(name), counted, days, complete[table])
+    hours = [name for name in site_counts.HOURLY if site_counts.FACETS[name].table in filled]
+    for name, counted in hourly.count(hours, days, using).items():
+        wanted = complete[site_counts.FACETS[name].table]
+        yield from _as_rows("", hourly.hourly_facet(name), counted, days, wanted)
     if "beacon" in filled:
         for source_key in active_sources(intervals, using):
             yield from _rows_of(source_key, days, complete["beacon"], using)

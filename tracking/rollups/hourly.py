@@ -4,12 +4,13 @@ They are stored among the counts of the day. Their values begin with the hour, a
 ``"2026-03-29T10:00:00+00:00 open human"``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 
 from tracking.rollups import table_counts
 from tracking.rollups.days import DAY, Intervals, hours_of, start_of
 from tracking.rollups.site_counts import IntervalCounts
+from tracking.rollups.table_counts import Run
 
 _PREFIX = "hourly_"
 
@@ -28,24 +29,28 @@ def is_hourly(facet: str) -> bool:
     return facet.startswith(_PREFIX)
 
 
-def count(name: str, days: Sequence[date], using: str | None = None) -> IntervalCounts:
-    """Count the hours of some days.
+def count(
+    names: Collection[str], days: Sequence[date], using: str | None = None
+) -> dict[str, IntervalCounts]:
+    """Count the hours of some days, in one statement for each table.
 
     Args:
-        name: one of :data:`tracking.rollups.site_counts.HOURLY`.
+        names: some of :data:`tracking.rollups.site_counts.HOURLY`.
         days: consecutive days.
         using: the database alias; by default that of reads.
 
     Returns:
-        The counts by the index of the day and the stored value.
+        For each name the counts by the index of the day and the stored value.
     """
     index_of = {start: number for number, day in enumerate(days) for start in hours_of(day).starts}
     starts = list(index_of)
     intervals = Intervals(starts, start_of(days[-1] + DAY))
-    return {
-        (index_of[starts[interval]], f"{starts[interval].isoformat()} {value}"): numbers
-        for (interval, value), numbers in table_counts.count(name, intervals, using=using).items()
-    }
+    found: dict[str, IntervalCounts] = {name: {} for name in names}
+    for cell in table_counts.cells(names, [Run(0, intervals)], using=using):
+        start = starts[cell.interval]
+        stored = f"{start.isoformat()} {cell.value}"
+        found[cell.facet][index_of[start], stored] = cell.counts
+    return found
 
 
 def parse(value: str) -> tuple[datetime, str]:

@@ -167,15 +167,8 @@ def beacons_with(signs: Iterable[Sign]) -> Q:
     return condition
 
 
-def is_open_or_click(value: str) -> bool:
-    """Return whether beacons are opens or clicks.
-
-    Args:
-        value: their kind and verdict, as in ``"open proxy"``.
-    """
-    kind, _space, label = value.partition(" ")
-    return (kind, label) in ACTIONS["opened"]
-
+#: Kind and verdict of beacons that are opens or clicks, as counts have them: ``"open proxy"``.
+OPEN_OR_CLICK = frozenset(" ".join(sign) for sign in ACTIONS["opened"])
 
 #: Opens and clicks, those of mail proxies for people included.
 OPENS = beacons_with(ACTIONS["image_loaded"])

@@ -168,9 +168,9 @@ def by_hour(days: Days) -> dict[str, dict[tuple[datetime, str], Counts]]:
         found[names[facet]][hourly.parse(value)] = numbers
     for first, intervals in days.dated_runs():
         run = span(first, first + DAY * (len(intervals.starts) - 1))
-        for name, of_facet in found.items():
-            for (_number, value), numbers in hourly.count(name, run).items():
-                of_facet[hourly.parse(value)] = numbers
+        for name, counted in hourly.count(list(found), run).items():
+            for (_number, value), numbers in counted.items():
+                found[name][hourly.parse(value)] = numbers
     return found
 
 
@@ -371,7 +371,7 @@ def quarters(
             found[numbers[start], kind] = of_quarter.total
     expected: Counter[date] = Counter()
     for (day, value), of_kind in known.by_day["kinds"].items():
-        if first <= day <= last and metric_definitions.is_open_or_click(value):
+        if first <= day <= last and value in metric_definitions.OPEN_OR_CLICK:
             expected[day] += of_kind.total
     if counted == expected:
         return found

@@ -135,7 +135,7 @@ def _sentence(report: Campaign) -> str:
     opened = report.opened
     if report.open_rate is None:
         text = gettext(
-            "%(opened)s recipients opened: at least %(least)s, at most %(most)s. No sending was "
+            "%(opened)s opened: at least %(least)s, at most %(most)s. No sending was "
             "recorded, so there is no open rate."
         )
         return text % {
@@ -145,7 +145,7 @@ def _sentence(report: Campaign) -> str:
         }
     text = gettext(
         "%(opened)s opened. At least %(least)s did so beyond doubt (confirmed), and at most "
-        "%(most)s may have done so (with those of machines)."
+        "%(most)s may have done so (machine only included)."
     )
     return text % {
         "opened": formatting.rate(report.open_rate),
