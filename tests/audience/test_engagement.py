@@ -20,6 +20,7 @@ from tests.site.models import (
     StubbornGuest,
     Subscriber,
 )
+from tracking import recipient_consent
 from tracking.enrichment.verdict_rules import Label
 from tracking.hits import Kind
 from tracking.models import Beacon, Source
@@ -246,6 +247,21 @@ class TestCampaigns:
             assert names(engagement.did_not_open(asked)) == ["did_not"]
             assert names(engagement.open_unknown(asked)) == ["machine", "no_pixel"]
             assert names(engagement.not_sent(asked)) == ["not_sent"]
+
+    def test_of_who_refuses_nobody_knows(self, spring, django_assert_num_queries):
+        engagement = tracking.engagement(Subscriber.objects)
+        person = engagement.did_not_open(spring).get()
+        recipient_consent.deny(person, opens=False)  # clicks alone
+        recipient_consent.deny(engagement.opened(spring).get())
+        recipient_consent.deny(Affiliate.objects.create())
+        assert engagement.did_not_open(spring).get() == person
+        recipient_consent.withdraw(person)
+        with django_assert_num_queries(2):
+            assert not engagement.did_not_open(spring)
+            assert names(engagement.open_unknown(spring)) == ["did_not", "machine", "no_pixel"]
+        assert names(engagement.opened(spring)) == ["opened"]
+        recipient_consent.grant(person)
+        assert engagement.did_not_open(spring).get() == person
 
     @pytest.mark.parametrize("campaign", ["", "summer", "x" * 3_000, "ü\0"])
     def test_nobody_has_got_an_unknown_campaign(self, spring, campaign):

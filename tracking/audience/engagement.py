@@ -38,7 +38,7 @@ from tracking.audience.recipient_keys import (
 )
 from tracking.hits import Kind, Reference
 from tracking.mail.campaigns import slug_of
-from tracking.models import Beacon, Source
+from tracking.models import Beacon, ConsentState, MailConsent, Source
 from tracking.models.beacons import BeaconQuerySet
 from tracking.recording.provider_events import PIXEL
 from tracking.rollups.metric_definitions import ACTIONS, beacons_with
@@ -197,7 +197,8 @@ class Engagement(Generic[Row]):
     ) -> QuerySet[Row]:
         """Return the rows that got a campaign, and that may have opened it or not.
 
-        Only machines loaded the image or followed a link, or the message had no pixel.
+        Only machines loaded the image or followed a link, the message had no pixel, or the
+        recipient refuses that opens are recorded.
 
         Args:
             campaign: the source row, or the slug or name of a ``Source``.
@@ -234,14 +235,20 @@ class Engagement(Generic[Row]):
 
     def _unopened(self, campaign: Campaign, between: Q, which: Q) -> QuerySet[Any, Any]:
         """Return the keys of some of the recipients who did not open a campaign."""
+        # Who has refused by now may have opened it since: nothing of that is recorded.
+        refuses = Q(Exists(self._refused().filter(key=OuterRef("entity_id"))))
         groups = _of(campaign).filter(self._refers_here()).values(key=KeyOfEntity(self._key))
         counted = groups.annotate(
             sent=Count("pk", filter=_SENT),
             opened=Count("pk", filter=_OPENED & between),
-            unclear=Count("pk", filter=_ANY_HIT & between | _WITHOUT_PIXEL),
+            unclear=Count("pk", filter=_ANY_HIT & between | _WITHOUT_PIXEL | _SENT & refuses),
             bounced=Count("pk", filter=_BOUNCED),
         )
         return counted.filter(which, sent__gt=0, bounced=0, opened=0).values("key")
+
+    def _refused(self) -> QuerySet[MailConsent]:
+        """Return who refuses that its opens are recorded."""
+        return MailConsent.objects.filter(label__in=self._labels, opens=ConsentState.DENIED)
 
     def _among(self, beacons: BeaconQuerySet) -> QuerySet[Row]:
         """Return the rows that are entities of some beacons."""
