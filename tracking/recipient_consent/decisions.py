@@ -2,7 +2,7 @@
 
 Asked three times: when a mail is written, when its pixel or link comes back, and when the hit is
 written to the database, which may be later. The first two look into the memory of the process; the
-writer looks into the database if its memory is older than a second.
+writer looks into the database if its memory is older than :data:`MAX_AGE`.
 """
 
 import math
@@ -43,8 +43,9 @@ logger = get_logger(__name__)
 IF_GRANTED = "if-granted"
 UNLESS_DENIED = "unless-denied"
 
-#: Seconds after which a writer does not rely on what this process has read.
-MAX_AGE = 1.0
+#: Seconds after which a writer does not rely on what this process has read. It polls every half
+#: second, and writing a batch may take some tenths.
+MAX_AGE = 0.6
 
 #: The bits of a state that decide, by the kind of the hit.
 _BITS = {Kind.OPEN.value: OPENS, Kind.CLICK.value: CLICKS}
