@@ -105,6 +105,7 @@ def run(seed, number):
 @pytest.mark.long
 def test_two_hundred_campaigns():
     result = run(20260310, 200)
-    assert sum(result.inside) >= 160
-    assert share(result.opened, OPENED) > 3 * share(result.raw_opened, OPENED)
-    assert share(result.clicked, CLICKED) > share(result.raw_clicked, CLICKED)
+    assert sum(result.inside) >= 190
+    # Gateways that nothing gives away, in the others: see docs/verdicts.rst.
+    assert share(result.opened, OPENED) >= 0.85 > 4 * share(result.raw_opened, OPENED)
+    assert share(result.clicked, CLICKED) >= 0.75 > 2 * share(result.raw_clicked, CLICKED)
