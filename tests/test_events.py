@@ -318,7 +318,12 @@ class TestTransactions:
             assert response.status_code == 200
             while events._tasks:
                 await asyncio.gather(*events._tasks)
-            return await sync_to_async(list)(Beacon.objects.events().order_by("event_name"))
+            return await sync_to_async(read_and_close)()
+
+        def read_and_close():
+            rows = list(Beacon.objects.events().order_by("event_name"))
+            connection.close()  # that of the thread of the loop
+            return rows
 
         rows = asyncio.run(use())
         assert [row.event_name for row in rows] == ["payment", "purchase"]

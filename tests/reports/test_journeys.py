@@ -10,9 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from msgspec.structs import replace
 
+from tests.site.models import Subscriber
 from tests.support import brute_force
 from tests.support.brute_force import AGENTS
 from tracking.hits import Hit, Kind, PageHit, Reference
+from tracking.models import Beacon
 from tracking.recording import write
 from tracking.reports import journeys
 from tracking.reports.journeys import journey, next_pages
@@ -130,6 +132,15 @@ def test_the_pages_of_all_recipients(mailings, people):
     assert found.rows == (("/tea/", 3, 4), ("/cart/", 1, 1))
     assert not found.is_cut
     assert next_pages(mailings[1]).rows == (("/cart/", 1, 1),)
+
+
+def test_who_is_deleted_has_no_journey(mailings, people):
+    subscriber = Subscriber.objects.get(pk=people[0].pk)
+    write([click(mailings[0], people[0], 0), page(1, "/tea/"), event(2)])
+    Beacon.objects.for_entity(subscriber).delete()
+    assert journey(mailings[0], subscriber).steps == ()
+    assert next_pages(mailings[0]).rows == ()
+    assert not Beacon.objects.exists()
 
 
 def test_nobody_is_nobody(mailings, people):

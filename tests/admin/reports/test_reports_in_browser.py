@@ -274,3 +274,17 @@ def test_an_empty_site_is_sound(page, shop):
     page.get_by_text("To see opens and clicks here").wait_for()
     page.set_viewport_size({"width": 360, "height": 800})
     assert_is_sound(page)
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("width", [360, 1440])
+def test_what_recipients_did_is_sound(page, shop, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{shop.url}{report_path(shop)}")
+    assert_is_sound(page)
+    follow(page, page.locator("#recipients tbody td a").first)
+    page.get_by_role("heading", name="What they did").wait_for()
+    assert_is_sound(page)
+    page.goto(f"{shop.url}{report_path(shop)}pages/")
+    page.get_by_role("heading", name="Pages after a click", exact=True).wait_for()
+    assert_is_sound(page)

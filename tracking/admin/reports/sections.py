@@ -89,6 +89,14 @@ class Section:
     csv_url: str = ""
     is_wide: bool = False
 
+    @property
+    def has_links(self) -> bool:
+        """Whether the keyboard reaches a row. If not, it must reach the table to scroll it."""
+        return any(
+            row.url or row.outside or row.report or any(cell.url for cell in row.cells)
+            for row in self.rows
+        )
+
 
 class Paging(NamedTuple):
     """Links to the previous and the next page of a list, ``""`` if there is none."""
