@@ -9,6 +9,10 @@ from urllib.parse import urlsplit
 NUMBER, TEXT, TIME, STATE = "number", "text", "time", "state"
 
 
+#: So many columns fit the narrowest screens.
+_FEW_COLUMNS = 6
+
+
 class Column(NamedTuple):
     """A column: its title, an explanation or ``""``, and the kind of its cells."""
 
@@ -90,9 +94,9 @@ class Section:
     is_wide: bool = False
 
     @property
-    def has_links(self) -> bool:
-        """Whether the keyboard reaches a row. If not, it must reach the table to scroll it."""
-        return any(
+    def takes_focus(self) -> bool:
+        """Whether the keyboard must reach the table itself, to scroll it."""
+        return len(self.heads) > _FEW_COLUMNS or not any(
             row.url or row.outside or row.report or any(cell.url for cell in row.cells)
             for row in self.rows
         )
