@@ -47,7 +47,8 @@ class PendingChange:
         self.content = UNREAD
         self._connection = ref(connection)
         self._on_commit = on_commit
-        self._first: PendingChange = self if previous is None else previous._first
+        # None if it is the first: one that held itself would be looked up until it is collected.
+        self._first: PendingChange | None = previous and (previous._first or previous)
         self._previous = previous
         self._is_called = False
         key = id(self)
@@ -56,8 +57,9 @@ class PendingChange:
     def __call__(self) -> None:
         """Call ``on_commit``, once for all changes of the transaction."""
         # ``TestCase.captureOnCommitCallbacks`` calls this without a commit.
-        if not self._first._is_called and not self.is_pending():
-            self._first._is_called = True
+        first = self._first or self
+        if not first._is_called and not self.is_pending():
+            first._is_called = True
             self._on_commit()
 
     def drop_content_that_cannot_return(self) -> None:
