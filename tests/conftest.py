@@ -16,12 +16,11 @@ from tracking.db import threads
 from tracking.pixel_callbacks import Tracker, tracker
 from tracking.signals import address_banned, beacon_recorded, beacons_recorded, visitor_seen
 
-# Hypothesis tries more examples in .ci/run, and fewer in ``make quick``.
-settings.register_profile("default", deadline=None)
+# Hypothesis tries fewer examples in ``make quick``.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("default", patient)
 settings.register_profile("quick", patient, max_examples=10)
-settings.register_profile("ci", patient, max_examples=300)
-settings.load_profile("ci" if os.environ.get("CI") else "default")
+settings.load_profile("default")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,7 +18,8 @@ def test_values_are_those_of_the_fields():
     day, version = (CountedDay._meta.get_field(name) for name in ("day", "version"))
     changed_at = SharedValue._meta.get_field("changed_at")
     found = select(
-        "SELECT day, version, (SELECT MAX(changed_at) FROM tracking_agreed), MAX(zone), NULL "
+        "SELECT day, version, (SELECT changed_at FROM tracking_agreed WHERE name = 'one'), "
+        "MAX(zone), NULL "
         "FROM tracking_countedday WHERE zone = %s GROUP BY day, version",
         ["UTC"],
         [day, version, changed_at, None, day],

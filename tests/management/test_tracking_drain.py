@@ -61,6 +61,7 @@ def test_draining_says_that_the_database_is_away(backend, table):
     assert folder_status(backend.spool.folder).rejected == 1
 
 
+@pytest.mark.django_db
 def test_hits_of_another_site_are_written_only_when_asked_for(backend, table, capsys):
     other = SiteIdentity.of("postgresql", {"NAME": "blog"}, ["x"])
     left = Spool(backend.spool.folder, site=other)

@@ -20,7 +20,7 @@ def is_machine_open(event: Any, esp_name: str) -> bool:
         return False
     try:
         return says_so(event.esp_event)
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, LookupError, TypeError, ValueError):
         return False
 
 
