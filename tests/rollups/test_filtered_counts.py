@@ -15,7 +15,7 @@ from tracking.models import CountedDay, FilteredCount, Source
 from tracking.recording import write
 from tracking.reports import Filters, overview
 from tracking.reports.site_totals import Progress, count_days
-from tracking.rollups import filtered_counts
+from tracking.rollups import kept_counts, read
 from tracking.rollups.build import roll_up
 from tracking.rollups.days import DAY
 
@@ -102,7 +102,7 @@ def test_a_report_of_more_days_than_may_be_kept_keeps_none(number):
 def test_a_day_with_too_many_bytes_is_read_from_its_rows(monkeypatch):
     before = told()
     roll_up(now=LATER)
-    monkeypatch.setattr(filtered_counts, "MAX_BYTES", 0)
+    monkeypatch.setattr(kept_counts, "MAX_BYTES", 0)
     assert told() == before
     assert {bytes(row.lists) for row in FilteredCount.objects.all()} == {b""}
     assert told() == before
@@ -123,7 +123,7 @@ def test_many_days_that_are_not_counted_are_added_up_by_the_database(monkeypatch
     before = told()
     roll_up(now=LATER)
     CountedDay.objects.filter(day__gt=PERIOD.first).delete()
-    monkeypatch.setattr(filtered_counts, "_MOST_OPEN_DAYS", 1)
+    monkeypatch.setattr(read, "MOST_OPEN_DAYS", 1)
     assert count_days(PERIOD.before().first, PERIOD.last, FIREFOX, 0) is None
     assert told() == before
     assert FilteredCount.objects.count() == 0

@@ -6,12 +6,14 @@ from django.utils.translation import gettext_lazy as _
 
 
 class FilteredCount(models.Model):
-    """The counts of one day with some filters. Not shown in the admin.
+    """The counts of one day with some filters, or the lists of some days. Not in the admin.
 
-    Written by :mod:`tracking.rollups.filtered_counts` only. It may be deleted at any time.
+    Written by :mod:`tracking.rollups.filtered_counts` and :mod:`tracking.rollups.stored_lists`
+    only. It may be deleted at any time. Of lists, ``day`` is the last day, ``figures`` are the
+    largest values, and ``version`` is a hash of the versions of all days.
     """
 
-    #: The filters, as a hash.
+    #: The filters, or the lists and their first day, as a hash.
     filter_key = models.CharField(max_length=32)
     day = models.DateField(_("day"))
     #: The version of the counted day. If that has another one, the rows have changed.

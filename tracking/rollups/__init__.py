@@ -7,6 +7,9 @@
 :mod:`.site_counts`         facets of the whole site, and the rows they count
 :mod:`.table_counts`        facets of the whole site, in one statement for each table
 :mod:`.filtered_counts`     the whole site with filters, with counts that are kept
+:mod:`.stored_lists`        lists of counted days, added up once and kept
+:mod:`.list_sums`           sums of the values of a list, in memory
+:mod:`.kept_counts`         writes counts that are kept for the next report
 :mod:`.packed_counts`       counts of one day as bytes
 :mod:`.source_counts`       one source, counted from rows
 :mod:`.event_counts`        its events, and their values

@@ -12,46 +12,33 @@ are left are counted.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
-from heapq import nsmallest
 from time import monotonic
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from django.db import DatabaseError, router, transaction
-from django.db.models import BinaryField, Case, F, Value, When
+from django.db import router
+from django.db.models import BinaryField, Case, F, Q, Value, When
 from django.utils import timezone
 
 from tracking.conf import conf
-from tracking.log_limits import get_logger
 from tracking.models import FilteredCount
-from tracking.rollups import completeness, read, table_counts
+from tracking.rollups import completeness, kept_counts, list_sums, read, table_counts
 from tracking.rollups.build import DAYS_AT_ONCE, first_day
-from tracking.rollups.counts import OTHER, Counts
+from tracking.rollups.counts import Counts
 from tracking.rollups.days import DAY, span, start_of, zone_name
-from tracking.rollups.largest_values import ListRow
+from tracking.rollups.list_sums import Sums
 from tracking.rollups.packed_counts import PackedCounts, pack
 from tracking.rollups.read import Days, SiteCounts
 from tracking.rollups.site_counts import FACETS, TIMES, Where
 from tracking.rollups.table_counts import Cell, ListKind, Run
 
-logger = get_logger(__name__)
-
 #: Raised when counts are packed in another way.
 _FORMAT = "1"
 
-#: The most bytes of a day that are kept. Strangers choose values and their length.
-MAX_BYTES = 256 * 1024
-
-#: More days that are not counted are added up by the database, not in memory.
-_MOST_OPEN_DAYS = 14
-
 #: How often it is noted that counts are used.
 _USE_INTERVAL = timedelta(hours=1)
-
-#: Kept counts that one statement deletes.
-_BATCH = 500
 
 _FIGURES = [name for name, facet in FACETS.items() if not facet.is_list]
 
@@ -125,9 +112,9 @@ class FilteredDays:
             self.open = [day for day in self.open if begin is not None and day >= begin]
         is_used_before = timezone.now() - _USE_INTERVAL
         is_old = False
-        for day, version, figures, lists, used_at in self._kept_rows().values_list(
-            "day", "version", "figures", self._lists(), "used_at"
-        ):
+        kept = FilteredCount.objects.using(self._using).filter(self._is_kept)
+        columns = ("day", "version", "figures", self._lists(), "used_at")
+        for day, version, figures, lists, used_at in kept.values_list(*columns):
             if versions.get(day) != version:
                 continue
             del versions[day]
@@ -140,12 +127,16 @@ class FilteredDays:
         self.open.sort()
         self.missing = versions
         if is_old:
-            self._write(lambda rows: rows.update(used_at=timezone.now()))
+            now = timezone.now()
+            self._write(lambda kept: kept.filter(self._is_kept).update(used_at=now))
 
-    def _kept_rows(self) -> Any:
-        return FilteredCount.objects.using(self._using).filter(
-            filter_key=self._condition.key, day__range=(self._first, self._last)
-        )
+    @property
+    def _is_kept(self) -> Q:
+        return Q(filter_key=self._condition.key, day__range=(self._first, self._last))
+
+    def _write(self, work: Callable[[Any], object]) -> None:
+        if self.can_keep:
+            self.can_keep = kept_counts.change(work)
 
     def _lists(self) -> Case:
         nothing = Value(None, output_field=BinaryField())
@@ -154,7 +145,7 @@ class FilteredDays:
     @property
     def is_mostly_open(self) -> bool:
         """Whether too many days are not counted to add them up in memory."""
-        return len(self.open) > _MOST_OPEN_DAYS
+        return len(self.open) > read.MOST_OPEN_DAYS
 
     def make(self, seconds: float | None = None) -> None:
         """Count days that are missing, and keep their counts.
@@ -174,7 +165,7 @@ class FilteredDays:
                 if left <= 0:
                     break
                 size = max(min(int(size * left / max(now - before, 1e-3)), DAYS_AT_ONCE), 1)
-        self._evict()
+        self._write(kept_counts.evict)
 
     def _count(self, days: Sequence[date]) -> None:
         """Count some missing days."""
@@ -188,7 +179,7 @@ class FilteredDays:
             figures = pack({name: counted[name] for name in _FIGURES if name in counted})
             lists = pack({name: counted[name] for name in counted if name not in _FIGURES})
             self.kept[day] = _Day(PackedCounts(figures), PackedCounts(lists))
-            if len(figures) + len(lists) > MAX_BYTES:
+            if len(figures) + len(lists) > kept_counts.MAX_BYTES:
                 figures = lists = b""
             rows.append(
                 FilteredCount(
@@ -199,30 +190,7 @@ class FilteredDays:
                     lists=lists,
                 )
             )
-        if self.can_keep:
-            self._write(lambda kept: _replace(kept, rows))
-
-    def _write(self, change: Any) -> None:
-        """Change kept rows. Without them, reports are slow and right."""
-        using = router.db_for_write(FilteredCount)
-        try:
-            with transaction.atomic(using=using):
-                change(self._kept_rows().using(using))
-        except DatabaseError as error:
-            self.can_keep = False
-            logger.warning("Counts of filtered days could not be kept: %s", error)
-
-    def _evict(self) -> None:
-        """Delete the kept counts that were not used for the longest time, if there are too many."""
-
-        def delete_oldest(_rows: Any) -> None:
-            rows = FilteredCount.objects.using(router.db_for_write(FilteredCount))
-            while (excess := rows.count() - conf.filtered_days) > 0:
-                oldest = rows.order_by("used_at", "pk").values_list("pk", flat=True)
-                rows.filter(pk__in=list(oldest[: min(excess, _BATCH)])).delete()
-
-        if self.can_keep:
-            self._write(delete_oldest)
+        self._write(lambda kept: kept_counts.replace(kept, rows))
 
     def site(
         self,
@@ -261,11 +229,11 @@ class FilteredDays:
             for cell in [*self._kept_cells(name, limits), *cells[name]]:
                 found.by_day[name][self._first + DAY * cell.interval, cell.value] = cell.counts
         for name, kind in lists.items():
-            parts = [
-                (cell for some in (self._kept_cells(facet, limits), cells[facet]) for cell in some)
-                for facet in kind.facets
-            ]
-            found.lines.extend(_lines(name, kind, parts, limit, offset))
+            sums: Sums = {}
+            for part, facet in enumerate(kind.facets):
+                list_sums.add(sums, part, self._kept_cells(facet, limits))
+                list_sums.add(sums, part, cells[facet])
+            found.lines.extend(list_sums.lines(name, kind, sums, limit, offset))
         return found
 
     def _open_cells(self, names: Collection[str], limits: Mapping[str, datetime]) -> Iterator[Cell]:
@@ -293,13 +261,6 @@ class FilteredDays:
                     yield Cell(name, interval, value, counts)
 
 
-def _replace(kept: Any, rows: Sequence[FilteredCount]) -> None:
-    """Replace kept counts of other versions. Another process may count the same days."""
-    for row in rows:
-        kept.filter(day=row.day).exclude(version=row.version).delete()
-    kept.bulk_create(rows, ignore_conflicts=True)
-
-
 def _runs(days: Days) -> Iterator[Run]:
     for first, intervals in days.dated_runs():
         yield Run((first - days.first).days, intervals)
@@ -316,46 +277,3 @@ def _limits(using: str) -> dict[str, datetime]:
         "pageview": of_visits,
         "beacon": limits.get("beacon", never),
     }
-
-
-def _lines(
-    name: str, kind: ListKind, parts: Sequence[Iterable[Cell]], limit: int | None, offset: int
-) -> Iterator[ListRow]:
-    """Yield lines of a list as :func:`tracking.rollups.largest_values.lists`."""
-    sums: dict[str, list[int]] = {}
-    for part, cells in enumerate(parts):
-        for cell in cells:
-            numbers = sums.setdefault(cell.value, [0, 0, 0, 0])
-            numbers[2 * part] += cell.counts.total
-            numbers[2 * part + 1] += cell.counts.uniques
-    if not kind.has_none:
-        sums.pop("", None)
-    by_uniques = FACETS[kind.facets[0]].figure == "uniques"
-    figures = {
-        value: numbers[1] if by_uniques else numbers[0] + numbers[2]
-        for value, numbers in sums.items()
-    }
-    whole = sum(figures.values())
-    values = [(-figure, value) for value, figure in figures.items() if value != OTHER]
-    end = len(values) if limit is None else max(offset + limit, 1)
-    for index, (_figure, value) in enumerate(nsmallest(end, values)):
-        if index == 0 or index >= offset:
-            yield _line(name, value, figures, sums, index + 1, len(values), whole)
-    if OTHER in figures:
-        yield _line(name, OTHER, figures, sums, 1, 1, whole)
-
-
-def _line(
-    name: str,
-    value: str,
-    figures: Mapping[str, int],
-    sums: Mapping[str, Sequence[int]],
-    place: int,
-    lines: int,
-    whole: int,
-) -> ListRow:
-    is_other = value == OTHER
-    total, uniques, more, more_uniques = sums[value]
-    numbers = (total, uniques, more, more_uniques)
-    text = "" if is_other else value
-    return ListRow(name, text, is_other, figures[value], numbers, place, lines, whole)

@@ -22,6 +22,7 @@ from tracking.rollups import (
     metric_definitions,
     site_counts,
     source_counts,
+    stored_lists,
     stored_source,
     table_counts,
 )
@@ -34,7 +35,11 @@ from tracking.rollups.months import MONTHS, stored_day
 from tracking.rollups.site_counts import NO_FILTER, Where
 from tracking.rollups.source_counts import SourceKey
 from tracking.rollups.sql_text import WholeText
-from tracking.rollups.table_counts import ListKind, Run
+from tracking.rollups.stored_lists import StoredLists
+from tracking.rollups.table_counts import Cell, CountedTable, ListKind, Run
+
+#: More days that are not counted are added up by the database, not in memory.
+MOST_OPEN_DAYS = 14
 
 #: Counts by facet, day and value.
 ByDay = dict[str, dict[tuple[date, str], Counts]]
@@ -214,20 +219,58 @@ def site(
         for facet, day, value, numbers in stored:
             found.by_day[facet][day, value] = numbers
     of_lists = days.within(lists_from, days.last)
-    page: dict[str, Any] = {"limit": limit, "offset": offset, "using": using}
-    if not days.open:
-        parts = list(_stored_parts(lists, of_lists, using))
-        found.lines.extend(table_counts.list_lines(lists, parts, **page))
-        return found
     runs = [Run((first - days.first).days, intervals) for first, intervals in days.dated_runs()]
-    for counted in table_counts.tables(facets, lists, (lists_from - days.first).days):
-        parts = list(_stored_parts(counted.lists, of_lists, using))
-        for row in counted.lines(parts, runs, where, **page):
-            if isinstance(row, ListRow):
-                found.lines.append(row)
-            else:
-                found.by_day[row.facet][days.first + DAY * row.interval, row.value] = row.counts
+    from_index = (lists_from - days.first).days
+    rows: Iterable[ListRow | Cell]
+    if (counted := _stored_lists(lists, of_lists, using)) is not None:
+        names = [*facets, *(name for kind in lists.values() for name in kind.facets)]
+        cells = table_counts.cells(names, runs, where, using, from_index)
+        rows = counted.with_cells(lists, cells, limit, offset)
+    else:
+        tables = table_counts.tables(facets, lists, from_index)
+        page: dict[str, Any] = {"limit": limit, "offset": offset, "using": using}
+        rows = _lines(tables if runs else (), lists, of_lists, runs, where, page)
+    for row in rows:
+        if isinstance(row, ListRow):
+            found.lines.append(row)
+        else:
+            found.by_day[row.facet][days.first + DAY * row.interval, row.value] = row.counts
     return found
+
+
+def _lines(
+    tables: Iterable[CountedTable],
+    lists: Mapping[str, ListKind],
+    days: Days,
+    runs: Sequence[Run],
+    where: Where,
+    page: Mapping[str, Any],
+) -> Iterator[ListRow | Cell]:
+    """Yield the lines of lists, added up by the database, and counts of other facets."""
+    using = page["using"]
+    if not runs:
+        yield from table_counts.list_lines(lists, list(_stored_parts(lists, days, using)), **page)
+    for counted in tables:
+        parts = list(_stored_parts(counted.lists, days, using))
+        yield from counted.lines(parts, runs, where, **page)
+
+
+def _stored_lists(kinds: Mapping[str, ListKind], days: Days, using: str) -> StoredLists | None:
+    """Return the lists of counted days, or ``None`` if the database must add them up."""
+    number = len(days.open)
+    if not kinds or number > MOST_OPEN_DAYS or number > (days.last - days.first).days:
+        return None
+    # A month that is stored as one can change while its days keep their versions.
+    if days.first < days.single:
+        return None
+    versions = valid_versions(days.first, days.last, using)
+    for day in days.open:
+        versions.pop(day, None)
+    # Days before the first are empty. If there is another gap, a day has changed meanwhile.
+    known = [*versions, *days.open]
+    if not versions or len(known) <= (days.last - min(known)).days:
+        return None
+    return stored_lists.read(kinds, days.first, versions, using)
 
 
 def _stored_parts(kinds: Mapping[str, ListKind], days: Days, using: str) -> Iterator[Statement]:
