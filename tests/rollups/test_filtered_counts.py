@@ -165,6 +165,19 @@ def test_a_database_that_takes_no_writes_is_read(caplog):
     assert FilteredCount.objects.count() == 0
 
 
+def test_lists_of_the_previous_period_are_counted_when_they_are_shown():
+    period = PERIOD.before()
+    before = overview(period, FIREFOX).as_dict()
+    roll_up(now=LATER)
+    told()
+    rows = FilteredCount.objects.filter(day__range=(period.first, period.last))
+    assert {bytes(row.lists) for row in rows} == {b""}
+    assert len(statements()[1]) == 0
+    assert overview(period, FIREFOX).as_dict() == before
+    assert b"" not in {bytes(row.lists) for row in rows}
+    assert len(statements()[1]) == 0
+
+
 def test_another_campaign_of_a_source_is_another_count():
     roll_up(now=LATER)
     letter = Filters(campaign="spring")

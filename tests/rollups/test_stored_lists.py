@@ -115,4 +115,5 @@ def test_too_many_are_left_to_the_database(monkeypatch, module, name):
     monkeypatch.setattr(module, name, 1)
     for _turn in range(2):
         assert found() == before
-    assert {bytes(row.figures + row.lists) for row in FilteredCount.objects.all()} == {b""}
+    kept = {(bytes(row.figures), bytes(row.lists)) for row in FilteredCount.objects.all()}
+    assert (b"", b"") in kept

@@ -37,7 +37,11 @@ class Progress(NamedTuple):
 
 
 def count_days(
-    first: date, last: date, filters: Filters, seconds: float | None = None
+    first: date,
+    last: date,
+    filters: Filters,
+    seconds: float | None = None,
+    lists_from: date | None = None,
 ) -> Progress | None:
     """Count days with filters, so that the next report is quick.
 
@@ -46,13 +50,14 @@ def count_days(
         last: the last day, included.
         filters: the filters.
         seconds: no further days are begun after this time; by default all are counted.
+        lists_from: the first day of lists; by default that of the figures.
 
     Returns:
         How far it is, or ``None`` if nothing is left to do.
     """
     if not filters:
         return None
-    days = FilteredDays.read(filters.condition(), first, last)
+    days = FilteredDays.read(filters.condition(), first, last, lists_from)
     if days.is_mostly_open:
         return None
     days.make(seconds)

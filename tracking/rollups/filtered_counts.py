@@ -23,9 +23,10 @@ from django.db.models import BinaryField, Case, F, Q, Value, When
 from django.utils import timezone
 
 from tracking.conf import conf
+from tracking.db.planning import without_jit
 from tracking.models import FilteredCount
 from tracking.rollups import completeness, kept_counts, list_sums, read, table_counts
-from tracking.rollups.build import DAYS_AT_ONCE, first_day
+from tracking.rollups.build import first_day
 from tracking.rollups.counts import Counts
 from tracking.rollups.days import DAY, span, start_of, zone_name
 from tracking.rollups.list_sums import Sums
@@ -36,6 +37,10 @@ from tracking.rollups.table_counts import Cell, ListKind, Run
 
 #: Raised when counts are packed in another way.
 _FORMAT = "1"
+
+#: Days counted in one statement for each table. PostgreSQL reads a month at once in less time
+#: than in parts; more would take too much memory.
+_DAYS_AT_ONCE = 31
 
 #: How often it is noted that counts are used.
 _USE_INTERVAL = timedelta(hours=1)
@@ -62,7 +67,7 @@ class Condition(NamedTuple):
 
 
 class _Day(NamedTuple):
-    """The kept counts of a day. ``lists`` is ``None`` where they were not asked for."""
+    """The kept counts of a day. ``lists`` is ``None`` or empty where they were not asked for."""
 
     figures: PackedCounts
     lists: PackedCounts | None
@@ -115,7 +120,7 @@ class FilteredDays:
         kept = FilteredCount.objects.using(self._using).filter(self._is_kept)
         columns = ("day", "version", "figures", self._lists(), "used_at")
         for day, version, figures, lists, used_at in kept.values_list(*columns):
-            if versions.get(day) != version:
+            if versions.get(day) != version or (figures and lists == b""):
                 continue
             del versions[day]
             is_old |= used_at < is_used_before
@@ -155,7 +160,7 @@ class FilteredDays:
         """
         if not self.missing:
             return
-        began, size = monotonic(), DAYS_AT_ONCE if seconds is None else 1
+        began, size = monotonic(), _DAYS_AT_ONCE if seconds is None else 1
         while self.missing:
             before = monotonic()
             self._count(sorted(self.missing)[-size:])
@@ -164,21 +169,26 @@ class FilteredDays:
                 left = seconds - (now - began)
                 if left <= 0:
                     break
-                size = max(min(int(size * left / max(now - before, 1e-3)), DAYS_AT_ONCE), 1)
+                size = max(min(int(size * left / max(now - before, 1e-3)), _DAYS_AT_ONCE), 1)
         self._write(kept_counts.evict)
 
     def _count(self, days: Sequence[date]) -> None:
         """Count some missing days."""
         runs = [*_runs(Days(self._first, self._last, days))]
         found: dict[date, dict[str, dict[str, Counts]]] = {day: defaultdict(dict) for day in days}
-        for cell in table_counts.cells(FACETS, runs, self._condition.where, self._using):
-            day = self._first + DAY * cell.interval
-            found[day][cell.facet][cell.value] = cell.counts
+        lists_from = (self._lists_from - self._first).days
+        where, using = self._condition.where, self._using
+        with without_jit(using):
+            for cell in table_counts.cells(FACETS, runs, where, using, lists_from):
+                day = self._first + DAY * cell.interval
+                found[day][cell.facet][cell.value] = cell.counts
         rows = []
         for day, counted in found.items():
             figures = pack({name: counted[name] for name in _FIGURES if name in counted})
             lists = pack({name: counted[name] for name in counted if name not in _FIGURES})
             self.kept[day] = _Day(PackedCounts(figures), PackedCounts(lists))
+            if day < self._lists_from:  # a previous period shows none
+                lists = b""
             if len(figures) + len(lists) > kept_counts.MAX_BYTES:
                 figures = lists = b""
             rows.append(
@@ -223,8 +233,9 @@ class FilteredDays:
         cells: dict[str, list[Cell]] = defaultdict(list)
         names = [*facets, *(name for kind in lists.values() for name in kind.facets)]
         limits = _limits(self._using)
-        for cell in self._open_cells(names, limits):
-            cells[cell.facet].append(cell)
+        with without_jit(self._using):
+            for cell in self._open_cells(names, limits):
+                cells[cell.facet].append(cell)
         for name in facets:
             for cell in [*self._kept_cells(name, limits), *cells[name]]:
                 found.by_day[name][self._first + DAY * cell.interval, cell.value] = cell.counts

@@ -38,15 +38,14 @@ def change(work: Callable[[Any], object]) -> bool:
 
 
 def replace(kept: Any, rows: Sequence[FilteredCount]) -> None:
-    """Replace kept counts of other versions. Another process may count the same days.
+    """Replace kept counts of the same days. Another process may count them at the same time.
 
     Args:
         kept: the queryset of all kept counts.
-        rows: the new ones.
+        rows: the new ones, all of the same filters.
     """
-    for row in rows:
-        same = kept.filter(filter_key=row.filter_key, day=row.day)
-        same.exclude(version=row.version).delete()
+    days = [row.day for row in rows]
+    kept.filter(filter_key=rows[0].filter_key, day__in=days).delete()
     kept.bulk_create(rows, ignore_conflicts=True)
 
 

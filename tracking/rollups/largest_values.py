@@ -123,17 +123,22 @@ ranked_{name} (cell, value, total, uniques, place) AS (
         PARTITION BY cell, CASE WHEN value = {text.empty} THEN 0 ELSE 1 END
         ORDER BY {figure} DESC, {text.sort_key("value")}
     ) FROM sums_{name}
+),
+largest_{name} (cell, value, total, uniques) AS (
+    SELECT cell, value, total, uniques FROM ranked_{name} WHERE place <= %s
 )"""
+    # Rows are compared with the largest values, which are few, and only if there are others.
     sql = f"""
-SELECT cell, value, 0 AS is_other, total, uniques FROM ranked_{name} WHERE place <= %s
+SELECT cell, value, 0 AS is_other, total, uniques FROM largest_{name}
 UNION ALL
 SELECT cell, {text.empty}, 1, SUM(n), COUNT({person}) FROM (
     SELECT each_one.cell, {who}, SUM(n) AS n FROM grouped_{name} AS each_one
-    INNER JOIN ranked_{name} AS ranks ON ranks.cell = each_one.cell AND ranks.value = each_one.value
-    WHERE place > %s GROUP BY each_one.cell, {who}
+    LEFT JOIN largest_{name} AS known ON known.cell = each_one.cell AND known.value = each_one.value
+    WHERE known.cell IS NULL AND EXISTS (SELECT 1 FROM ranked_{name} WHERE place > %s)
+    GROUP BY each_one.cell, {who}
 ) AS merged GROUP BY cell"""
     limit = conf.counts_per_facet
-    return Statement(tables, grouped.parameters), Statement(sql, (limit, limit))
+    return Statement(tables, (*grouped.parameters, limit)), Statement(sql, (limit,))
 
 
 class ListRow(NamedTuple):

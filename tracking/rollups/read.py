@@ -7,6 +7,7 @@ late rows and uncounted days are read from their rows. So the numbers are right 
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import date, datetime
 from typing import Any, NamedTuple, Self
 from uuid import UUID
@@ -14,6 +15,7 @@ from uuid import UUID
 from django.db import connections, router
 from django.db.models import Case, F, IntegerField, QuerySet, TextField, Value, When
 
+from tracking.db.planning import without_jit
 from tracking.db.selects import select
 from tracking.models import CountedDay, DailyCount
 from tracking.rollups import (
@@ -230,11 +232,12 @@ def site(
         tables = table_counts.tables(facets, lists, from_index)
         page: dict[str, Any] = {"limit": limit, "offset": offset, "using": using}
         rows = _lines(tables if runs else (), lists, of_lists, runs, where, page)
-    for row in rows:
-        if isinstance(row, ListRow):
-            found.lines.append(row)
-        else:
-            found.by_day[row.facet][days.first + DAY * row.interval, row.value] = row.counts
+    with without_jit(using) if runs else nullcontext():
+        for row in rows:
+            if isinstance(row, ListRow):
+                found.lines.append(row)
+            else:
+                found.by_day[row.facet][days.first + DAY * row.interval, row.value] = row.counts
     return found
 
 

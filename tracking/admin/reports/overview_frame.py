@@ -129,7 +129,9 @@ class OverviewPage:
             title: the title of the page.
             context: further variables of the template.
         """
-        progress = count_days(first, self.period.last, self.filters, COUNTING_SECONDS)
+        progress = count_days(
+            first, self.period.last, self.filters, COUNTING_SECONDS, self.period.first
+        )
         if progress is None:
             return None
         text = gettext("%(done)s of %(all)s days are counted …") % {
