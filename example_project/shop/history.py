@@ -194,7 +194,7 @@ class _History:
         if chance.random() < 0.02:  # noqa: PLR2004 - two of a hundred addresses are gone
             yield self._mail(Kind.BOUNCED, source, person, arrived, bounce="hard")
             return
-        yield self._mail(Kind.DELIVERED, source, person, arrived)
+        yield from self._delivery(source, person, arrived)
         address = self._address()
         if reader.is_guarded:
             yield from self._gateway(source, person, sent_at)
@@ -212,8 +212,22 @@ class _History:
                     Kind.OPEN, source, person, opened, user_agent=reader.agent, ip_address=address
                 )
                 opened = self._awake(opened + timedelta(hours=chance.expovariate(1 / 9)))
+        yield from self._refusal(source, person, opened + timedelta(minutes=1))
         if chance.random() < 0.35:  # noqa: PLR2004 - a third of those who open it click
             yield from self._click(source, person, opened + timedelta(seconds=20))
+
+    def _delivery(self, source: Source, person: Subscriber, time: datetime) -> Iterator[Hit]:
+        """Yield that a message arrived, for three of a hundred after a delay."""
+        if self._random.random() < 0.03:  # noqa: PLR2004
+            yield self._mail(Kind.DEFERRED, source, person, time)
+            time += timedelta(minutes=5)
+        yield self._mail(Kind.DELIVERED, source, person, time)
+
+    def _refusal(self, source: Source, person: Subscriber, time: datetime) -> Iterator[Hit]:
+        """Yield that a reader wants no more: two of a hundred do."""
+        if self._random.random() < 0.02:  # noqa: PLR2004
+            kind = self._random.choices((Kind.UNSUBSCRIBED, Kind.COMPLAINED), (3, 1))[0]
+            yield self._mail(kind, source, person, time)
 
     def _gateway(self, source: Source, person: Subscriber, sent_at: datetime) -> Iterator[Hit]:
         """Yield a burst: the image and all links within seconds, before anybody reads."""
@@ -249,7 +263,7 @@ class _History:
         self, kind: Kind, source: Source, person: Subscriber, time: datetime, **values: str
     ) -> Hit:
         data: dict[str, object] = {}
-        if kind in (Kind.SENT, Kind.DELIVERED, Kind.BOUNCED):
+        if kind not in (Kind.OPEN, Kind.CLICK):
             data["mailbox"] = self._readers[person.pk].mailbox
         if kind == Kind.SENT:
             data["links"] = len(self._products)
