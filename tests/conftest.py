@@ -13,6 +13,7 @@ from tests.support import browsers, services
 from tracking import compat, log_limits
 from tracking.caching import snapshots
 from tracking.db import threads
+from tracking.identity import recent_heads
 from tracking.pixel_callbacks import Tracker, tracker
 from tracking.signals import address_banned, beacon_recorded, beacons_recorded, visitor_seen
 
@@ -103,6 +104,12 @@ def reset_language() -> Iterator[None]:
 def reset_log_limits() -> None:
     """Let each test log lines that earlier tests have repeated."""
     log_limits.reset()
+
+
+@pytest.fixture(autouse=True)
+def forget_heads() -> None:
+    """Let no HEAD of an earlier test mark the clicks of a test."""
+    recent_heads._asked.clear()
 
 
 @pytest.fixture(autouse=True)

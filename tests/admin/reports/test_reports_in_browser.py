@@ -261,7 +261,8 @@ def test_the_report_of_a_mailing_from_its_own_page(page, shop):
     assert_is_sound(page)
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV: Recipients").click()
-    [_head, row] = csv.reader(download.value.path().open(encoding="utf-8-sig", newline=""))
+    with download.value.path().open(encoding="utf-8-sig", newline="") as file:
+        [_head, row] = csv.reader(file)
     assert name in row
 
 
