@@ -83,6 +83,7 @@ class Database:
 def database(monkeypatch):
     database = Database(recording.write)
     monkeypatch.setattr(recording, "write", database.write)
+    monkeypatch.setattr(recording, "write_permitted", database.write)  # by the writer thread
     return database
 
 
@@ -285,6 +286,7 @@ def test_a_server_that_takes_hits_slowly_is_not_asked_again_by_requests(backend,
     database.gate = threading.Event()
     sent = hits(2)
     backend.send(sent[0])
+    wait_until(lambda: len(database.tried) == 2)  # the writer thread, too
     time.sleep(0.1)
     database.gate.set()
     wait_until(lambda: waiting(backend) == 0)

@@ -17,6 +17,9 @@ from tracking.pipeline.spool import (
     save_rejected,
 )
 
+#: The command looks at clicks whose verdict may change, too.
+pytestmark = pytest.mark.django_db
+
 
 def hits(number, **values):
     return [Hit(kind=Kind.OPEN, data={"n": n}, **values) for n in range(number)]
@@ -61,7 +64,6 @@ def test_draining_says_that_the_database_is_away(backend, table):
     assert folder_status(backend.spool.folder).rejected == 1
 
 
-@pytest.mark.django_db
 def test_hits_of_another_site_are_written_only_when_asked_for(backend, table, capsys):
     other = SiteIdentity.of("postgresql", {"NAME": "blog"}, ["x"])
     left = Spool(backend.spool.folder, site=other)

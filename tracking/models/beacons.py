@@ -123,7 +123,7 @@ def _role_id(verbose_name: Any) -> Any:
 
 
 class Beacon(EnrichmentColumns):
-    """One recorded open, click, sent message or event. Written once, never changed."""
+    """One recorded open, click, sent message or event. Only its verdict may change later."""
 
     #: Made when the hit is recorded, so saving a hit twice makes one row.
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
