@@ -31,8 +31,8 @@ TEMPLATE = "tracking/preferences.html"
 #: How a change on this page is noted.
 HOW = "preferences page"
 
-#: Changes of a recipient in a day after which it can only refuse: whoever has the link could
-#: otherwise fill the history.
+#: So many changes of a recipient are taken in a day; after that it can only refuse. Otherwise
+#: anybody with the link could fill the history.
 MAX_CHANGES = 50
 
 

@@ -1,7 +1,7 @@
 """Who follows a link to the preferences or to unsubscribe: its token names the recipient.
 
-Whoever has such a link may use it: it is the only proof that a recipient of mail can give without
-an account. So these pages need no protection against CSRF, and set no cookie.
+Anybody with such a link may use it: a recipient of mail has no account, and no other proof. So
+these pages need no protection against CSRF, and set no cookie.
 """
 
 from collections.abc import Mapping

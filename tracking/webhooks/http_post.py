@@ -127,7 +127,7 @@ class _Stream(io.RawIOBase):
         return self._socket.recv_into(buffer)
 
     def close(self) -> None:
-        # Not when the response is closed, which lets go of its file: see ``shut()``.
+        # A response closes its file early. The socket stays open until ``shut()``.
         pass
 
     def shut(self) -> None:
